@@ -1,0 +1,89 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// What every target of ours is compiled with: memory safety is opt-out per expression, imports
+/// are internal unless said otherwise, and a warning is an error.
+let settings: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Tests run without strict memory safety, because `unsafe` cannot be written inside `#expect`.
+let testSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(
+        name: name, path: "Sources/System/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: testSettings)
+}
+
+let package = Package(
+    name: "ModelFS",
+    products: [
+        .executable(name: "modelfs", targets: ["modelfs"]),
+        .executable(name: "modelfs-hub", targets: ["modelfs-hub"]),
+    ],
+    targets: [
+        // System libraries: a modulemap and one header each, imported by exactly one module.
+        system("CFuse3", pkgConfig: "fuse3", apt: "libfuse3-dev"),
+        system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+        system("CSQLite3", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+        system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
+        system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
+        system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+        .target(name: "CShims"),
+
+        // The ladder: each module uses only those above it in this list.
+        module("Platform", ["CShims"]),
+        module("Telemetry", ["Platform"]),
+        module("Settings", ["Platform"]),
+        module("Hashing", ["Platform", "CCrypto", "CXXHash"]),
+        module("Database", ["Platform", "CSQLite3"]),
+        module("Transport", ["Platform", "Telemetry", "CCurl"]),
+        module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
+        module("HubAPI", ["Platform", "Telemetry", "Settings", "Hashing", "Transport"]),
+        module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
+        module("ChunkStore", ["Platform", "Telemetry", "Hashing", "Database"]),
+        module(
+            "Fetching",
+            ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore"]),
+        module(
+            "FileSystem",
+            ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
+        module("FuseSession", ["Platform", "Telemetry", "FileSystem", "CFuse3"]),
+        module("LocalHub", ["Platform", "Telemetry", "Hashing", "HubAPI", "HTTPService"]),
+        module(
+            "Daemon",
+            [
+                "Platform", "Telemetry", "Settings", "HubAPI", "Transport", "Database", "Catalog",
+                "ChunkStore", "Fetching", "FileSystem", "FuseSession",
+            ]),
+
+        // The programs: arguments and wiring only.
+        program("modelfs", ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon"]),
+        program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
+
+        tests("PlatformTests", ["Platform"]),
+    ]
+)

@@ -1,0 +1,8 @@
+// GNU extensions that Swift's Glibc module leaves out.
+#define _GNU_SOURCE
+#include "CShims.h"
+#include <pthread.h>
+
+int modelfs_set_thread_name(const char *name) {
+    return pthread_setname_np(pthread_self(), name);
+}

@@ -1,0 +1,119 @@
+// An owned file descriptor, and positioned reads and writes on it.
+//
+// Owns the descriptor: it is closed exactly once, by `close()` or when the owner goes away.
+// Never shares a file position: all reading and writing of data is positioned.
+
+package import Glibc
+
+/// The owner of an open file descriptor.
+package struct FileDescriptor: ~Copyable, Sendable {
+    /// The number, for calls that take one. It stays owned here.
+    package let rawValue: CInt
+
+    /// Takes over a descriptor that nobody else will close.
+    package init(owning rawValue: CInt) {
+        self.rawValue = rawValue
+    }
+
+    deinit {
+        _ = Glibc.close(rawValue)
+    }
+
+    /// Closes now. The corresponding C function is `close`.
+    package consuming func close() throws(Errno) {
+        let number = rawValue
+        discard self
+        if Glibc.close(number) != 0 { throw Errno.current }
+    }
+
+    /// Gives the number away; the caller closes it.
+    package consuming func release() -> CInt {
+        let number = rawValue
+        discard self
+        return number
+    }
+
+    /// A second descriptor for the same open file, closed on exec.
+    package borrowing func duplicate() throws(Errno) -> FileDescriptor {
+        let number = rawValue
+        return FileDescriptor(
+            owning: try retryingOnInterrupt { fcntl(number, F_DUPFD_CLOEXEC, 0) })
+    }
+}
+
+extension FileDescriptor {
+    /// Opens a file. The corresponding C function is `openat`; `O_CLOEXEC` is always added.
+    ///
+    /// - Parameter directory: what a relative path starts from; the working directory if nil.
+    package static func open(
+        _ path: String, _ flags: CInt, mode: mode_t = 0o600, in directory: CInt? = nil
+    ) throws(Errno) -> FileDescriptor {
+        let base = directory ?? AT_FDCWD
+        return FileDescriptor(
+            owning: try retryingOnInterrupt {
+                unsafe path.withCString { unsafe modelfsOpenAt(base, $0, flags, mode) }
+            })
+    }
+
+    /// The size of the file in bytes. The corresponding C function is `fstat`.
+    package borrowing func size() throws(Errno) -> Int64 {
+        var status = stat()
+        if unsafe fstat(rawValue, &status) != 0 { throw Errno.current }
+        return Int64(status.st_size)
+    }
+
+    /// Reads until `buffer` is full or the file ends. The corresponding C function is `pread`.
+    ///
+    /// - Returns: the bytes read; fewer than asked only at the end of the file.
+    package borrowing func read(
+        into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
+    ) throws(Errno) -> Int {
+        let number = rawValue
+        var done = 0
+        while done < buffer.count {
+            let step = try retryingOnInterrupt {
+                unsafe pread(
+                    number, buffer.baseAddress?.advanced(by: done), buffer.count - done,
+                    off_t(offset) + off_t(done))
+            }
+            if step == 0 { break }
+            done += step
+        }
+        return done
+    }
+
+    /// Writes all of `bytes`. The corresponding C function is `pwrite`.
+    package borrowing func write(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64
+    ) throws(Errno) {
+        let number = rawValue
+        var done = 0
+        while done < bytes.count {
+            done += try retryingOnInterrupt {
+                unsafe pwrite(
+                    number, bytes.baseAddress?.advanced(by: done), bytes.count - done,
+                    off_t(offset) + off_t(done))
+            }
+        }
+    }
+
+    /// Cuts or extends the file. The corresponding C function is `ftruncate`.
+    package borrowing func truncate(to size: Int64) throws(Errno) {
+        let number = rawValue
+        _ = try retryingOnInterrupt { ftruncate(number, off_t(size)) }
+    }
+
+    /// Waits until the data is on the disk. The corresponding C function is `fdatasync`.
+    package borrowing func synchronizeData() throws(Errno) {
+        let number = rawValue
+        _ = try retryingOnInterrupt { fdatasync(number) }
+    }
+}
+
+/// `openat` with a mode: the C function is variadic in its last argument, which Swift's overlay
+/// hides, so the two forms are told apart here once.
+private func modelfsOpenAt(
+    _ base: CInt, _ path: UnsafePointer<CChar>, _ flags: CInt, _ mode: mode_t
+) -> CInt {
+    unsafe openat(base, path, flags | O_CLOEXEC, mode)
+}

@@ -1,0 +1,60 @@
+// Threads of our own: named, joined, and not known to any runtime scheduler.
+//
+// The data plane runs on these. Their number is fixed at start, so nothing here grows.
+
+internal import CShims
+internal import Glibc
+
+/// A running thread that somebody will join.
+@safe
+package struct Thread: ~Copyable, Sendable {
+    private let handle: pthread_t
+
+    /// Starts a thread.
+    ///
+    /// - Parameters:
+    ///   - name: shown by `ps -L`; the kernel keeps the first 15 bytes.
+    ///   - body: runs once, on the new thread.
+    /// - Throws: `EAGAIN` when the system has no room for another thread.
+    package init(
+        named name: String, _ body: @escaping @Sendable () -> Void
+    ) throws(Errno) {
+        let start = ThreadStart(name: name, body: body)
+        var handle = pthread_t()
+        let context = unsafe Unmanaged.passRetained(start)
+        let status = unsafe pthread_create(
+            &handle, nil,
+            { argument in
+                guard let argument = unsafe argument else { return nil }
+                let start = unsafe Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
+                _ = unsafe modelfs_set_thread_name(String(start.name.prefix(15)))
+                start.body()
+                return nil
+            }, context.toOpaque())
+        if status != 0 {
+            unsafe context.release()
+            throw Errno(status)
+        }
+        self.handle = handle
+    }
+
+    /// Waits for its end. The corresponding C function is `pthread_join`.
+    package consuming func join() {
+        _ = pthread_join(handle, nil)
+    }
+
+    /// Lets the thread go on alone. The corresponding C function is `pthread_detach`.
+    package consuming func detach() {
+        _ = pthread_detach(handle)
+    }
+}
+
+private final class ThreadStart: Sendable {
+    let name: String
+    let body: @Sendable () -> Void
+
+    init(name: String, body: @escaping @Sendable () -> Void) {
+        self.name = name
+        self.body = body
+    }
+}

@@ -1,0 +1,146 @@
+// The log: static messages with fields, one line each, on standard error or a file.
+//
+// A message never contains a value: values are fields, so lines can be counted and searched by
+// message. The same message about the same subject is written at most once per `quietSeconds`,
+// with the number of lines left out, so an error can never become a storm. Secrets are never
+// fields; the modules that hold them have no function that prints them.
+
+internal import Glibc
+package import Platform
+
+/// How much a line matters.
+package enum LogLevel: Int, Comparable, Sendable {
+    case debug, info, warning, error
+
+    package static func < (left: LogLevel, right: LogLevel) -> Bool {
+        left.rawValue < right.rawValue
+    }
+
+    /// As it is written in a line.
+    package var name: String {
+        switch self {
+        case .debug: "debug"
+        case .info: "info"
+        case .warning: "warning"
+        case .error: "error"
+        }
+    }
+}
+
+/// Where lines go. Shared by all threads of a process.
+package final class Log: Sendable {
+    /// A line that was written, as `status` shows it.
+    package struct Line: Sendable {
+        package let time: WallTime
+        package let level: LogLevel
+        package let message: String
+        package let fields: [(key: String, value: String)]
+    }
+
+    private struct State {
+        var recent: [Line] = []
+        var quiet: [String: (until: MonotonicInstant, suppressed: Int)] = [:]
+    }
+
+    /// How long an identical line is held back.
+    package static let quietSeconds = 10.0
+    /// How many warnings and errors `status` can show.
+    package static let recentCountMax = 32
+    private static let quietCountMax = 1024
+
+    private let minimum: LogLevel
+    private let descriptor: CInt
+    private let state = Lock(State())
+
+    /// - Parameters:
+    ///   - minimum: lines below this level are dropped.
+    ///   - descriptor: written to, never closed.
+    package init(minimum: LogLevel = .info, descriptor: CInt = 2) {
+        self.minimum = minimum
+        self.descriptor = descriptor
+    }
+
+    package func debug(_ message: StaticString, _ fields: KeyValuePairs<String, String> = [:]) {
+        write(.debug, message, fields)
+    }
+
+    package func info(_ message: StaticString, _ fields: KeyValuePairs<String, String> = [:]) {
+        write(.info, message, fields)
+    }
+
+    package func warning(_ message: StaticString, _ fields: KeyValuePairs<String, String> = [:]) {
+        write(.warning, message, fields)
+    }
+
+    package func error(_ message: StaticString, _ fields: KeyValuePairs<String, String> = [:]) {
+        write(.error, message, fields)
+    }
+
+    /// The newest warnings and errors, oldest first.
+    package var recentProblems: [Line] { state.withLock { $0.recent } }
+
+    private func write(
+        _ level: LogLevel, _ message: StaticString, _ fields: KeyValuePairs<String, String>
+    ) {
+        if level < minimum { return }
+        let line = Line(
+            time: .now, level: level, message: message.description,
+            fields: fields.map { (key: $0.key, value: $0.value) })
+        guard let suppressed = admit(line) else { return }
+        emit(line, suppressed: suppressed)
+    }
+
+    /// Nil when the line is held back, else how many like it were since the last one.
+    private func admit(_ line: Line) -> Int? {
+        let now = MonotonicInstant.now
+        let key = line.message + line.fields.map { "\u{1}\($0.value)" }.joined()
+        return state.withLock { state in
+            if line.level < .warning { return 0 }
+            if let held = state.quiet[key], now < held.until {
+                state.quiet[key] = (held.until, held.suppressed + 1)
+                return nil
+            }
+            let suppressed = state.quiet[key]?.suppressed ?? 0
+            if state.quiet.count >= Log.quietCountMax {
+                state.quiet = state.quiet.filter { now < $0.value.until }
+                if state.quiet.count >= Log.quietCountMax { state.quiet.removeAll() }
+            }
+            state.quiet[key] = (now + Log.quietSeconds, 0)
+            state.recent.append(line)
+            if state.recent.count > Log.recentCountMax { state.recent.removeFirst() }
+            return suppressed
+        }
+    }
+
+    private func emit(_ line: Line, suppressed: Int) {
+        var text = "\(line.time.iso8601) \(line.level.name): \(line.message)"
+        for field in line.fields { text += " \(field.key)=\(Log.quoted(field.value))" }
+        if suppressed > 0 { text += " repeated=\(suppressed)" }
+        text += "\n"
+        // One write a line, so lines of several threads never mix.
+        text.withUTF8 { bytes in
+            _ = unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+        }
+    }
+
+    /// The value as it stands in a line: quoted where it has spaces, control characters escaped.
+    package static func quoted(_ value: String) -> String {
+        let plain = value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "\\" }
+        if plain && !value.isEmpty { return value }
+        var out = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"": out += "\\\""
+            case "\\": out += "\\\\"
+            case "\n": out += "\\n"
+            default:
+                if scalar.value < 0x20 || scalar.value == 0x7f {
+                    out += "\\u{\(String(scalar.value, radix: 16))}"
+                } else {
+                    out.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return out + "\""
+    }
+}
