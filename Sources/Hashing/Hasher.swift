@@ -86,6 +86,47 @@ package struct GitObjectHasher: ~Copyable {
     }
 }
 
+/// Proves a content: hashes its bytes in order, in the way its identity was made.
+@safe
+package struct ContentHasher: ~Copyable {
+    private let context: OpaquePointer
+    private let byteCount: Int
+
+    /// - Parameters:
+    ///   - expected: tells the algorithm; it is compared by the caller.
+    ///   - size: the content's length in bytes.
+    package init(like expected: ContentHash, size: Int64) {
+        switch expected {
+        case .sha256:
+            unsafe context = startDigest(EVP_sha256())
+            byteCount = 32
+        case .gitBlob:
+            unsafe context = startDigest(EVP_sha1())
+            byteCount = 20
+            update(Array("blob \(size)".utf8) + [0])
+        }
+    }
+
+    deinit {
+        unsafe EVP_MD_CTX_free(context)
+    }
+
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        unsafe updateDigest(context, bytes)
+    }
+
+    package mutating func update(_ bytes: [UInt8]) {
+        unsafe bytes.withUnsafeBytes { unsafe updateDigest(context, $0) }
+    }
+
+    /// The identity of all that was given. May be asked once.
+    package consuming func finish() -> ContentHash {
+        guard let hash = ContentHash(bytes: unsafe finishDigest(context, byteCount: byteCount))
+        else { preconditionFailure("a content's hash has 20 or 32 bytes") }
+        return hash
+    }
+}
+
 /// XXH3 with 64 bits: the checksum of what lies on our own disk. Not for identity.
 package func xxh3(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     unsafe XXH3_64bits(bytes.baseAddress, bytes.count)
