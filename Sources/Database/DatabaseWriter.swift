@@ -1,0 +1,172 @@
+// The one writer of a database: a thread that owns the connection and commits in groups.
+//
+// Jobs run in the order of their submission. Those that arrive within `groupSeconds` share a
+// transaction, each in a savepoint of its own, so a failing job takes no other with it. A thread
+// that waits (`perform`, `flush`) ends the group at once. Completions are called on the writer's
+// thread after the commit, and must not wait for the writer.
+
+internal import Synchronization
+
+package import Platform
+
+/// Runs changes of a database on a thread of its own.
+package final class DatabaseWriter: Sendable {
+    /// A change of the database.
+    package typealias Job = @Sendable (Connection) throws(DatabaseError) -> Void
+    /// Told how a job ended, after its commit: nil when it lasts.
+    package typealias Completion = @Sendable (DatabaseError?) -> Void
+
+    /// How long a job may wait for others to share its transaction.
+    package static let groupSeconds = 0.05
+    /// Jobs in one transaction: at some 20 µs each that is 20 ms of work.
+    package static let groupCountMax = 1_000
+    /// Jobs that may wait; at a few hundred bytes each they are under 32 MiB.
+    package static let queueCountMax = 65_536
+
+    private struct Entry: Sendable {
+        let job: Job?
+        let completion: Completion?
+        let isUrgent: Bool
+    }
+
+    private let mailbox = Mailbox<Entry>()
+    private let thread = Lock<Thread?>(nil)
+    private let isClosing = Atomic<Bool>(false)
+    private let heartbeatNanoseconds = Atomic<Int64>(MonotonicInstant.now.nanoseconds)
+
+    /// Opens or creates the file, brings its schema up to date and starts the thread.
+    package init(path: String, schema: [SchemaStep]) throws(DatabaseError) {
+        let connection = try Connection(path: path)
+        try connection.migrate(schema)
+        let lent = LentConnection(connection: connection)
+        do throws(Errno) {
+            var started: Thread? = try Thread(named: "db writer") { [self] in
+                serve(lent.connection)
+            }
+            thread.withLock { $0 = started.take() }
+        } catch {
+            throw .failed(code: error.rawValue, message: "no thread for the database")
+        }
+    }
+
+    /// Hands a job over without waiting for it.
+    ///
+    /// - Returns: false when the writer is closed or its queue is full: the job will not run.
+    @discardableResult
+    package func submit(_ job: @escaping Job, completion: Completion? = nil) -> Bool {
+        if mailbox.count >= DatabaseWriter.queueCountMax { return false }
+        return mailbox.send(Entry(job: job, completion: completion, isUrgent: false))
+    }
+
+    /// Runs a job and waits until it is committed. Not from a job or a completion.
+    package func perform<Result: Sendable>(
+        _ job: @escaping @Sendable (Connection) throws(DatabaseError) -> Result
+    ) throws(DatabaseError) -> Result {
+        if mailbox.count >= DatabaseWriter.queueCountMax { throw .queueFull }
+        let slot = Slot<Result>()
+        let entry = Entry(
+            job: { (connection) throws(DatabaseError) in
+                let result = try job(connection)
+                slot.result.withLock { $0 = result }
+            },
+            completion: { slot.done.send($0) }, isUrgent: true)
+        guard mailbox.send(entry), let outcome = slot.done.receive() else { throw .closed }
+        if let error = outcome { throw error }
+        guard let result = slot.result.withLock({ $0 }) else { throw .closed }
+        return result
+    }
+
+    /// Waits until every job submitted before is committed.
+    package func flush() {
+        let done = Mailbox<Bool>()
+        let entry = Entry(job: nil, completion: { _ in done.send(true) }, isUrgent: true)
+        if mailbox.send(entry) { _ = done.receive() }
+    }
+
+    /// Commits what was submitted, closes the file and ends the thread. May be called twice.
+    package func close() {
+        mailbox.close()
+        isClosing.store(true, ordering: .releasing)
+        let running = thread.withLock { $0.take() }
+        if let running { running.join() }
+    }
+
+    /// When the thread last showed that it is alive, for a watchdog. It shows so every second.
+    package var heartbeat: MonotonicInstant {
+        MonotonicInstant(nanoseconds: heartbeatNanoseconds.load(ordering: .relaxed))
+    }
+
+    /// How many jobs wait.
+    package var queueCount: Int { mailbox.count }
+
+    // MARK: On the writer's thread
+
+    private func serve(_ connection: Connection) {
+        while let group = nextGroup() {
+            beat()
+            runGroup(group, connection)
+            beat()
+        }
+        try? connection.checkpoint()
+    }
+
+    private func beat() {
+        heartbeatNanoseconds.store(MonotonicInstant.now.nanoseconds, ordering: .relaxed)
+    }
+
+    /// Nil when the mailbox is closed and empty.
+    private func nextGroup() -> [Entry]? {
+        var group: [Entry] = []
+        while group.isEmpty {
+            if let entry = mailbox.receive(until: .now + 1) {
+                group.append(entry)
+            } else if isClosing.load(ordering: .acquiring) && mailbox.count == 0 {
+                return nil
+            }
+            beat()
+        }
+        let deadline = MonotonicInstant.now + DatabaseWriter.groupSeconds
+        var isUrgent = group[0].isUrgent
+        while group.count < DatabaseWriter.groupCountMax {
+            // An urgent group takes what is there already, and waits for nothing more.
+            guard let entry = mailbox.receive(until: isUrgent ? .now : deadline) else { break }
+            isUrgent = isUrgent || entry.isUrgent
+            group.append(entry)
+        }
+        return group
+    }
+
+    private func runGroup(_ group: [Entry], _ connection: Connection) {
+        var outcomes = [DatabaseError?](repeating: nil, count: group.count)
+        do throws(DatabaseError) {
+            try connection.transaction { () throws(DatabaseError) in
+                for (index, entry) in group.enumerated() {
+                    guard let job = entry.job else { continue }
+                    outcomes[index] = try outcome(of: job, connection)
+                }
+            }
+        } catch {
+            for index in outcomes.indices where outcomes[index] == nil { outcomes[index] = error }
+        }
+        for (index, entry) in group.enumerated() { entry.completion?(outcomes[index]) }
+    }
+
+    /// Runs a job in its savepoint; throws only when the whole transaction is gone.
+    private func outcome(
+        of job: Job, _ connection: Connection
+    ) throws(DatabaseError) -> DatabaseError? {
+        do throws(DatabaseError) {
+            try connection.transaction { () throws(DatabaseError) in try job(connection) }
+            return nil
+        } catch {
+            if !connection.isInTransaction { throw error }
+            return error
+        }
+    }
+}
+
+/// Where a waiting thread finds what its job returned.
+private final class Slot<Result: Sendable>: Sendable {
+    let result = Lock<Result?>(nil)
+    let done = Mailbox<DatabaseError?>()
+}
