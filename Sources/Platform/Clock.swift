@@ -62,6 +62,13 @@ package struct WallTime: Comparable, Hashable, Sendable {
         WallTime(secondsSince1970: Int64(Glibc.time(nil)))
     }
 
+    /// The current time of `CLOCK_REALTIME` in nanoseconds since 1970.
+    package static var nowNanoseconds: Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+
     package static func < (left: WallTime, right: WallTime) -> Bool {
         left.secondsSince1970 < right.secondsSince1970
     }
