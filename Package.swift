@@ -57,7 +57,7 @@ let package = Package(
         // The ladder: each module uses only those above it in this list.
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
-        module("Settings", ["Platform"]),
+        module("Settings", ["Platform", "CShims"]),
         module("Hashing", ["Platform", "CCrypto", "CXXHash"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
@@ -85,5 +85,6 @@ let package = Package(
         program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
 
         tests("PlatformTests", ["Platform"]),
+        tests("SettingsTests", ["Settings"]),
     ]
 )
