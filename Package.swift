@@ -57,7 +57,7 @@ let package = Package(
         // The ladder: each module uses only those above it in this list.
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
-        module("Settings", ["Platform"]),
+        module("Settings", ["Platform", "CShims"]),
         module("Hashing", ["Platform", "CCrypto", "CXXHash"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
@@ -86,5 +86,6 @@ let package = Package(
 
         tests("PlatformTests", ["Platform"]),
         tests("DatabaseTests", ["Platform", "Database"]),
+        tests("SettingsTests", ["Settings"]),
     ]
 )

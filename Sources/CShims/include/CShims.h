@@ -3,3 +3,7 @@
 
 // GNU extensions that Swift's Glibc module leaves out.
 int modelfs_set_thread_name(const char *name);
+
+// The entry of that index in the process's environment, NULL after the last one: Swift refuses
+// the mutable global `environ`.
+const char *modelfs_environment_entry(int index);
