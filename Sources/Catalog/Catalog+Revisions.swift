@@ -9,7 +9,7 @@ extension Catalog {
     /// A ref as it was last listed.
     package struct ListedRef: Sendable {
         package let name: RevisionName
-        package let kind: RefKind
+        package let kind: RefInfo.Kind
         package let commit: GitObjectID
     }
 
@@ -96,10 +96,11 @@ extension Catalog {
             let before = try Catalog.listedRefs(row, connection)
             try connection.run(
                 "DELETE FROM ref WHERE repository = ? AND kind IS NOT NULL", [.integer(row.row)])
-            for ref in refs {
+            // A name that git would not allow cannot be asked for later either.
+            for ref in refs where RevisionName(ref.name) != nil {
                 _ = try Catalog.upsertCommit(ref.commit, row, date: nil, connection)
                 try Catalog.setRef(
-                    ref.name.name, of: row, kind: ref.kind, ref.commit, at: now, connection)
+                    ref.name, of: row, kind: ref.kind, ref.commit, at: now, connection)
             }
             try connection.run(
                 """
@@ -132,7 +133,7 @@ extension Catalog {
     // MARK: Rows
 
     static func setRef(
-        _ name: String, of row: RepositoryRow, kind: RefKind?, _ oid: GitObjectID,
+        _ name: String, of row: RepositoryRow, kind: RefInfo.Kind?, _ oid: GitObjectID,
         at now: WallTime, _ connection: Connection
     ) throws(DatabaseError) {
         try connection.run(
@@ -175,7 +176,7 @@ extension Catalog {
             WHERE repository = ? AND kind IS NOT NULL ORDER BY name
             """, [.integer(row.row)]
         ) { (row) throws(DatabaseError) in
-            guard let name = RevisionName(row.text(0)), let kind = RefKind(rawValue: row.text(1)),
+            guard let name = RevisionName(row.text(0)), let kind = RefInfo.Kind(rawValue: row.text(1)),
                 let oid = GitObjectID(bytes: row.blob(2))
             else { return }
             refs.append(ListedRef(name: name, kind: kind, commit: oid))
