@@ -32,6 +32,15 @@ extension Catalog {
         return found
     }
 
+    /// The name under which a node stands in its directory.
+    package func name(of row: Int64) throws(CatalogError) -> [UInt8]? {
+        try read { (connection) throws(DatabaseError) in
+            try connection.first("SELECT name FROM node WHERE id = ?", [.integer(row)]) {
+                (row) throws(DatabaseError) in row.blob(0)
+            }
+        }
+    }
+
     /// The nodes of names below a directory, made where they are new. One transaction for all.
     package func children(
         of parent: Int64, _ wanted: [Child]

@@ -39,16 +39,16 @@ extension Catalog {
     package func record(
         _ info: RevisionInfo, asked id: RepositoryID, revision: RevisionName?, at now: WallTime
     ) throws(CatalogError) {
+        // Where the Hub does not date a commit, its files get the time at which it was seen.
+        let date = info.lastModified ?? now
         let changed = try write { (connection) throws(DatabaseError) in
             for asked in Set([id, info.canonicalID]) {
                 let row = try Catalog.upsert(
                     asked, canonical: info.canonicalID, isPrivate: info.isPrivate,
                     isGated: info.isGated, connection)
-                let commit = try Catalog.upsertCommit(
-                    info.commit, row, date: info.lastModified, connection)
+                _ = try Catalog.upsertCommit(info.commit, row, date: date, connection)
                 try Catalog.setRef(
                     revision?.name ?? "", of: row, kind: nil, info.commit, at: now, connection)
-                _ = commit
             }
             return try Catalog.markUsed(id, connection)
         }

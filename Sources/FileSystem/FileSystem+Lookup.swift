@@ -54,15 +54,14 @@ extension FileSystem {
         // What the Hub's grammar forbids costs no request.
         guard RepositoryID.isValidPart(text), let legacy = RepositoryID(kind: kind, name: text)
         else { return .missing(for: Lifetime.immutableAttributes) }
-        let listing = try listing(of: text, kind, now, context)
-        if let listing, !listing.repositories.isEmpty {
+        let isLegacy = try ask { () throws(CatalogError) in try catalog.repository(legacy) } != nil
+        if try !isLegacy && !listing(of: text, kind, now: now, context).repositories.isEmpty {
             let child = Catalog.Child(name: name, kind: .organisation(kind, text))
             let node = try ask { () throws(CatalogError) in
                 try catalog.child(of: directory.row, child)
             }
             return entry(of: node, nameSeconds: Lifetime.directory)
         }
-        _ = legacy
         return try lookupRepository(directory, kind, organisation: nil, name, now, context)
     }
 
@@ -96,7 +95,7 @@ extension FileSystem {
             }
             return entry(of: node, nameSeconds: Lifetime.directory)
         }
-        let resolved = try resolve(id, revision, now: now, context)
+        let resolved = try resolve(repository, revision, now: now, context)
         try checkAccess(to: repository, resolved.commit, context)
         let child = Catalog.Child(name: name, kind: .folder(resolved.commit.id, path: []))
         let node = try ask { () throws(CatalogError) in
@@ -130,7 +129,8 @@ extension FileSystem {
         guard let revision = RevisionName(pathComponent: text) else {
             return .missing(for: Lifetime.immutableAttributes)
         }
-        let refs = try refs(of: id, now, context)
+        let repository = try repository(id, revision: nil, context)
+        let refs = try refs(of: repository, now: now, context)
         guard refs.contains(where: { $0.name == revision })
         else { return .missing(for: Lifetime.missing) }
         let child = versionLink(id, revision)

@@ -31,8 +31,10 @@ extension FileSystem {
 
     /// The commit that a revision's name stands for.
     func resolve(
-        _ id: RepositoryID, _ revision: RevisionName?, now: WallTime, _ context: AttemptContext
+        _ repository: KnownRepository, _ revision: RevisionName?, now: WallTime,
+        _ context: AttemptContext
     ) throws(Detour) -> ResolvedRevision {
+        let id = repository.id
         if let revision, let commit = try knownCommit(id, revision) {
             return ResolvedRevision(commit: commit, holdsSeconds: Lifetime.immutableAttributes)
         }
@@ -45,12 +47,10 @@ extension FileSystem {
         // A clock that was set back makes the age negative: then nothing is known of it.
         let isFresh = (0..<options.refSeconds).contains(ageSeconds)
         if !isFresh && !context.met.contains(need) {
-            switch context.failures[need] {
-            case nil: throw .lacks(need, withinSeconds: options.renewalSeconds)
-            case .hub(let error)? where error.isAnswer:
-                throw .failed(FileSystemError(.hub(error)))
-            case .hub?, .catalog?, .notProven?, .noSource?, .stopped?: break
+            guard let error = context.failures[need] else {
+                throw .lacks(need, withinSeconds: options.renewalSeconds)
             }
+            if isGone(error, repository) { throw .failed(.notFound) }
         }
         let commit = try ask { () throws(CatalogError) in
             try catalog.commit(resolution.commit, in: id)
@@ -58,6 +58,54 @@ extension FileSystem {
         guard let commit else { try demand(need, context) }
         let holds = isFresh ? Double(options.refSeconds - ageSeconds) : Lifetime.missing
         return ResolvedRevision(commit: commit, holdsSeconds: holds)
+    }
+
+    /// Whether a failed renewal means that the revision exists no more.
+    ///
+    /// A token that expired makes a private repository look missing; what was read with it stays
+    /// readable, and so does everything else that is only refused.
+    func isGone(_ error: FetchError, _ repository: KnownRepository) -> Bool {
+        switch error {
+        case .hub(.revisionNotFound): true
+        case .hub(.repositoryNotFound): !repository.isPrivate && !repository.isGated
+        case .hub, .catalog, .notProven, .noSource, .stopped: false
+        }
+    }
+
+    /// The refs of a repository, as fresh as listings have to be.
+    func refs(
+        of repository: KnownRepository, now: WallTime, _ context: AttemptContext
+    ) throws(Detour) -> [Catalog.ListedRef] {
+        let id = repository.id
+        let need = Need.refs(id)
+        let known = try ask { () throws(CatalogError) in try catalog.refs(of: id) }
+        guard let known else { try demand(need, context) }
+        let ageSeconds = now.secondsSince1970 - known.listedAt.secondsSince1970
+        if !(0..<options.refSeconds).contains(ageSeconds) && !context.met.contains(need) {
+            guard let error = context.failures[need] else {
+                throw .lacks(need, withinSeconds: options.renewalSeconds)
+            }
+            if isGone(error, repository) { throw .failed(.notFound) }
+        }
+        return known.refs
+    }
+
+    /// An owner's repositories, as fresh as listings have to be. Empty when it has none that this
+    /// user can see.
+    func listing(
+        of organisation: String, _ kind: RepositoryKind, now: WallTime, _ context: AttemptContext
+    ) throws(Detour) -> Catalog.OrganisationListing {
+        let need = Need.organisation(kind, organisation)
+        let known = try ask { () throws(CatalogError) in
+            try catalog.listing(of: organisation, kind: kind)
+        }
+        guard let known else { try demand(need, context) }
+        let ageSeconds = now.secondsSince1970 - known.listedAt.secondsSince1970
+        let isFresh = (0..<options.listingSeconds).contains(ageSeconds)
+        if !isFresh && !context.met.contains(need) && context.failures[need] == nil {
+            throw .lacks(need, withinSeconds: options.renewalSeconds)
+        }
+        return known
     }
 
     /// The commit that digits name, if it is known; a ref of that name would go first.

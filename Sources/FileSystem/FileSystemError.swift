@@ -40,7 +40,7 @@ extension FileSystemError {
     private init(_ error: HubError) {
         switch error {
         case .repositoryNotFound, .revisionNotFound, .entryNotFound: self = .notFound
-        case .gated, .tokenRefused, .forbidden: self = .accessDenied
+        case .gated, .tokenRefused, .disabled, .forbidden: self = .accessDenied
         case .rateLimited, .unreachable, .server, .malformed, .deadline, .cancelled, .offline:
             self = .unavailable
         }

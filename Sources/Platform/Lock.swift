@@ -120,6 +120,13 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         return taken
     }
 
+    /// Whether `close` was called; elements may still wait.
+    package var isClosed: Bool {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return closed
+    }
+
     /// How many elements wait.
     package var count: Int {
         unsafe pthread_mutex_lock(mutex)

@@ -49,6 +49,24 @@ package struct Thread: ~Copyable, Sendable {
     }
 }
 
+/// A thread that can be kept among others; joined once, by whoever ends it.
+package final class ThreadBox: Sendable {
+    private let thread: Lock<Thread?>
+
+    /// As `Thread.init`.
+    package init(named name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) {
+        thread = Lock(nil)
+        var started: Thread? = try Thread(named: name, body)
+        thread.withLock { $0 = started.take() }
+    }
+
+    /// Waits for its end, unless that was done before.
+    package func join() {
+        let running = thread.withLock { $0.take() }
+        if let running { running.join() }
+    }
+}
+
 private final class ThreadStart: Sendable {
     let name: String
     let body: @Sendable () -> Void
