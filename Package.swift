@@ -85,6 +85,9 @@ let package = Package(
         program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
 
         tests("PlatformTests", ["Platform"]),
-        tests("DatabaseTests", ["Platform", "Database"]),
+        .target(
+            name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
+            swiftSettings: testSettings),
+        tests("DatabaseTests", ["Platform", "Database", "TestSupport"]),
     ]
 )
