@@ -89,5 +89,8 @@ let package = Package(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
             swiftSettings: testSettings),
         tests("DatabaseTests", ["Platform", "Database", "TestSupport"]),
+        tests(
+            "ChunkStoreTests",
+            ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
     ]
 )
