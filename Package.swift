@@ -87,5 +87,12 @@ let package = Package(
         tests("PlatformTests", ["Platform"]),
         tests("DatabaseTests", ["Platform", "Database"]),
         tests("SettingsTests", ["Settings"]),
+        .target(
+            name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
+            swiftSettings: testSettings),
+        tests("DatabaseTests", ["Platform", "Database", "TestSupport"]),
+        tests(
+            "ChunkStoreTests",
+            ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
     ]
 )

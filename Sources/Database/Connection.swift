@@ -2,8 +2,9 @@
 //
 // Owns the handle and the statements. Assumes one thread at a time: `DatabaseWriter` and
 // `DatabaseReaders` see to that. Files are in WAL mode, so readers never wait for the writer, and a
-// commit costs no fsync: a loss of power may undo the last commits, never half of one. Memory
-// mapping is off, since a failing disk under a mapping is a signal, and here it has to be an error.
+// commit costs no fsync unless it is asked for: a loss of power may undo the last commits, never
+// half of one. Memory mapping is off, since a failing disk under a mapping is a signal, and here it
+// has to be an error.
 
 internal import CSQLite3
 
@@ -16,6 +17,14 @@ package final class Connection {
         case readWrite
         /// Reads only, beside a writer of the same process or another one.
         case readOnly
+    }
+
+    /// What a loss of power may undo.
+    package enum Durability: String, Sendable {
+        /// The last commits, down to the last checkpoint; a killed process loses nothing.
+        case checkpoint = "NORMAL"
+        /// Nothing that was committed: each commit waits for the disk.
+        case commit = "FULL"
     }
 
     /// Statements kept prepared; each takes about 5 KiB, so 128 are under 1 MiB a connection.
@@ -32,7 +41,9 @@ package final class Connection {
     private var uses: UInt64 = 0
 
     /// Opens a database file, or a private one in memory for `":memory:"`.
-    package init(path: String, access: Access = .readWrite) throws(DatabaseError) {
+    package init(
+        path: String, access: Access = .readWrite, durability: Durability = .checkpoint
+    ) throws(DatabaseError) {
         var opened: OpaquePointer?
         let flags =
             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
@@ -44,7 +55,7 @@ package final class Connection {
         }
         unsafe handle = opened
         unsafe sqlite3_busy_timeout(opened, Connection.busyTimeoutMilliseconds)
-        try configure(access)
+        try configure(access, durability)
     }
 
     deinit {
@@ -52,11 +63,13 @@ package final class Connection {
         unsafe sqlite3_close_v2(handle)
     }
 
-    private func configure(_ access: Access) throws(DatabaseError) {
+    private func configure(
+        _ access: Access, _ durability: Durability
+    ) throws(DatabaseError) {
         try execute(
             """
             PRAGMA journal_mode = WAL;
-            PRAGMA synchronous = NORMAL;
+            PRAGMA synchronous = \(durability.rawValue);
             PRAGMA foreign_keys = OFF;
             PRAGMA temp_store = MEMORY;
             PRAGMA mmap_size = 0;

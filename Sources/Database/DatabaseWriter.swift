@@ -35,8 +35,12 @@ package final class DatabaseWriter: Sendable {
     private let heartbeatNanoseconds = Atomic<Int64>(MonotonicInstant.now.nanoseconds)
 
     /// Opens or creates the file, brings its schema up to date and starts the thread.
-    package init(path: String, schema: [SchemaStep]) throws(DatabaseError) {
-        let connection = try Connection(path: path)
+    ///
+    /// The owner calls `close()`: until then the thread keeps this object alive.
+    package init(
+        path: String, schema: [SchemaStep], durability: Connection.Durability = .checkpoint
+    ) throws(DatabaseError) {
+        let connection = try Connection(path: path, durability: durability)
         try connection.migrate(schema)
         let lent = LentConnection(connection: connection)
         do throws(Errno) {

@@ -1,0 +1,165 @@
+// Opening the index, and loading from it what is asked about a content.
+
+internal import Database
+internal import Hashing
+internal import Platform
+internal import Synchronization
+internal import Telemetry
+
+extension ChunkStore {
+    /// Opens the index. One that is damaged is set aside, and a new one is begun: flat files
+    /// without an index are of no use, so they are removed.
+    static func openIndex(
+        _ directory: String, _ files: any StoreFiles, _ log: Log
+    ) throws(StoreError) -> StoreIndex {
+        let path = "\(directory)/store.db"
+        if (try? files.open(damageMark(directory), create: false)) == nil {
+            do throws(DatabaseError) {
+                return try StoreIndex(path: path)
+            } catch where error.meansDamaged {
+                // Set aside below.
+            } catch {
+                throw StoreError(error)
+            }
+        }
+        log.error(
+            "the cache index is damaged; a new one is begun, and what was cached is fetched again",
+            ["kept": "\(path).damaged"])
+        do throws(Errno) {
+            for suffix in ["-wal", "-shm"] { try removeIfThere(path + suffix, files) }
+            try files.rename(path, to: "\(path).damaged")
+            for folder in try files.names(in: "\(directory)/flat") {
+                for name in try files.names(in: "\(directory)/flat/\(folder)") {
+                    try removeIfThere("\(directory)/flat/\(folder)/\(name)", files)
+                }
+            }
+            try removeIfThere(damageMark(directory), files)
+        } catch {
+            throw StoreError(error)
+        }
+        do throws(DatabaseError) { return try StoreIndex(path: path) } catch {
+            throw StoreError(error)
+        }
+    }
+
+    /// Opens the index and asks it the first questions, which show whether it is sound.
+    static func openSoundIndex(
+        _ directory: String, _ files: any StoreFiles, _ log: Log
+    ) throws(StoreError) -> (StoreIndex, (validByteCount: Int64, newestID: Int64)) {
+        var index = try openIndex(directory, files, log)
+        do throws(DatabaseError) { return (index, try index.totals()) } catch {
+            index.close()
+            guard error.meansDamaged else { throw StoreError(error) }
+        }
+        do throws(Errno) { _ = try files.open(damageMark(directory), create: true) } catch {
+            throw StoreError(error)
+        }
+        index = try openIndex(directory, files, log)
+        do throws(DatabaseError) { return (index, try index.totals()) } catch {
+            index.close()
+            throw StoreError(error)
+        }
+    }
+
+    /// A file that tells the next start that the index was found damaged.
+    private static func damageMark(_ directory: String) -> String {
+        "\(directory)/store.db.is-damaged"
+    }
+
+    private static func removeIfThere(_ path: String, _ files: any StoreFiles) throws(Errno) {
+        do throws(Errno) { try files.remove(path) } catch where error == .noEntry {}
+    }
+
+    /// Notes a failure of the index, and what the next start has to do about it.
+    func noteFailure(_ error: DatabaseError) {
+        counters.diskFailures.add()
+        log.error("the cache index failed", ["error": "\(error)"])
+        if error.meansDamaged {
+            _ = try? files.open(ChunkStore.damageMark(directory), create: true)
+        }
+    }
+
+    /// The content with its row, and with the segments of the blocks, in memory.
+    func loaded(_ key: ContentKey, blocks: Range<Int>) throws(StoreError) -> FlatContent {
+        while true {
+            let entry = table.content(key)
+            do throws(DatabaseError) {
+                if try load(entry, blocks: blocks) { return entry }
+            } catch {
+                noteFailure(error)
+                throw StoreError(error)
+            }
+        }
+    }
+
+    /// False when the content was replaced meanwhile.
+    private func load(_ entry: FlatContent, blocks: Range<Int>) throws(DatabaseError) -> Bool {
+        if entry.state.withLock({ !$0.isLoaded }) {
+            let row = try index.row(of: entry.key)
+            entry.state.withLock { $0.load(row) }
+        }
+        let (incarnation, wanted, isRetired) = entry.state.withLock { state in
+            (state.id, state.segmentsToLoad(blocks), state.isRetired)
+        }
+        if isRetired { return false }
+        if wanted.isEmpty { return true }
+        let segments = try index.segments(wanted, of: entry.key, id: incarnation)
+        let count = entry.state.withLock { $0.load(segments, of: incarnation) }
+        table.countLoadedSegments(count)
+        for segment in segments where segment.segment == nil {
+            counters.checksumFailures.add()
+            subtractUsed(segment.validByteCount)
+            log.error(
+                "a row of the cache index is damaged; its part of the content is dropped",
+                ["content": entry.key.hash.hex])
+            enlist(entry)
+        }
+        return true
+    }
+
+    /// Has the content's changes committed.
+    func enlist(_ entry: FlatContent) {
+        if entry.state.withLock({ $0.enlist() }) { committer.add(entry) }
+    }
+
+    func addUsed(_ byteCount: Int64) {
+        used.add(byteCount, ordering: .relaxed)
+    }
+
+    func subtractUsed(_ byteCount: Int64) {
+        used.subtract(byteCount, ordering: .relaxed)
+    }
+
+    /// Records in the index that a content was used, at most once in `useSeconds`.
+    func recordUse(_ entry: FlatContent) {
+        let now = WallTime.now
+        let isDue = entry.state.withLock { state in
+            let since = now.secondsSince1970 - state.recordedUse.secondsSince1970
+            // A clock that was set back counts as due, or a use would not be recorded for years.
+            if state.validByteCount == 0 || (0..<ChunkStore.useSeconds).contains(since) {
+                return false
+            }
+            state.recordedUse = now
+            state.markRowDirty()
+            return state.enlist()
+        }
+        if isDue { committer.add(entry) }
+    }
+
+    /// How exact the order of eviction is.
+    static let useSeconds: Int64 = 30
+}
+
+extension ContentKey {
+    /// The blocks that a range of bytes touches.
+    func blocks(covering range: Range<Int64>) -> Range<Int> {
+        let size = Int64(ChunkStore.blockByteCount)
+        return Int(range.lowerBound / size)..<Int((range.upperBound + size - 1) / size)
+    }
+
+    /// The bytes of some blocks.
+    func bytes(of blocks: Range<Int>) -> Range<Int64> {
+        let each = Int64(ChunkStore.blockByteCount)
+        return Int64(blocks.lowerBound) * each..<min(size, Int64(blocks.upperBound) * each)
+    }
+}

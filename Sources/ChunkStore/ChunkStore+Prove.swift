@@ -1,0 +1,49 @@
+// Proving: one pass over a complete content, in order, against its hash.
+
+package import Hashing
+internal import Platform
+internal import Telemetry
+
+extension ChunkStore {
+    /// Hashes a complete content and records that it is what its hash says; otherwise drops it.
+    ///
+    /// - Returns: whether it is right.
+    /// - Throws: `incomplete` when a part is missing, or turned out to be damaged on the way.
+    package func prove(_ content: ContentHash, size: Int64) throws(StoreError) -> Bool {
+        let key = ContentKey(hash: content, size: size)
+        if size == 0 { return state(of: content, size: 0).verification != .failed }
+        let entry = try loaded(key, blocks: 0..<0)
+        let (incarnation, isComplete) = entry.state.withLock { ($0.id, $0.isComplete) }
+        if !isComplete { throw .incomplete }
+        var hasher = ContentHasher(like: content, size: size)
+        let buffer = buffers.take()
+        defer { buffers.give(buffer) }
+        for block in 0..<key.blockCount {
+            let bytes = key.bytes(of: block..<block + 1)
+            let target = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: buffer.bytes[..<bytes.count])
+            let outcome = try unsafe read(content, size: size, at: bytes.lowerBound, into: target)
+            guard outcome == .bytes(bytes.count) else { throw .incomplete }
+            unsafe hasher.update(UnsafeRawBufferPointer(target))
+        }
+        if hasher.finish() != content {
+            counters.proofFailures.add()
+            log.error(
+                "a content is not what its hash says; all of it is dropped",
+                ["content": content.hex])
+            drop(entry, verification: .failed)
+            return false
+        }
+        let isSame = entry.state.withLock { state in
+            // A block that was replaced during the pass is not the one that was hashed.
+            guard state.id == incarnation, state.isComplete, !state.isRetired else { return false }
+            state.verification = .proven(.now)
+            state.markRowDirty()
+            return true
+        }
+        if !isSame { throw .incomplete }
+        counters.proofs.add()
+        enlist(entry)
+        return true
+    }
+}

@@ -1,0 +1,121 @@
+// Writing: each block by one thread, and never over a valid one.
+//
+// A block that another thread is writing is waited for, so that after a write all its blocks are
+// readable or an error was thrown. Bytes go to the file first; only then is a block valid.
+
+package import Hashing
+internal import Platform
+internal import Telemetry
+
+extension ChunkStore {
+    /// Writes whole blocks of a content: from the start of one to the end of one or of the content.
+    ///
+    /// - Throws: `invalidRange`; `full` when there is no room even after eviction; failures of the
+    ///   disk or the index. The content stays readable as far as it was.
+    package func write(
+        _ content: ContentHash, size: Int64, at offset: Int64, _ bytes: UnsafeRawBufferPointer
+    ) throws(StoreError) {
+        if unsafe bytes.isEmpty { return }
+        let key = ContentKey(hash: content, size: size)
+        let end = offset + Int64(bytes.count)
+        let each = Int64(ChunkStore.blockByteCount)
+        guard offset >= 0, offset % each == 0, end <= size, end % each == 0 || end == size
+        else { throw .invalidRange }
+        try makeRoom(Int64(bytes.count), for: key)
+        let blocks = key.blocks(covering: offset..<end)
+        while true {
+            let entry = try loaded(key, blocks: blocks)
+            switch entry.state.withLock({ $0.claim(blocks) }) {
+            case .retired: continue
+            case .valid: return
+            case .wait(let mailbox): _ = mailbox.receive()
+            case .write(let runs, let incarnation):
+                try unsafe write(entry, runs, incarnation, bytes, from: offset)
+            }
+        }
+    }
+
+    /// Stores a small content that is whole in memory, and proves it; nothing is kept if it is
+    /// not what its hash says.
+    ///
+    /// - Returns: whether the bytes are right.
+    /// - Throws: as `write`.
+    @discardableResult
+    package func writeProven(
+        _ content: ContentHash, _ bytes: [UInt8]
+    ) throws(StoreError) -> Bool {
+        let size = Int64(bytes.count)
+        var hasher = ContentHasher(like: content, size: size)
+        hasher.update(bytes)
+        guard hasher.finish() == content else {
+            counters.proofFailures.add()
+            return false
+        }
+        if bytes.isEmpty { return true }
+        try unsafe bytes.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
+            try unsafe write(content, size: size, at: 0, bytes)
+        }
+        // Blocks that were there before may be of another source, so they are read again.
+        return try prove(content, size: size)
+    }
+
+    private func write(
+        _ entry: FlatContent, _ runs: [Range<Int>], _ incarnation: Int64,
+        _ bytes: UnsafeRawBufferPointer, from offset: Int64
+    ) throws(StoreError) {
+        var done = 0
+        defer {
+            for run in runs[done...] { finish(entry, run, nil, incarnation) }
+        }
+        let file = try writableFile(entry, incarnation)
+        for run in runs {
+            let range = entry.key.bytes(of: run)
+            let part = unsafe UnsafeRawBufferPointer(
+                rebasing: bytes[Int(range.lowerBound - offset)..<Int(range.upperBound - offset)])
+            let checksums = unsafe checksums(part)
+            do throws(Errno) {
+                try unsafe file.write(part, at: range.lowerBound)
+            } catch {
+                counters.diskFailures.add()
+                log.error("the cache disk cannot be written", ["error": "\(error)"])
+                throw StoreError(error)
+            }
+            finish(entry, run, checksums, incarnation)
+            done += 1
+        }
+        enlist(entry)
+        recordUse(entry)
+    }
+
+    private func checksums(_ bytes: UnsafeRawBufferPointer) -> [UInt64] {
+        stride(from: 0, to: bytes.count, by: ChunkStore.blockByteCount).map { start in
+            let end = min(bytes.count, start + ChunkStore.blockByteCount)
+            return unsafe xxh3(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+        }
+    }
+
+    private func finish(
+        _ entry: FlatContent, _ run: Range<Int>, _ checksums: [UInt64]?, _ incarnation: Int64
+    ) {
+        let (byteCount, waiting) = entry.state.withLock { state in
+            state.finish(run, checksums: checksums, of: incarnation)
+        }
+        addUsed(byteCount)
+        counters.writtenBytes.add(byteCount)
+        for mailbox in waiting { mailbox.send(()) }
+    }
+
+    private func writableFile(
+        _ entry: FlatContent, _ incarnation: Int64
+    ) throws(StoreError) -> any StoreFile {
+        let (known, isEmpty) = entry.state.withLock { ($0.file, $0.validByteCount == 0) }
+        if let known { return known }
+        if isEmpty {
+            do throws(Errno) { try files.makeDirectory(folder(of: entry.key)) } catch {
+                throw StoreError(error)
+            }
+        }
+        guard let file = try open(entry, incarnation, create: isEmpty) else { throw .incomplete }
+        return file
+    }
+}

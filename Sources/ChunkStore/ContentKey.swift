@@ -1,0 +1,35 @@
+// How a content is known in the store, and how it is divided into blocks and segments.
+//
+// A block of 128 KiB is the unit of validity and of the checksum. A segment of 1,024 blocks
+// (128 MiB) is the unit in which that is kept in memory and in the index, so that neither grows
+// with the size of one file.
+
+internal import Hashing
+
+/// A content and the size it is said to have: a wrong size is another content, and harms no one.
+struct ContentKey: Hashable, Sendable {
+    let hash: ContentHash
+    let size: Int64
+
+    /// Blocks of the content; the last one may be shorter.
+    var blockCount: Int {
+        Int((size + Int64(ChunkStore.blockByteCount) - 1) / Int64(ChunkStore.blockByteCount))
+    }
+
+    /// Length of one block in bytes.
+    func byteCount(ofBlock block: Int) -> Int {
+        let start = Int64(block) * Int64(ChunkStore.blockByteCount)
+        return Int(min(Int64(ChunkStore.blockByteCount), size - start))
+    }
+
+    /// Blocks of one segment.
+    func blockCount(ofSegment segment: Int) -> Int {
+        min(BlockSegment.blockCountMax, blockCount - segment * BlockSegment.blockCountMax)
+    }
+
+    /// Path of the flat file below the cache directory, without its folder's name.
+    var fileName: String { "\(hash.hex)-\(size)" }
+
+    /// The folder of the flat file: the first byte of the hash, so each has 1/256 of them.
+    var folderName: String { String(hash.hex.prefix(2)) }
+}

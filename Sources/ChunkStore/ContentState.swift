@@ -1,0 +1,30 @@
+// What the store says about a content.
+
+package import Platform
+
+/// Whether the bytes of a content were proven to be what its hash says.
+package enum Verification: Equatable, Sendable {
+    /// Not yet, or not since a part of it was fetched again.
+    case none
+    /// The whole content was hashed, and it was right.
+    case proven(WallTime)
+    /// It was hashed and found wrong, and dropped; nothing was written since.
+    case failed
+}
+
+/// How much of a content is here.
+package struct ContentState: Equatable, Sendable {
+    /// Bytes that can be read from the store.
+    package let cachedByteCount: Int64
+    /// Whether these are all.
+    package let isComplete: Bool
+    package let verification: Verification
+}
+
+/// What a read found.
+package enum ReadOutcome: Equatable, Sendable {
+    /// So many bytes are in the buffer: all that was asked for, or up to the content's end.
+    case bytes(Int)
+    /// Some of them are not here, or were damaged and are here no longer.
+    case missing
+}

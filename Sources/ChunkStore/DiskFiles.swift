@@ -1,0 +1,79 @@
+// The store's file operations on a real disk.
+
+internal import Glibc
+package import Platform
+
+/// The file operations of the system.
+package struct DiskFiles: StoreFiles {
+    package init() {}
+
+    package func makeDirectory(_ path: String) throws(Errno) {
+        if unsafe mkdir(path, 0o700) != 0 && Errno.current != .alreadyExists {
+            throw Errno.current
+        }
+    }
+
+    package func open(_ path: String, create: Bool) throws(Errno) -> any StoreFile {
+        let flags = create ? O_RDWR | O_CREAT : O_RDWR
+        return DiskFile(try FileDescriptor.open(path, flags | O_NOFOLLOW))
+    }
+
+    package func lock(_ path: String) throws(Errno) -> any StoreFile {
+        let descriptor = try FileDescriptor.open(path, O_RDWR | O_CREAT)
+        let number = descriptor.rawValue
+        _ = try retryingOnInterrupt { flock(number, LOCK_EX | LOCK_NB) }
+        return DiskFile(descriptor)
+    }
+
+    package func remove(_ path: String) throws(Errno) {
+        if unsafe unlink(path) != 0 { throw Errno.current }
+    }
+
+    package func rename(_ path: String, to target: String) throws(Errno) {
+        if unsafe Glibc.rename(path, target) != 0 { throw Errno.current }
+    }
+
+    package func names(in directory: String) throws(Errno) -> [String] {
+        guard let stream = unsafe opendir(directory) else { throw Errno.current }
+        defer { unsafe closedir(stream) }
+        var names: [String] = []
+        while let entry = unsafe readdir(stream) {
+            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    package func synchronizeDirectory(_ path: String) throws(Errno) {
+        let directory = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY)
+        let number = directory.rawValue
+        _ = try retryingOnInterrupt { fsync(number) }
+    }
+}
+
+/// An open file of the system.
+private final class DiskFile: StoreFile {
+    private let descriptor: FileDescriptor
+
+    init(_ descriptor: consuming FileDescriptor) {
+        self.descriptor = descriptor
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {
+        try unsafe descriptor.read(into: buffer, at: offset)
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+        try unsafe descriptor.write(bytes, at: offset)
+    }
+
+    func size() throws(Errno) -> Int64 { try descriptor.size() }
+
+    func truncate(to size: Int64) throws(Errno) { try descriptor.truncate(to: size) }
+
+    func synchronizeData() throws(Errno) { try descriptor.synchronizeData() }
+
+    func duplicate() throws(Errno) -> FileDescriptor { try descriptor.duplicate() }
+}

@@ -1,0 +1,105 @@
+// One content in memory, and the bounded table of those in use.
+//
+// Lock order: the table's lock, then a content's. Neither is held across I/O or SQL. A content that
+// leaves the table is retired, so a thread that still holds it looks it up again before a change.
+
+internal import Platform
+internal import Synchronization
+
+/// The state of a content behind its lock.
+final class FlatContent: Sendable {
+    let key: ContentKey
+    let state: Lock<FlatState>
+    private let lastUse: Atomic<Int64>
+
+    init(key: ContentKey, freshID: Int64) {
+        self.key = key
+        state = Lock(FlatState(key: key, freshID: freshID))
+        lastUse = Atomic(MonotonicInstant.now.nanoseconds)
+    }
+
+    func touch() {
+        lastUse.store(MonotonicInstant.now.nanoseconds, ordering: .relaxed)
+    }
+
+    /// Nanoseconds of the monotonic clock.
+    var lastUseNanoseconds: Int64 { lastUse.load(ordering: .relaxed) }
+}
+
+/// The contents in use, by key.
+final class ContentTable: Sendable {
+    /// Contents in memory; about 1 KiB each with an open file, so 2 MiB.
+    static let contentCountMax = 2_048
+    /// Segments in memory; 8.3 KiB each, so 17 MiB, which describe 256 GiB.
+    static let segmentCountMax = 2_048
+    /// Open files, well under the usual limit of 1,024 descriptors.
+    static let fileCountMax = 256
+
+    private let contents = Lock<[ContentKey: FlatContent]>([:])
+    private let segmentCount = Atomic<Int>(0)
+    private let fileCount = Atomic<Int>(0)
+    private let nextID: Atomic<Int64>
+
+    init(newestID: Int64) {
+        nextID = Atomic(newestID + 1)
+    }
+
+    /// An id that no content has or had.
+    func freshID() -> Int64 {
+        nextID.add(1, ordering: .relaxed).oldValue
+    }
+
+    /// The object of a content, made if needed.
+    func content(_ key: ContentKey) -> FlatContent {
+        let (content, count) = contents.withLock { table in
+            if let known = table[key] { return (known, table.count) }
+            let made = FlatContent(key: key, freshID: freshID())
+            table[key] = made
+            return (made, table.count)
+        }
+        content.touch()
+        if count > ContentTable.contentCountMax { trim() }
+        return content
+    }
+
+    func countLoadedSegments(_ count: Int) {
+        if segmentCount.add(count, ordering: .relaxed).newValue > ContentTable.segmentCountMax {
+            trim()
+        }
+    }
+
+    func countOpenedFile() {
+        if fileCount.add(1, ordering: .relaxed).newValue > ContentTable.fileCountMax { trim() }
+    }
+
+    func countDropped(segments: Int, hadFile: Bool) {
+        segmentCount.subtract(segments, ordering: .relaxed)
+        if hadFile { fileCount.subtract(1, ordering: .relaxed) }
+    }
+
+    /// Goes down to three quarters of each limit, those used longest ago first.
+    private func trim() {
+        contents.withLock { table in
+            let oldest = table.values.sorted { $0.lastUseNanoseconds < $1.lastUseNanoseconds }
+            for content in oldest {
+                let tooManyContents = table.count > ContentTable.contentCountMax * 3 / 4
+                let tooManyParts =
+                    segmentCount.load(ordering: .relaxed) > ContentTable.segmentCountMax * 3 / 4
+                    || fileCount.load(ordering: .relaxed) > ContentTable.fileCountMax * 3 / 4
+                if !tooManyContents && !tooManyParts { return }
+                content.state.withLock { state in
+                    if tooManyContents && state.canRetire {
+                        countDropped(segments: state.segments.count, hadFile: state.file != nil)
+                        state.retire()
+                        table[content.key] = nil
+                    } else if tooManyParts {
+                        let unloaded = state.unloadSegments()
+                        let hadFile = state.canRetire && state.file != nil
+                        if hadFile { state.file = nil }
+                        countDropped(segments: unloaded, hadFile: hadFile)
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+// Crashes, flipped bits, files that are gone: never a wrong byte, and all of it heals.
+
+import ChunkStore
+import Database
+import Hashing
+import TestSupport
+import Testing
+
+@Suite struct DamageTests {
+    let directory = TemporaryDirectory()
+
+    /// Reads every block; it is right or missing, and a missing one can be written again.
+    private func expectSound(
+        _ path: String, _ contents: [Content], sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> (right: Int, missing: Int) {
+        let store = try openStore(path)
+        defer { store.close() }
+        var (right, missing) = (0, 0)
+        for content in contents {
+            for start in stride(from: 0, to: content.bytes.count, by: block) {
+                let range = start..<min(start + block, content.bytes.count)
+                if let bytes = try store.read(content, range) {
+                    #expect(bytes == Array(content.bytes[range]), sourceLocation: sourceLocation)
+                    right += 1
+                } else {
+                    missing += 1
+                }
+            }
+            try store.write(content)
+            #expect(try store.read(content) == content.bytes, sourceLocation: sourceLocation)
+            #expect(
+                try store.prove(content.hash, size: content.size), sourceLocation: sourceLocation)
+        }
+        return (right, missing)
+    }
+
+    private func filled(_ count: Int) throws -> [Content] {
+        let contents = (0..<count).map {
+            Content(random: ($0 % 3) * block + 100 + $0, seed: UInt64($0 + 1))
+        }
+        let store = try openStore(directory.path + "/cache")
+        for content in contents { try store.write(content) }
+        store.close()
+        return contents
+    }
+
+    @Test func aCopyTakenAtAnyMomentIsSound() throws {
+        let store = try openStore(directory.path + "/cache")
+        var contents: [Content] = []
+        var committed = 0
+        for round in 0..<6 {
+            let content = Content(random: 3 * block + round, seed: UInt64(round + 1))
+            contents.append(content)
+            try store.write(content)
+            if round % 2 == 1 {
+                store.flush()
+                committed = contents.reduce(0) { $0 + ($1.bytes.count + block - 1) / block }
+            }
+            let copy = directory.path + "/copy\(round)"
+            try copyTree(directory.path + "/cache", to: copy)
+            #expect(try expectSound(copy, contents).right >= committed)
+        }
+        store.close()
+    }
+
+    @Test func flippedBitsInFilesAreFound() throws {
+        let contents = try filled(12)
+        var generator = SeededGenerator(seed: 3)
+        let files = filesInTree(directory.path + "/cache/flat")
+        for file in files {
+            let count = try contentsOfFile(file).count
+            try flipBit(file, Int.random(in: 0..<count * 8, using: &generator))
+        }
+        let result = try expectSound(directory.path + "/cache", contents)
+        #expect(result.missing == 12)
+    }
+
+    @Test func flippedBitsInRowsAreFound() throws {
+        let contents = try filled(12)
+        let path = directory.path + "/cache/store.db"
+        do {
+            let connection = try Connection(path: path)
+            var rows: [(key: Int64, data: [UInt8])] = []
+            try connection.query("SELECT key, data FROM segment") { (row) throws(DatabaseError) in
+                rows.append((row.integer(0), row.blob(1)))
+            }
+            #expect(rows.count == 12)
+            for (index, row) in rows.enumerated() {
+                var data = row.data
+                data[index * 7 % data.count] ^= 1 << UInt8(index % 8)
+                try connection.run(
+                    "UPDATE segment SET data = ? WHERE key = ?", [.blob(data), .integer(row.key)])
+            }
+            // Rows of two contents change places.
+            try connection.run("UPDATE content SET verification = 1, verified_at = 1")
+        }
+        let result = try expectSound(directory.path + "/cache", contents)
+        #expect(result.right == 0)
+    }
+
+    @Test func flippedBitsAnywhereInTheDatabaseServeNoWrongByte() throws {
+        let contents = try filled(9)
+        let path = directory.path + "/cache/store.db"
+        let sound = try contentsOfFile(path)
+        var generator = SeededGenerator(seed: 5)
+        for _ in 0..<40 {
+            for file in filesInTree(directory.path + "/cache") where file.contains("store.db") {
+                try writeFile(file, [])
+            }
+            var damaged = sound
+            for _ in 0..<4 {
+                let bit = Int.random(in: 0..<damaged.count * 8, using: &generator)
+                damaged[bit / 8] ^= 1 << UInt8(bit % 8)
+            }
+            try writeFile(path, damaged)
+            // Damage that is met during a run is an error of that run, and mended by the next.
+            do {
+                _ = try expectSound(directory.path + "/cache", contents)
+            } catch {
+                _ = try expectSound(directory.path + "/cache", contents)
+            }
+        }
+    }
+
+    @Test func aLostOrShortenedFileIsMissing() throws {
+        let contents = try filled(3)
+        let files = filesInTree(directory.path + "/cache/flat")
+        try writeFile(files[0], [])
+        removeTree(files[1])
+        _ = try DiskFiles().remove(files[1])
+        let result = try expectSound(directory.path + "/cache", contents)
+        #expect(result.missing > 0)
+    }
+
+    @Test func aLostDatabaseIsBegunAnew() throws {
+        let contents = try filled(3)
+        try writeFile(directory.path + "/cache/store.db", Array(repeating: 7, count: 8192))
+        let result = try expectSound(directory.path + "/cache", contents)
+        #expect(result.right == 0)
+    }
+}

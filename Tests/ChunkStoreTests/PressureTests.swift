@@ -1,0 +1,198 @@
+// Many threads at once, a cache that is full, a disk that fails.
+
+import ChunkStore
+import Hashing
+import Platform
+import Synchronization
+import Telemetry
+import TestSupport
+import Testing
+
+@Suite struct PressureTests {
+    let directory = TemporaryDirectory()
+
+    @Test func readersAndWritersOfTheSameContents() throws {
+        let store = try openStore(directory.path)
+        let contents = (0..<4).map { Content(random: 16 * block + 7, seed: UInt64($0 + 1)) }
+        let wrong = Counter()
+        let failures = Counter()
+        let missing = Counter()
+        var threads: [OwnedThread] = []
+        for number in 0..<8 {
+            threads.append(
+                OwnedThread {
+                    var generator = SeededGenerator(seed: UInt64(number + 100))
+                    for _ in 0..<150 {
+                        guard let content = contents.randomElement(using: &generator) else { return }
+                        let start = Int.random(in: 0..<17, using: &generator) * block
+                        let end = min(
+                            content.bytes.count,
+                            start + Int.random(in: 1...4, using: &generator) * block)
+                        do {
+                            switch generator.next() % 16 {
+                            case 0: store.drop(content.hash, size: content.size)
+                            case 1..<8:
+                                try store.write(content, start..<end)
+                            default:
+                                let bytes = try store.read(content, start..<end)
+                                if bytes == nil { missing.add() }
+                                if let bytes, bytes != Array(content.bytes[start..<end]) {
+                                    wrong.add()
+                                }
+                            }
+                        } catch {
+                            failures.add()
+                        }
+                    }
+                })
+        }
+        for thread in threads { thread.join() }
+        #expect(wrong.value == 0)
+        #expect(failures.value == 0)
+        #expect(missing.value < 8 * 150)
+        for content in contents {
+            try store.write(content)
+            #expect(try store.prove(content.hash, size: content.size))
+        }
+        #expect(store.usedByteCount == 4 * Int64(16 * block + 7))
+        #expect(store.counters.checksumFailures.value == 0)
+        store.close()
+        let again = try openStore(directory.path)
+        for content in contents { #expect(try again.read(content) == content.bytes) }
+        #expect(filesInTree(directory.path + "/flat").count == 4)
+        again.close()
+    }
+
+    @Test func oneOfManyWritersOfABlockWrites() throws {
+        let store = try openStore(directory.path)
+        defer { store.close() }
+        let content = Content(random: 8 * block, seed: 1)
+        var threads: [OwnedThread] = []
+        let unread = Counter()
+        for _ in 0..<6 {
+            threads.append(
+                OwnedThread {
+                    try? store.write(content)
+                    // Whoever wrote it, it is readable after the call.
+                    if (try? store.read(content)) != content.bytes { unread.add() }
+                })
+        }
+        for thread in threads { thread.join() }
+        #expect(unread.value == 0)
+        #expect(store.counters.writtenBytes.value == content.size)
+    }
+
+    @Test func theOldestContentsMakeRoom() throws {
+        let limit = Int64(10 * block)
+        let store = try openStore(directory.path, limit: limit)
+        let contents = (0..<8).map { Content(random: 3 * block, seed: UInt64($0 + 1)) }
+        for content in contents {
+            try store.write(content)
+            store.flush()
+            #expect(store.usedByteCount <= limit)
+        }
+        #expect(store.counters.evictions.value >= 5)
+        #expect(try store.read(contents[7]) == contents[7].bytes)
+        #expect(try store.read(contents[0]) == nil)
+        let huge = Content(random: 11 * block, seed: 99)
+        #expect(throws: StoreError.full) { try store.write(huge) }
+        store.close()
+    }
+
+    @Test func aFileLargerThanTheCacheIsCachedInPart() throws {
+        let store = try openStore(directory.path, limit: Int64(4 * block))
+        defer { store.close() }
+        let content = Content(random: 9 * block, seed: 1)
+        var failures = 0
+        for start in stride(from: 0, to: content.bytes.count, by: block) {
+            do { try store.write(content, start..<start + block) } catch { failures += 1 }
+        }
+        #expect(failures == 5)
+        #expect(store.usedByteCount <= Int64(4 * block))
+    }
+
+    @Test func aFailingDiskIsAnErrorAndNothingWorse() throws {
+        let files = FailingFiles()
+        let store = try openStore(directory.path, files: files)
+        let content = Content(random: 4 * block, seed: 1)
+        try store.write(content, 0..<block)
+        files.fail(.write, with: .noSpace)
+        #expect(throws: StoreError.full) { try store.write(content, block..<2 * block) }
+        files.fail(.write, with: .inputOutput)
+        #expect(throws: StoreError.disk(.inputOutput)) {
+            try store.write(content, block..<2 * block)
+        }
+        files.fail(nil, with: .inputOutput)
+        #expect(try store.read(content, 0..<block) == Array(content.bytes[..<block]))
+        try store.write(content)
+        // What could not be written back is not believed to be there.
+        files.fail(.synchronize, with: .inputOutput)
+        store.flush()
+        files.fail(nil, with: .inputOutput)
+        #expect(try store.read(content) == nil)
+        try store.write(content)
+        files.fail(.read, with: .inputOutput)
+        #expect(try store.read(content, 0..<10) == nil)
+        files.fail(nil, with: .inputOutput)
+        #expect(store.missing(content) == [0..<Int64(block)])
+        store.close()
+    }
+
+    @Test func aReadOnlyDirectoryIsRefused() {
+        #expect(throws: StoreError.self) { try openStore(directory.path + "/no/where") }
+    }
+}
+
+/// Real files, with one kind of operation that fails.
+final class FailingFiles: StoreFiles {
+    enum Operation { case read, write, synchronize }
+
+    private let failing = Lock<(Operation, Errno)?>(nil)
+    private let disk = DiskFiles()
+
+    func fail(_ operation: Operation?, with error: Errno) {
+        failing.withLock { $0 = operation.map { ($0, error) } }
+    }
+
+    func check(_ operation: Operation) throws(Errno) {
+        if let (failed, error) = failing.withLock({ $0 }), failed == operation { throw error }
+    }
+
+    func makeDirectory(_ path: String) throws(Errno) { try disk.makeDirectory(path) }
+    func lock(_ path: String) throws(Errno) -> any StoreFile { try disk.lock(path) }
+    func remove(_ path: String) throws(Errno) { try disk.remove(path) }
+    func names(in directory: String) throws(Errno) -> [String] { try disk.names(in: directory) }
+    func synchronizeDirectory(_ path: String) throws(Errno) { try check(.synchronize) }
+    func rename(_ path: String, to target: String) throws(Errno) {
+        try disk.rename(path, to: target)
+    }
+
+    func open(_ path: String, create: Bool) throws(Errno) -> any StoreFile {
+        FailingFile(try disk.open(path, create: create), self)
+    }
+}
+
+private final class FailingFile: StoreFile {
+    private let file: any StoreFile
+    private let files: FailingFiles
+
+    init(_ file: any StoreFile, _ files: FailingFiles) {
+        self.file = file
+        self.files = files
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {
+        try files.check(.read)
+        return try file.read(into: buffer, at: offset)
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+        try files.check(.write)
+        try file.write(bytes, at: offset)
+    }
+
+    func synchronizeData() throws(Errno) { try files.check(.synchronize) }
+    func size() throws(Errno) -> Int64 { try file.size() }
+    func truncate(to size: Int64) throws(Errno) { try file.truncate(to: size) }
+    func duplicate() throws(Errno) -> FileDescriptor { try file.duplicate() }
+}
