@@ -85,7 +85,6 @@ let package = Package(
         program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
 
         tests("PlatformTests", ["Platform"]),
-        tests("DatabaseTests", ["Platform", "Database"]),
         tests("SettingsTests", ["Settings"]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",

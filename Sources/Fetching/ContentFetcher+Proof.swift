@@ -4,6 +4,7 @@ internal import Catalog
 internal import ChunkStore
 internal import Hashing
 internal import Platform
+internal import Telemetry
 
 extension ContentFetcher {
     /// After that many wrong arrivals in a row the readers of a content get an error for a while.

@@ -4,6 +4,8 @@ internal import Catalog
 internal import ChunkStore
 internal import HubAPI
 internal import Platform
+internal import Synchronization
+internal import Telemetry
 internal import Transport
 
 extension ContentFetcher {

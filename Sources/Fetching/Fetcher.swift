@@ -11,7 +11,7 @@
 package import Catalog
 package import ChunkStore
 package import HubAPI
-internal import Platform
+package import Platform
 package import Telemetry
 
 /// How patient and how eager the fetcher is.

@@ -6,6 +6,7 @@
 // something: a mount without a network is slow once, not at every name.
 
 internal import Catalog
+internal import Hashing
 internal import HubAPI
 internal import Platform
 internal import Telemetry

@@ -1,7 +1,6 @@
 // What an operation of the filesystem can lack, and why it may stay away.
 
 package import Catalog
-package import ChunkStore
 package import HubAPI
 
 /// Something that only the Hub can tell. When it has come, it is in the catalog or in the store.
