@@ -71,7 +71,7 @@ let package = Package(
         module(
             "FileSystem",
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
-        module("FuseSession", ["Platform", "Telemetry", "FileSystem", "CFuse3"]),
+        module("FuseSession", ["Platform", "Telemetry", "Catalog", "FileSystem", "CFuse3"]),
         module("LocalHub", ["Platform", "Telemetry", "Hashing", "HubAPI", "HTTPService"]),
         module(
             "Daemon",

@@ -39,6 +39,23 @@ package struct ListedEntry: Equatable, Sendable {
     package let nextOffset: Int64
 }
 
+/// Attributes, and for how many seconds the kernel may believe them.
+package struct TimedAttributes: Equatable, Sendable {
+    package let attributes: Attributes
+    package let seconds: Double
+}
+
+/// The figures of the whole tree: its limit is the cache's.
+package struct Statistics: Equatable, Sendable {
+    /// What sizes are counted in.
+    package static let blockByteCount: Int64 = 4096
+
+    package let limitBytes: Int64
+    package let usedBytes: Int64
+    /// Contents that are known.
+    package let contentCount: Int64
+}
+
 /// How long the kernel may keep what it was told, in seconds.
 enum Lifetime {
     /// Attributes of contents and of a commit's folders never change.

@@ -1,14 +1,14 @@
 // Attributes of nodes, and the entries made of them.
 
 package import Catalog
-internal import HubAPI
+internal import ChunkStore
 internal import Platform
 
 extension FileSystem {
     /// The attributes of a node, and for how many seconds they hold.
     package func attributes(
         of id: NodeID, _ context: AttemptContext
-    ) -> Outcome<(Attributes, seconds: Double)> {
+    ) -> Outcome<TimedAttributes> {
         attempt { () throws(Detour) in
             if id.isFile {
                 let content = try content(id)
@@ -16,17 +16,28 @@ extension FileSystem {
                     content.id, sizeBytes: content.sizeBytes,
                     modifiedSeconds: content.modified.secondsSince1970)
                 guard let attributes = entry.attributes else { throw .failed(.stale) }
-                return (attributes, entry.attributeSeconds)
+                return TimedAttributes(
+                    attributes: attributes, seconds: entry.attributeSeconds)
             }
             let node = try named(id)
             guard case .folder(let commitID, let path) = node.kind else {
-                return (plainAttributes(of: node), attributeSeconds(of: node))
+                return TimedAttributes(
+                    attributes: plainAttributes(of: node), seconds: attributeSeconds(of: node))
             }
             let commit = try ask { () throws(CatalogError) in try catalog.commit(commitID) }
             guard let commit else { throw .failed(.stale) }
-            return (
-                try folderAttributes(node, commit, path: path), attributeSeconds(of: commit)
-            )
+            return TimedAttributes(
+                attributes: try folderAttributes(node, commit, path: path),
+                seconds: attributeSeconds(of: commit))
+        }
+    }
+
+    /// The figures of the whole tree.
+    package func statistics() -> Outcome<Statistics> {
+        attempt { () throws(Detour) in
+            Statistics(
+                limitBytes: store.sizeLimitBytes, usedBytes: store.usedByteCount,
+                contentCount: try ask { () throws(CatalogError) in try catalog.contentCount() })
         }
     }
 

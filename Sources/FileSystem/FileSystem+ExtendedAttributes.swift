@@ -5,8 +5,9 @@
 
 package import Catalog
 internal import ChunkStore
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
+internal import Platform
 
 extension FileSystem {
     private static let prefix = "user.modelfs."

@@ -8,6 +8,7 @@ package import Catalog
 internal import Fetching
 internal import HubAPI
 package import Platform
+internal import Telemetry
 
 extension FileSystem {
     /// How many names one batch may have: some more than fit a kernel buffer of 32 KiB.

@@ -2,7 +2,7 @@
 
 package import Catalog
 internal import Fetching
-package import HubAPI
+internal import HubAPI
 package import Platform
 
 extension FileSystem {
@@ -54,8 +54,12 @@ extension FileSystem {
         // What the Hub's grammar forbids costs no request.
         guard RepositoryID.isValidPart(text), let legacy = RepositoryID(kind: kind, name: text)
         else { return .missing(for: Lifetime.immutableAttributes) }
-        let isLegacy = try ask { () throws(CatalogError) in try catalog.repository(legacy) } != nil
-        if try !isLegacy && !listing(of: text, kind, now: now, context).repositories.isEmpty {
+        let known = try ask { () throws(CatalogError) in try catalog.repository(legacy) }
+        var isOwner = false
+        if known == nil {
+            isOwner = try !listing(of: text, kind, now: now, context).repositories.isEmpty
+        }
+        if isOwner {
             let child = Catalog.Child(name: name, kind: .organisation(kind, text))
             let node = try ask { () throws(CatalogError) in
                 try catalog.child(of: directory.row, child)

@@ -14,7 +14,7 @@ extension FileSystem {
     ) -> Outcome<Int> {
         attempt { () throws(Detour) in
             let content = try content(id)
-            if offset < 0 || offset >= content.sizeBytes || buffer.isEmpty { return 0 }
+            if offset < 0 || offset >= content.sizeBytes { return 0 }
             let end = min(offset + Int64(buffer.count), content.sizeBytes)
             let target = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: buffer[..<Int(end - offset)])

@@ -4,11 +4,11 @@
 // renewed, but serves when the Hub does not answer soon, because what was once read has to be
 // there without a network.
 
-package import Catalog
-package import HubAPI
+internal import Catalog
 internal import Fetching
 internal import Hashing
-package import Platform
+internal import HubAPI
+internal import Platform
 
 extension FileSystem {
     /// A revision that was found.

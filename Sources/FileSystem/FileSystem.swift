@@ -12,7 +12,7 @@
 package import Catalog
 package import ChunkStore
 package import Fetching
-package import Platform
+internal import Platform
 package import Telemetry
 
 /// How an attempt ended.

@@ -4,8 +4,8 @@
 // operation waits outside of every thread; whoever brings what was lacking runs the next attempt.
 // It is answered exactly once: by an attempt, by its deadline, or by a reader that gave up.
 
-internal import Fetching
-package import Platform
+package import Fetching
+internal import Platform
 
 /// A question that could not be answered at once.
 package final class Operation<Value: Sendable>: Sendable {
