@@ -6,7 +6,7 @@
 internal import Glibc
 
 /// An error number, as left by a system call in `errno`.
-package struct Errno: Error, Equatable, Hashable, Sendable {
+package struct Errno: Error, Equatable, Hashable, Sendable, Codable {
     /// The number itself, always positive.
     package let rawValue: CInt
 
