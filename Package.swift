@@ -86,5 +86,9 @@ let package = Package(
 
         tests("PlatformTests", ["Platform"]),
         tests("SettingsTests", ["Settings"]),
+        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
+        .executableTarget(
+            name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
+            path: "Tests/DaemonFixture", swiftSettings: testSettings),
     ]
 )

@@ -98,7 +98,7 @@ package struct MountpointCheck: Sendable {
 /// Reading a link does not go through the mount that may lie on it; following it would.
 private func isSymbolicLink(_ path: String) -> Bool {
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1) { room in
-        guard let first = unsafe room.baseAddress else { return false }
+        guard let first = room.baseAddress else { return false }
         return unsafe readlink(path, first, 1) >= 0
     }
 }

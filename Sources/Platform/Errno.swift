@@ -39,6 +39,7 @@ package struct Errno: Error, Equatable, Hashable, Sendable, Codable {
     package static let notConnected = Errno(ENOTCONN)
     package static let noDevice = Errno(ENODEV)
     package static let timedOut = Errno(ETIMEDOUT)
+    package static let connectionRefused = Errno(ECONNREFUSED)
 }
 
 extension Errno: CustomStringConvertible {
