@@ -93,5 +93,9 @@ let package = Package(
         tests(
             "ChunkStoreTests",
             ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
+        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
+        .executableTarget(
+            name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
+            path: "Tests/DaemonFixture", swiftSettings: testSettings),
     ]
 )

@@ -6,7 +6,7 @@
 internal import Glibc
 
 /// An error number, as left by a system call in `errno`.
-package struct Errno: Error, Equatable, Hashable, Sendable {
+package struct Errno: Error, Equatable, Hashable, Sendable, Codable {
     /// The number itself, always positive.
     package let rawValue: CInt
 
@@ -39,6 +39,7 @@ package struct Errno: Error, Equatable, Hashable, Sendable {
     package static let notConnected = Errno(ENOTCONN)
     package static let noDevice = Errno(ENODEV)
     package static let timedOut = Errno(ETIMEDOUT)
+    package static let connectionRefused = Errno(ECONNREFUSED)
 }
 
 extension Errno: CustomStringConvertible {

@@ -27,7 +27,7 @@ package struct Thread: ~Copyable, Sendable {
             { argument in
                 guard let argument = unsafe argument else { return nil }
                 let start = unsafe Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
-                _ = unsafe modelfs_set_thread_name(String(start.name.prefix(15)))
+                Thread.nameCurrent(start.name)
                 start.body()
                 return nil
             }, context.toOpaque())
@@ -36,6 +36,11 @@ package struct Thread: ~Copyable, Sendable {
             throw Errno(status)
         }
         self.handle = handle
+    }
+
+    /// Gives the calling thread a name; on the main thread it is the process's name too.
+    package static func nameCurrent(_ name: String) {
+        _ = unsafe modelfs_set_thread_name(String(name.prefix(15)))
     }
 
     /// Waits for its end. The corresponding C function is `pthread_join`.

@@ -4,7 +4,9 @@
 // A lone `K`, `M` or `G` is refused, because people mean both by it.
 
 /// A number of bytes.
-package struct ByteSize: Equatable, Hashable, Comparable, Sendable, CustomStringConvertible {
+package struct ByteSize:
+    Equatable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible
+{
     /// The number itself, never negative.
     package let byteCount: Int64
 
@@ -65,7 +67,7 @@ package struct ByteSize: Equatable, Hashable, Comparable, Sendable, CustomString
 }
 
 /// A bound on space: so many bytes, or so much of the whole.
-package enum SpaceLimit: Equatable, Sendable, CustomStringConvertible {
+package enum SpaceLimit: Equatable, Sendable, Codable, CustomStringConvertible {
     case bytes(ByteSize)
     /// Over 0, at most 100.
     case percent(Double)

@@ -1,7 +1,9 @@
 // Lengths of time as people write them: `30ms`, `2m`, `1h30m`, `30d`, `forever`.
 
 /// A length of time, with the resolution of a millisecond; possibly without end.
-package struct TimeSpan: Equatable, Hashable, Comparable, Sendable, CustomStringConvertible {
+package struct TimeSpan:
+    Equatable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible
+{
     /// Never negative; `Int64.max` stands for no end.
     package let milliseconds: Int64
 

@@ -3,6 +3,9 @@
 
 // GNU extensions that Swift's Glibc module leaves out.
 int modelfs_set_thread_name(const char *name);
+int modelfs_accept_nonblocking(int listener);
+int modelfs_peer_user(int socket, unsigned int *user, int *process);
+int modelfs_spawn_set_new_session_flag(void);
 
 // The entry of that index in the process's environment, NULL after the last one: Swift refuses
 // the mutable global `environ`.
