@@ -38,12 +38,16 @@ package struct Thread: ~Copyable, Sendable {
         self.handle = handle
     }
 
-    /// Waits for its end. The corresponding C function is `pthread_join`.
+    /// Waits for its end.
+    ///
+    /// The corresponding C function is `pthread_join`.
     package consuming func join() {
         _ = pthread_join(handle, nil)
     }
 
-    /// Lets the thread go on alone. The corresponding C function is `pthread_detach`.
+    /// Lets the thread go on alone.
+    ///
+    /// The corresponding C function is `pthread_detach`.
     package consuming func detach() {
         _ = pthread_detach(handle)
     }

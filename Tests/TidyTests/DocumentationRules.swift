@@ -1,0 +1,151 @@
+// Rules on what is told beside the code: the essay at the head of a file, and the comment on every
+// declaration that other modules can use.
+
+enum DocumentationRules {
+    static let all = [essay, declarations]
+
+    /// Shorter than this says no more than the file's name does.
+    static let essayLengthMin = 40
+
+    static let essay = Rule(name: "a file opens with what it owns, assumes and never does") {
+        file in
+        guard file.isSource, file.isSwift || file.isC else { return [] }
+        let opening = file.lines.prefix { $0.hasPrefix("//") && !$0.hasPrefix("///") }
+        let length = opening.reduce(0) { $0 + $1.drop { $0 == "/" || $0 == " " }.count }
+        if length >= essayLengthMin { return [] }
+        if opening.isEmpty { return [Violation(file, line: 1, "no '//' comment at the head")] }
+        return [Violation(file, line: 1, "the comment at the head says too little")]
+    }
+
+    static let declarations = Rule(name: "what other modules can use has a '///' comment") { file in
+        guard file.isSource, file.isSwift else { return [] }
+        var scopes = ScopeStack()
+        var found: [Violation] = []
+        for (index, code) in file.codeLines.enumerated() {
+            defer { scopes.enter(code) }
+            guard let declared = Declaration(code), declared.isVisible else { continue }
+            if scopes.isConformance || declared.isExcused { continue }
+            if declared.kind == "init" && isMemberwise(file, at: index) { continue }
+            if isDocumented(file, at: index) { continue }
+            found.append(
+                Violation(file, line: index + 1, "no '///' for \(declared.kind) \(declared.name)"))
+        }
+        return found
+    }
+
+    /// Whether a doc comment stands above, with attributes or declarations of the same run of
+    /// one-line properties between: a run without blank lines shares the comment of its first.
+    private static func isDocumented(_ file: SourceFile, at index: Int) -> Bool {
+        var line = index
+        let own = Declaration(file.codeLines[index])
+        let sharesRun = own?.isOneLineProperty ?? false
+        while line > 0 {
+            line -= 1
+            let above = file.lines[line].drop { $0 == " " }
+            if above.hasPrefix("///") { return true }
+            if above.hasPrefix("@") || above.hasPrefix("//") { continue }
+            let declared = Declaration(file.codeLines[line])
+            guard sharesRun, declared?.isOneLineProperty ?? false else { return false }
+        }
+        return false
+    }
+
+    /// Whether the initialiser at the line only stores its arguments, or takes none.
+    private static func isMemberwise(_ file: SourceFile, at index: Int) -> Bool {
+        let text = file.codeLines[index...].prefix(40).joined(separator: "\n")
+        guard let open = text.firstIndex(of: "{"), let close = text.firstIndex(of: "}"),
+            open < close
+        else { return false }
+        if text[..<open].contains("init()") { return true }
+        let statements = text[text.index(after: open)..<close].split(separator: "\n")
+            .map { $0.filter { $0 != " " } }.filter { !$0.isEmpty }
+        return statements.allSatisfy { statement in
+            guard statement.hasPrefix("self.") else { return false }
+            let sides = statement.dropFirst(5).split(separator: "=", maxSplits: 1)
+            return sides.count == 2 && sides[0] == sides[1]
+        }
+    }
+}
+
+/// A line of code that declares something.
+struct Declaration {
+    let kind: String
+    let name: String
+    let isVisible: Bool
+    /// A property on a line of its own, with or without a value.
+    let isOneLineProperty: Bool
+
+    private static let kinds: Set<String> = [
+        "func", "var", "let", "struct", "class", "enum", "protocol", "typealias", "init",
+        "subscript", "actor", "associatedtype", "macro",
+    ]
+    private static let modifiers: Set<String> = [
+        "package", "public", "internal", "private", "fileprivate", "static", "final", "mutating",
+        "nonmutating", "borrowing", "consuming", "nonisolated", "convenience", "indirect",
+        "override", "required", "lazy", "weak", "unowned", "unsafe", "set", "prefix", "postfix",
+        "infix", "discardableResult", "safe", "inline", "always", "never", "available", "frozen",
+        "_lifetime", "borrow", "copy", "inlinable", "c",
+    ]
+    /// Requirements of the standard library's protocols, which say themselves what they are.
+    private static let excused: Set<String> = [
+        "hash", "encode", "description", "debugDescription", "errorDescription", "rawValue",
+        "makeIterator", "next", "underestimatedCount", "allCases", "RawValue", "Element", "Failure",
+        "startIndex", "endIndex",
+    ]
+
+    /// Nil when the line declares nothing.
+    init?(_ code: String) {
+        let words = SwiftCode.words(code)
+        // `class func` and `static let`: the last keyword before the name is the kind.
+        guard let first = words.firstIndex(where: { !Declaration.modifiers.contains($0) }),
+            Declaration.kinds.contains(words[first])
+        else { return nil }
+        kind = words[first]
+        name = first + 1 < words.count ? words[first + 1] : ""
+        isVisible = words[..<first].contains("package") || words[..<first].contains("public")
+        isOneLineProperty =
+            (kind == "let" || kind == "var")
+            && code.filter { $0 == "{" }.count == code.filter { $0 == "}" }.count
+        isOperator = kind == "func" && Declaration.startsWithOperator(code)
+    }
+
+    private let isOperator: Bool
+
+    var isExcused: Bool { isOperator || Declaration.excused.contains(name) }
+
+    private static func startsWithOperator(_ code: String) -> Bool {
+        guard let range = code.firstRange(of: "func ") else { return false }
+        guard let byte = code[range.upperBound...].utf8.first else { return false }
+        return !SwiftCode.isWord(byte) && byte != UInt8(ascii: "`")
+    }
+}
+
+/// Which braces are open, and whether the innermost belongs to an extension that conforms to a
+/// protocol, or to a protocol's default: what stands there was told by the protocol.
+struct ScopeStack {
+    private var scopes: [Bool] = []
+    private var header = ""
+
+    var isConformance: Bool { scopes.last ?? false }
+
+    mutating func enter(_ code: String) {
+        for character in code {
+            switch character {
+            case "{":
+                let words = SwiftCode.words(header)
+                let extends = words.first { $0 != "package" && $0 != "unsafe" } == "extension"
+                let clause = header.prefix(
+                    upTo: header.firstRange(of: " where ")?.lowerBound
+                        ?? header.endIndex)
+                scopes.append(extends && clause.contains(":"))
+                header = ""
+            case "}":
+                _ = scopes.popLast()
+                header = ""
+            default: header.append(character)
+            }
+        }
+        // A header may span lines; a line that ends a statement does not belong to the next.
+        header = SwiftCode.words(header).contains("extension") ? header + " " : ""
+    }
+}
