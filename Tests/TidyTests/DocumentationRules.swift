@@ -22,11 +22,12 @@ enum DocumentationRules {
         var scopes = ScopeStack()
         var found: [Violation] = []
         for (index, code) in file.codeLines.enumerated() {
-            defer { scopes.enter(code) }
-            guard let declared = Declaration(code), declared.isVisible else { continue }
+            let isTold = isDocumented(file, at: index)
+            defer { scopes.enter(code, isDocumented: isTold) }
+            guard let declared = Declaration(code), declared.isVisible, !isTold else { continue }
             if scopes.isConformance || declared.isExcused { continue }
+            if declared.isField && scopes.isDocumentedType { continue }
             if declared.kind == "init" && isMemberwise(file, at: index) { continue }
-            if isDocumented(file, at: index) { continue }
             found.append(
                 Violation(file, line: index + 1, "no '///' for \(declared.kind) \(declared.name)"))
         }
@@ -74,6 +75,8 @@ struct Declaration {
     let isVisible: Bool
     /// A property on a line of its own, with or without a value.
     let isOneLineProperty: Bool
+    /// A stored property of an instance: its name, its type and its type's comment tell it.
+    let isField: Bool
 
     private static let kinds: Set<String> = [
         "func", "var", "let", "struct", "class", "enum", "protocol", "typealias", "init",
@@ -90,7 +93,7 @@ struct Declaration {
     private static let excused: Set<String> = [
         "hash", "encode", "description", "debugDescription", "errorDescription", "rawValue",
         "makeIterator", "next", "underestimatedCount", "allCases", "RawValue", "Element", "Failure",
-        "startIndex", "endIndex",
+        "startIndex", "endIndex", "isEmpty",
     ]
 
     /// Nil when the line declares nothing.
@@ -106,6 +109,8 @@ struct Declaration {
         isOneLineProperty =
             (kind == "let" || kind == "var")
             && code.filter { $0 == "{" }.count == code.filter { $0 == "}" }.count
+        isField =
+            isOneLineProperty && !words[..<first].contains("static") && !code.contains("{")
         isOperator = kind == "func" && Declaration.startsWithOperator(code)
     }
 
@@ -120,24 +125,30 @@ struct Declaration {
     }
 }
 
-/// Which braces are open, and whether the innermost belongs to an extension that conforms to a
-/// protocol, or to a protocol's default: what stands there was told by the protocol.
+/// Which braces are open, and what the innermost belongs to.
 struct ScopeStack {
-    private var scopes: [Bool] = []
+    private struct Scope {
+        /// An extension that conforms to a protocol, which told what stands in it.
+        var isConformance = false
+        /// A type with a comment of its own.
+        var isDocumentedType = false
+    }
+
+    private var scopes: [Scope] = []
     private var header = ""
+    private var headerIsDocumented = false
 
-    var isConformance: Bool { scopes.last ?? false }
+    private static let types: Set<String> = ["struct", "class", "enum", "protocol"]
 
-    mutating func enter(_ code: String) {
+    var isConformance: Bool { scopes.last?.isConformance ?? false }
+    var isDocumentedType: Bool { scopes.last?.isDocumentedType ?? false }
+
+    mutating func enter(_ code: String, isDocumented: Bool) {
+        if header.isEmpty { headerIsDocumented = isDocumented }
         for character in code {
             switch character {
             case "{":
-                let words = SwiftCode.words(header)
-                let extends = words.first { $0 != "package" && $0 != "unsafe" } == "extension"
-                let clause = header.prefix(
-                    upTo: header.firstRange(of: " where ")?.lowerBound
-                        ?? header.endIndex)
-                scopes.append(extends && clause.contains(":"))
+                scopes.append(scope())
                 header = ""
             case "}":
                 _ = scopes.popLast()
@@ -145,7 +156,18 @@ struct ScopeStack {
             default: header.append(character)
             }
         }
-        // A header may span lines; a line that ends a statement does not belong to the next.
-        header = SwiftCode.words(header).contains("extension") ? header + " " : ""
+        // The header of a type may span lines; a line that ends a statement ends here.
+        let words = SwiftCode.words(header)
+        let isOpen = words.contains("extension") || words.contains(where: ScopeStack.types.contains)
+        header = isOpen ? header + " " : ""
+    }
+
+    private func scope() -> Scope {
+        let words = SwiftCode.words(header)
+        let isType = words.contains(where: ScopeStack.types.contains)
+        let end = header.firstRange(of: " where ")?.lowerBound ?? header.endIndex
+        return Scope(
+            isConformance: words.contains("extension") && header[..<end].contains(":"),
+            isDocumentedType: isType && headerIsDocumented)
     }
 }

@@ -34,10 +34,12 @@ struct Import {
 
 enum ImportRules {
     /// Each C library and the one module that may import it.
+    ///
+    /// CShims is ours and no library.
     static let importers = [
         "CFuse3": "FuseSession", "CCurl": "Transport", "CSQLite3": "Database",
         "CCrypto": "Hashing", "CXXHash": "Hashing", "CLZ4": "Compression",
-        "CMicroHTTPD": "HTTPService", "CShims": "Platform",
+        "CMicroHTTPD": "HTTPService",
     ]
 
     /// Modules that may use FoundationEssentials: JSON, dates and folders off the data plane.

@@ -85,6 +85,12 @@ private func function(lineCount: Int) -> String {
         Sample(
             rule: SyntaxRules.earned, bad: "final class A: @unchecked Sendable {\n}\n",
             good: "final class A: @unchecked Sendable {\n    // Never changed after init.\n}\n"),
+        Sample(
+            rule: SyntaxRules.earned, bad: "/// A class.\nclass A: @unchecked Sendable {\n}\n",
+            good: "/// Sendable because it is only read.\nclass A: @unchecked Sendable {\n}\n"),
+        Sample(
+            rule: SyntaxRules.typedErrors, bad: "init(from other: A) throws {\n",
+            good: "init(from decoder: any Decoder) throws {\n"),
     ]
 
     static let documentationSamples = [
@@ -99,6 +105,17 @@ private func function(lineCount: Int) -> String {
         Sample(
             rule: DocumentationRules.declarations,
             bad: "/// A.\npackage let a = 1\n\npackage let b = 2\n", good: "private let b = 2\n"),
+        Sample(
+            rule: DocumentationRules.declarations, bad: "struct A {\n    package let b: Int\n",
+            good: "/// A.\n@safe\nstruct A: B,\n    C {\n    package let b: Int\n"),
+        Sample(
+            rule: DocumentationRules.declarations,
+            bad: "/// A.\nstruct A {\n    package static let b = 1\n",
+            good: "/// A.\nstruct A {\n    private(set) package var b = 1\n"),
+        Sample(
+            rule: DocumentationRules.declarations,
+            bad: "/// A.\nstruct A {\n    package var b: Int { 1 }\n",
+            good: "/// A.\nstruct A {\n    /// B.\n    package var b: Int { 1 }\n"),
         Sample(
             rule: DocumentationRules.declarations,
             bad: "package init(a: Int) {\n    self.a = a + 1\n}\n",

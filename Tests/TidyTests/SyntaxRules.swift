@@ -69,6 +69,8 @@ enum SyntaxRules {
         }
         if line.contains("any Error") { return "any Error: name the error's type" }
         guard let range = line.firstRange(of: "throws") else { return nil }
+        // What the standard library requires has the type that it requires.
+        if line.contains("init(from decoder") || line.contains("func encode(to") { return nil }
         if SwiftCode.words(line).contains("throws") && !line[range.upperBound...].hasPrefix("(") {
             return "untyped throws: name the error's type"
         }
@@ -82,9 +84,20 @@ enum SyntaxRules {
         guard file.isSwift, file.isSource else { return [] }
         return file.codeLines.enumerated().compactMap { index, line in
             guard let mark = marks.first(where: line.contains) else { return nil }
-            let around = file.lines[max(0, index - 2)...min(index + 3, file.lines.count - 1)]
-            if around.contains(where: { $0.contains("// ") && !$0.contains("/// ") }) { return nil }
+            if isEarned(file, at: index) { return nil }
             return Violation(file, line: index + 1, "\(mark) without the sentence that earns it")
+        }
+    }
+}
+
+extension SyntaxRules {
+    /// Whether a comment near the claim speaks of it: any that is not documentation, or
+    /// documentation that says what it is `Sendable` for.
+    private static func isEarned(_ file: SourceFile, at index: Int) -> Bool {
+        let around = file.lines[max(0, index - 6)...min(index + 3, file.lines.count - 1)]
+        return around.contains { line in
+            guard let range = line.firstRange(of: "//") else { return false }
+            return !line[range.upperBound...].hasPrefix("/") || line.contains("Sendable")
         }
     }
 }
