@@ -5,7 +5,8 @@
 
 /// The targets in the order in which they are listed.
 struct PackageManifest {
-    enum Kind { case system, module, program, tests }
+    /// `support` is a module that only tests use.
+    enum Kind { case system, module, program, support, tests }
 
     struct Target {
         let name: String
@@ -31,8 +32,12 @@ struct PackageManifest {
             rest = rest[call.endIndex...]
             let names = PackageManifest.quoted(call)
             guard let name = names.first else { continue }
-            let dependencies = kind == .system ? [] : Array(names.dropFirst())
-            targets.append(Target(name: name, kind: kind, dependencies: dependencies))
+            let isPath = { (name: String) in name.contains("/") }
+            let dependencies = kind == .system ? [] : names.dropFirst().filter { !isPath($0) }
+            let isSupport = names.contains { $0.hasPrefix("Tests/") }
+            targets.append(
+                Target(
+                    name: name, kind: isSupport ? .support : kind, dependencies: dependencies))
         }
         self.targets = targets
     }

@@ -168,14 +168,16 @@ private func function(lineCount: Int) -> String {
                     "Low",
                 ]),
                 program("tool", ["High"]),
-                tests("HighTests", ["High"]),
+                .target(name: "Support", dependencies: ["Low"], path: "Tests/Support"),
+                tests("HighTests", ["High", "Support"]),
             ])
         """
     private var file: SourceFile { SourceFile(path: "Package.swift", text: text) }
 
     @Test func `targets are read in their order`() {
         let manifest = PackageManifest(file)
-        #expect(manifest.targets.map(\.name) == ["CLib", "Low", "High", "tool", "HighTests"])
+        #expect(
+            manifest.targets.map(\.name) == ["CLib", "Low", "High", "tool", "Support", "HighTests"])
         #expect(manifest.target("High")?.dependencies == ["Low"])
         #expect(manifest.target("CLib")?.dependencies == [])
         #expect(ImportRules.ladder(manifest, file).isEmpty)
