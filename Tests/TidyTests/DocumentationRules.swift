@@ -27,6 +27,7 @@ enum DocumentationRules {
             guard let declared = Declaration(code), declared.isVisible, !isTold else { continue }
             if scopes.isConformance || declared.isExcused { continue }
             if declared.isField && scopes.isDocumentedType { continue }
+            if scopes.requires(declared.name) { continue }
             if declared.kind == "init" && isMemberwise(file, at: index) { continue }
             found.append(
                 Violation(file, line: index + 1, "no '///' for \(declared.kind) \(declared.name)"))
@@ -132,6 +133,8 @@ struct ScopeStack {
         var isConformance = false
         /// A type with a comment of its own.
         var isDocumentedType = false
+        /// What stands after the colon: a superclass, protocols.
+        var inherited: [String] = []
     }
 
     private var scopes: [Scope] = []
@@ -142,6 +145,32 @@ struct ScopeStack {
 
     var isConformance: Bool { scopes.last?.isConformance ?? false }
     var isDocumentedType: Bool { scopes.last?.isDocumentedType ?? false }
+
+    /// Whether a protocol of ours, which the innermost type conforms to, has a member of that name.
+    func requires(_ name: String) -> Bool {
+        (scopes.last?.inherited ?? []).contains {
+            ScopeStack.requirements[$0]?.contains(name) ?? false
+        }
+    }
+
+    /// The names of the members of every protocol in the checkout.
+    private static let requirements: [String: Set<String>] = {
+        var found: [String: Set<String>] = [:]
+        for file in SourceTree.checkout.files where file.isSwift && file.isSource {
+            var current: String?
+            for line in file.codeLines {
+                let words = SwiftCode.words(line)
+                if let keyword = words.firstIndex(of: "protocol"), keyword + 1 < words.count {
+                    current = words[keyword + 1]
+                } else if line == "}" {
+                    current = nil
+                } else if let protocolName = current, let member = Declaration(line) {
+                    found[protocolName, default: []].insert(member.name)
+                }
+            }
+        }
+        return found
+    }()
 
     mutating func enter(_ code: String, isDocumented: Bool) {
         if header.isEmpty { headerIsDocumented = isDocumented }
@@ -166,8 +195,10 @@ struct ScopeStack {
         let words = SwiftCode.words(header)
         let isType = words.contains(where: ScopeStack.types.contains)
         let end = header.firstRange(of: " where ")?.lowerBound ?? header.endIndex
+        let clause = header[..<end].drop { $0 != ":" }
         return Scope(
-            isConformance: words.contains("extension") && header[..<end].contains(":"),
-            isDocumentedType: isType && headerIsDocumented)
+            isConformance: words.contains("extension") && !clause.isEmpty,
+            isDocumentedType: isType && headerIsDocumented,
+            inherited: isType ? SwiftCode.words(clause) : [])
     }
 }
