@@ -85,6 +85,7 @@ let package = Package(
         program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
 
         tests("PlatformTests", ["Platform"]),
+        tests("TidyTests", []),
         tests("SettingsTests", ["Settings"]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",

@@ -18,6 +18,7 @@ package struct Errno: Error, Equatable, Hashable, Sendable, Codable {
     /// The calling thread's `errno`.
     package static var current: Errno { Errno(Glibc.errno) }
 
+    /// Those that this package names; the others are made from their number.
     package static let noEntry = Errno(ENOENT)
     package static let interrupted = Errno(EINTR)
     package static let inputOutput = Errno(EIO)

@@ -89,7 +89,9 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         return true
     }
 
-    /// The oldest element; waits for one. Nil once the mailbox is closed and empty.
+    /// The oldest element; waits for one.
+    ///
+    /// Nil once the mailbox is closed and empty.
     package func receive() -> Element? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
