@@ -38,18 +38,15 @@ package struct Thread: ~Copyable, Sendable {
         self.handle = handle
     }
 
-<<<<<<< HEAD
     /// Gives the calling thread a name; on the main thread it is the process's name too.
     package static func nameCurrent(_ name: String) {
         _ = unsafe modelfs_set_thread_name(String(name.prefix(15)))
     }
 
     /// Waits for its end. The corresponding C function is `pthread_join`.
-=======
     /// Waits for its end.
     ///
     /// The corresponding C function is `pthread_join`.
->>>>>>> tools
     package consuming func join() {
         _ = pthread_join(handle, nil)
     }
