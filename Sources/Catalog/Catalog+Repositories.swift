@@ -109,6 +109,18 @@ extension Catalog {
         }
     }
 
+    /// Whether a repository of that owner was ever seen.
+    package func isOwner(_ name: String, kind: RepositoryKind) throws(CatalogError) -> Bool {
+        try read { (connection) throws(DatabaseError) in
+            try connection.first(
+                """
+                SELECT 1 FROM repository
+                WHERE kind = ?1 AND name > ?2 || '/' AND name < ?2 || '0' LIMIT 1
+                """, [.text(kind.rawValue), .text(name)]
+            ) { (_) throws(DatabaseError) in true } ?? false
+        }
+    }
+
     /// Owners and legacy repositories that were looked at, for the root of a mount.
     package func usedNames(
         of kind: RepositoryKind

@@ -55,8 +55,10 @@ extension FileSystem {
         guard RepositoryID.isValidPart(text), let legacy = RepositoryID(kind: kind, name: text)
         else { return .missing(for: Lifetime.immutableAttributes) }
         let known = try ask { () throws(CatalogError) in try catalog.repository(legacy) }
-        var isOwner = false
-        if known == nil {
+        var isOwner = try ask { () throws(CatalogError) in
+            try catalog.isOwner(text, kind: kind)
+        }
+        if known == nil && !isOwner {
             isOwner = try !listing(of: text, kind, now: now, context).repositories.isEmpty
         }
         if isOwner {

@@ -36,6 +36,11 @@ package final class Operation<Value: Sendable>: Sendable {
         self.answer = answer
     }
 
+    /// Makes the first attempt, on this thread.
+    package func start() {
+        run(AttemptContext())
+    }
+
     /// Goes on after a first attempt that lacked something.
     package func wait(for need: Need, withinSeconds seconds: Double?) {
         // The fetcher may answer before `request` returns, and then the next need has its own
@@ -69,6 +74,10 @@ package final class Operation<Value: Sendable>: Sendable {
             finish(.failure(.unavailable))
             return
         }
+        run(context)
+    }
+
+    private func run(_ context: AttemptContext) {
         switch attempt(context) {
         case .done(let value): finish(.success(value))
         case .failed(let error): finish(.failure(error))

@@ -7,7 +7,8 @@ internal import CShims
 
 /// Names and values, as of the start of the process.
 package struct Environment: Equatable, Sendable {
-    private let values: [String: String]
+    /// All of it.
+    package let values: [String: String]
 
     /// An environment made of these values alone.
     package init(_ values: [String: String]) {

@@ -5,11 +5,5 @@ internal import Glibc
 internal import Platform
 internal import Settings
 
-/// The one place where the filesystem is chosen. It is called in the process that becomes the
-/// daemon, once the cache is locked.
-let makeBackend: BackendFactory = { _, _, _ throws(MountFailure) in
-    throw .failed(detail: "this build of modelfs has no filesystem in it")
-}
-
 Signals.ignoreBrokenPipes()
-exit(Program(ModelFSCommand.root(makeBackend), version: programVersion).run().rawValue)
+exit(Program(ModelFSCommand.root(TreeBackend.factory), version: programVersion).run().rawValue)
