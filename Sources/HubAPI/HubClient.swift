@@ -116,7 +116,7 @@ package final class HubClient: Sendable {
 
     /// A seed for the jitter of one request.
     func nextSeed() -> UInt64 {
-        lastSeed.add(0x9e37_79b9_7f4a_7c15, ordering: .relaxed).newValue
+        lastSeed.wrappingAdd(0x9e37_79b9_7f4a_7c15, ordering: .relaxed).newValue
     }
 
     /// Hands a request to the hub thread.
