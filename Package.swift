@@ -98,5 +98,12 @@ let package = Package(
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
+        .target(
+            name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
+            swiftSettings: testSettings),
+        tests("TransportTests", ["Platform", "Telemetry", "Transport", "ScriptedServer"]),
+        tests(
+            "HubAPITests",
+            ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "ScriptedServer"]),
     ]
 )

@@ -93,7 +93,7 @@ struct ContentRange: Equatable {
         guard text.lowercased().hasPrefix("bytes ") else { return nil }
         let parts = text.dropFirst("bytes ".count).split(separator: "/")
         guard parts.count == 2, let size = Int64(parts[1].trimmingBlanks()) else { return nil }
-        let ends = parts[0].split(separator: "-")
+        let ends = parts[0].split(separator: "-", omittingEmptySubsequences: false)
         guard ends.count == 2, let first = Int64(ends[0].trimmingBlanks()),
             let last = Int64(ends[1].trimmingBlanks()), first >= 0, last >= first, last < size
         else { return nil }

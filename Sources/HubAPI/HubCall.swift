@@ -19,6 +19,8 @@ final class HubCall: @unchecked Sendable {
     let bodyLimitBytes: Int64
     var url: HTTPURL
     var redirectCount = 0
+    /// Whether a redirect led to another origin: from there on no URL gets the token.
+    var hasLeftHub = false
     var attemptCount = 0
     var policy: RetryPolicy
     /// The token that the last attempt carried.

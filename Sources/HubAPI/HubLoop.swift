@@ -88,7 +88,7 @@ final class HubLoop {
         call.attemptCount += 1
         client.counters.countRequest(call.kind)
         client.credentials.refresh(at: .now)
-        call.sentToken = client.credentials.token(for: call.url)
+        call.sentToken = call.hasLeftHub ? nil : client.credentials.token(for: call.url)
         var headers = [(name: "User-Agent", value: client.configuration.userAgent)]
         if let token = call.sentToken { headers.append(("Authorization", token.authorization)) }
         let request = TransferRequest(
@@ -165,9 +165,12 @@ final class HubLoop {
         guard call.redirectCount <= HubCall.redirectCountMax else {
             return finish(call, .failure(.malformed(reason: "too many redirects")))
         }
-        guard let target = answer.headers["Location"].flatMap({ call.url.resolving($0) }) else {
-            return finish(call, .failure(.malformed(reason: "a redirect to nowhere")))
+        guard let target = answer.headers["Location"].flatMap({ call.url.resolving($0) }),
+            target.origin.isSecure || !call.url.origin.isSecure
+        else {
+            return finish(call, .failure(.malformed(reason: "a redirect that leads nowhere safe")))
         }
+        if target.origin != client.configuration.origin { call.hasLeftHub = true }
         call.url = target
         send(call)
     }

@@ -146,7 +146,10 @@ final class Transfer {
         guard let connectedAt = connectedAt() else {
             // libcurl's own limit comes first, except where it waits for another connection.
             let limit = startedAt + (request.connectTimeoutSeconds + 1)
-            return now >= limit ? (.connectTimeout, now) : (nil, min(limit, request.deadline))
+            if now >= limit { return (.connectTimeout, now) }
+            // Connected now, it could not be stalled earlier than that.
+            let next = min(limit, now + request.stallTimeoutSeconds)
+            return (nil, min(next, request.deadline))
         }
         let stalledAt = max(lastProgressAt, connectedAt) + request.stallTimeoutSeconds
         return now >= stalledAt ? (.stalled, now) : (nil, min(stalledAt, request.deadline))
