@@ -93,8 +93,9 @@ package struct ContentPlan: Sendable {
         waiters[waiter] = range
         let missing = present.gaps(in: range)
         var actions = promoteTransfers(overlapping: missing)
-        for gap in missing { actions += start(gap, isUrgent: true) }
-        actions += extendWindow(range)
+        // What is missing and what comes after it are one request where they touch.
+        let window = advanceStream(range).map { range.lowerBound..<$0.upperBound } ?? range
+        for gap in present.gaps(in: window) { actions += start(gap, wanted: missing) }
         // The bytes may have arrived between the reader's look at the store and now.
         if missing.isEmpty { actions += wakeSatisfied() }
         return actions
@@ -135,7 +136,7 @@ package struct ContentPlan: Sendable {
         present.remove(range)
         var actions: [Action] = []
         for wanted in waiters.values.sorted(by: { $0.lowerBound < $1.lowerBound }) {
-            for gap in present.gaps(in: wanted) { actions += start(gap, isUrgent: true) }
+            for gap in present.gaps(in: wanted) { actions += start(gap, wanted: [gap]) }
         }
         return actions
     }
@@ -167,9 +168,15 @@ package struct ContentPlan: Sendable {
         return ready.isEmpty ? [] : [.wake(ready)]
     }
 
+    /// Fills the window ahead of a stream, but only when half of it has been used up: a step with
+    /// every read would make a request for every read.
     private mutating func extendWindow(_ range: Range<Int64>) -> [Action] {
         guard let window = advanceStream(range) else { return [] }
-        return present.gaps(in: window).flatMap { start($0, isUrgent: false) }
+        let gaps = present.gaps(in: window).flatMap { underWay.gaps(in: $0) }
+        guard let first = gaps.first,
+            first.lowerBound - window.lowerBound < Int64(window.count) / 2
+        else { return [] }
+        return gaps.flatMap { start($0, wanted: []) }
     }
 
     private mutating func promoteTransfers(overlapping ranges: [Range<Int64>]) -> [Action] {
@@ -184,8 +191,9 @@ package struct ContentPlan: Sendable {
         return actions
     }
 
-    /// Starts transfers for what of `range` is not under way, rounded out to whole units.
-    private mutating func start(_ range: Range<Int64>, isUrgent: Bool) -> [Action] {
+    /// Starts transfers for what of `range` is not under way, rounded out to whole units; those
+    /// that bring some of `wanted` are urgent.
+    private mutating func start(_ range: Range<Int64>, wanted: [Range<Int64>]) -> [Action] {
         let lower = range.lowerBound / unitByteCount * unitByteCount
         let upper = min(
             sizeBytes, (range.upperBound + unitByteCount - 1) / unitByteCount * unitByteCount)
@@ -196,6 +204,7 @@ package struct ContentPlan: Sendable {
                 let end = min(position + ContentPlan.transferByteCountMax, gap.upperBound)
                 let number = nextTransfer
                 nextTransfer += 1
+                let isUrgent = wanted.contains { $0.overlaps(position..<end) }
                 transfers[number] = Transfer(
                     remaining: position..<end, isUrgent: isUrgent, attempts: 0)
                 underWay.insert(position..<end)
