@@ -7,6 +7,7 @@ internal import FuseSession
 internal import Glibc
 internal import HubAPI
 internal import Platform
+internal import Telemetry
 
 extension TreeBackend {
     /// Where the shared mounts of all caches lie, as root.
@@ -175,8 +176,9 @@ extension TreeBackend {
             owner: Ownership(user: options.userID, group: options.groupID),
             allowsOthers: options.allowOther)
         do throws(FuseSessionError) {
-            return try FuseSession(
-                fileSystem, at: mountpoint, options: sessionOptions, log: log)
+            let session = try FuseSession(fileSystem, at: mountpoint, options: sessionOptions)
+            raiseReadahead(of: mountpoint)
+            return session
         } catch {
             switch error {
             case .badOptions: throw .failed(detail: "libfuse refused the mount options")
@@ -185,6 +187,18 @@ extension TreeBackend {
             case .noThread(let error):
                 throw .failed(detail: "there is no room for a thread: \(error)")
             }
+        }
+    }
+
+    /// Faster where it is allowed, and as it was where it is not.
+    private func raiseReadahead(of mountpoint: String) {
+        guard geteuid() == 0, let table = try? MountTable.current(),
+            let device = table.topmost(at: mountpoint)?.deviceID
+        else { return }
+        do throws(Errno) {
+            try ReadaheadTuning.raise(deviceID: device)
+        } catch {
+            log.info("the kernel's readahead stays at its default", ["reason": "\(error)"])
         }
     }
 

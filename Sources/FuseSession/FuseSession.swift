@@ -14,12 +14,10 @@
 // - FORGET has nothing to do: there is no table of nodes.
 
 internal import CFuse3
+package import Catalog
 package import FileSystem
 internal import Glibc
 package import Platform
-package import Telemetry
-
-package import Catalog
 
 /// What a mount is given.
 package struct FuseSessionOptions: Sendable {
@@ -74,7 +72,7 @@ package final class FuseSession: @unchecked Sendable {
     ///
     /// - Parameter mountpoint: an existing directory.
     package init(
-        _ fileSystem: FileSystem, at mountpoint: String, options: FuseSessionOptions, log: Log
+        _ fileSystem: FileSystem, at mountpoint: String, options: FuseSessionOptions
     ) throws(FuseSessionError) {
         self.mountpoint = mountpoint
         context = MountContext(fileSystem, options)
