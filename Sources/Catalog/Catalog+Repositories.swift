@@ -42,15 +42,17 @@ extension Catalog {
         // Where the Hub does not date a commit, its files get the time at which it was seen.
         let date = info.lastModified ?? now
         let changed = try write { (connection) throws(DatabaseError) in
+            var changed = false
             for asked in Set([id, info.canonicalID]) {
                 let row = try Catalog.upsert(
                     asked, canonical: info.canonicalID, isPrivate: info.isPrivate,
                     isGated: info.isGated, connection)
                 _ = try Catalog.upsertCommit(info.commit, row, date: date, connection)
-                try Catalog.setRef(
-                    revision?.name ?? "", of: row, kind: nil, info.commit, at: now, connection)
+                let name = revision?.name ?? ""
+                changed = try Catalog.isShownFirst(name, of: row, connection) || changed
+                try Catalog.setRef(name, of: row, kind: nil, info.commit, at: now, connection)
             }
-            return try Catalog.markUsed(id, connection)
+            return try Catalog.markUsed(id, connection) || changed
         }
         memory.withLock { $0.commits.removeAll() }
         if changed { try markListingChanged(of: id) }
@@ -106,6 +108,18 @@ extension Catalog {
             return OrganisationListing(
                 listedAt: WallTime(secondsSince1970: header.0), isTruncated: header.1,
                 repositories: try Catalog.repositories(of: organisation, kind, connection))
+        }
+    }
+
+    /// When the owner's repositories were last listed, if they ever were.
+    package func listingTime(
+        of organisation: String, kind: RepositoryKind
+    ) throws(CatalogError) -> WallTime? {
+        try read { (connection) throws(DatabaseError) in
+            try connection.first(
+                "SELECT listed_at FROM organisation WHERE kind = ? AND name = ?",
+                [.text(kind.rawValue), .text(organisation)]
+            ) { (row) throws(DatabaseError) in WallTime(secondsSince1970: row.integer(0)) }
         }
     }
 

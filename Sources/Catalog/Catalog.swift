@@ -88,6 +88,8 @@ package final class Catalog: Sendable {
     }
 
     let memory = Lock(Memory())
+    /// Told of directories whose listing has changed.
+    private let changeObserver = Lock<(@Sendable ([Int64]) -> Void)?>(nil)
 
     /// Opens or creates the catalog.
     ///
@@ -115,6 +117,17 @@ package final class Catalog: Sendable {
     package func close() {
         writer.close()
         readers.close()
+    }
+
+    /// Has somebody told of every directory whose listing changes, by the rows of their nodes. It
+    /// is called on the thread that recorded the change, and must not wait.
+    package func observeChanges(_ observer: @escaping @Sendable ([Int64]) -> Void) {
+        changeObserver.withLock { $0 = observer }
+    }
+
+    func announceChange(of rows: [Int64]) {
+        let observer = changeObserver.withLock { $0 }
+        observer?(rows)
     }
 
     /// When the database's thread last showed that it is alive.
