@@ -5,7 +5,8 @@
 import errno
 import os
 
-from suite import drop_names, equal, expect, main, promise, raises, read, run, snapshot, write
+from suite import (drop_names, equal, expect, main, promise, raises, read, run, snapshot, wait_for,
+                   write)
 
 NAME = "acme/tiny"
 
@@ -19,7 +20,6 @@ def prepare(stage):
         write(folder + "/same.txt", "the same in both")
         write(folder + "/onnx/deep/model.onnx", version * 1000)
     hub.add(NAME, stage.path("source/v1"), "--tag", "v1.0")
-    stage.first = None
     hub.add(NAME, stage.path("source/v2"), "--tag", "v2.0")
     hub.add(NAME, stage.path("source/v1"), "--revision", "feature/one")
     hub.add(NAME, stage.path("source/v2"), "--revision", "refs/pr/3")
@@ -82,9 +82,8 @@ def refs_that_were_looked_at_are_listed(stage):
     expect("other@main" not in os.listdir(stage.tree.path + "/acme"))
     os.listdir(stage.tree.path + "/acme/other@main")
     os.listdir(stage.tree.path + "/acme/tiny@")
-    names = os.listdir(stage.tree.path + "/acme")
     for name in ("other@main", "tiny@main", "tiny@v1.0", "tiny@v2.0", "tiny@feature%2Fone"):
-        expect(name in names, name, "is missing in", names)
+        wait_for(lambda: name in os.listdir(stage.tree.path + "/acme"), 1, name)
 
 
 @promise("S3", "The top lists only owners that were used")
@@ -92,7 +91,7 @@ def the_top_lists_what_was_used(stage):
     names = os.listdir(stage.tree.path)
     expect("acme" in names and "zebra" not in names, names)
     os.stat(stage.tree.path + "/zebra/stripes")
-    expect("zebra" in os.listdir(stage.tree.path))
+    wait_for(lambda: "zebra" in os.listdir(stage.tree.path), 1, "an owner that was used")
 
 
 @promise("S3", "The top lists only owners that were used")
@@ -161,7 +160,7 @@ def aliases_are_links(stage):
 def legacy_names_without_another_are_directories(stage):
     equal(snapshot(stage.tree.path + "/legacy"), snapshot(stage.path("source/v1")))
     equal(read(stage.tree.path + "/legacy@main/config.json"), b'{"version": "v1"}')
-    expect("legacy" in os.listdir(stage.tree.path))
+    wait_for(lambda: "legacy" in os.listdir(stage.tree.path), 1, "a legacy name")
 
 
 @promise("S6", "An alias is a link to the name that the Hub uses now")
