@@ -20,7 +20,8 @@ extension Catalog {
         try read { (connection) throws(DatabaseError) in
             try connection.first(
                 """
-                SELECT id, canonical, is_private, is_gated, is_access_granted FROM repository
+                SELECT id, canonical, is_private, is_gated, is_access_granted, is_used
+                FROM repository
                 WHERE kind = ? AND name = ?
                 """, [.text(id.kind.rawValue), .text(id.name)]
             ) { (row) throws(DatabaseError) in
@@ -28,7 +29,7 @@ extension Catalog {
                     row: RepositoryRow(row: row.integer(0)), id: id,
                     canonical: RepositoryID(kind: id.kind, name: row.text(1)) ?? id,
                     isPrivate: row.integer(2) != 0, isGated: row.integer(3) != 0,
-                    isAccessGranted: row.integer(4) != 0)
+                    isAccessGranted: row.integer(4) != 0, isUsed: row.integer(5) != 0)
             }
         }
     }
@@ -133,6 +134,14 @@ extension Catalog {
                 """, [.text(kind.rawValue), .text(name)]
             ) { (_) throws(DatabaseError) in true } ?? false
         }
+    }
+
+    /// Remembers that somebody has looked at a repository.
+    package func recordUse(of id: RepositoryID) throws(CatalogError) {
+        let changed = try write { (connection) throws(DatabaseError) in
+            try Catalog.markUsed(id, connection)
+        }
+        if changed { try markListingChanged(of: id) }
     }
 
     /// Owners and legacy repositories that were looked at, for the root of a mount.

@@ -34,6 +34,8 @@ package struct KnownRepository: Sendable {
     package let isGated: Bool
     /// Whether the Hub once let this user read a gated repository.
     package let isAccessGranted: Bool
+    /// Whether somebody has looked at it, and not just at a list that names it.
+    package let isUsed: Bool
 }
 
 /// A commit that is known to exist.

@@ -92,6 +92,10 @@ extension FileSystem {
             revision = named
         }
         let repository = try repository(id, revision: revision, context)
+        if !repository.isUsed {
+            // A listing told all of it, so nothing was asked that would have been noted as a use.
+            try ask { () throws(CatalogError) in try catalog.recordUse(of: id) }
+        }
         if repository.canonical != id {
             let suffix = parts.count == 2 ? "@\(parts[1])" : ""
             return try link(directory, name, to: repository.canonical, suffix: suffix, now)
