@@ -125,7 +125,8 @@ extension MountFailure {
             Check the network and the proxy variables; HF_ENDPOINT names another Hub.
             hf://models can be mounted without the Hub: what is cached is served.
             """
-        case .offlineNotCached: "Leave --offline out, and unset HF_HUB_OFFLINE, for the first mount."
+        case .offlineNotCached:
+            "Leave --offline out, and unset HF_HUB_OFFLINE, for the first mount."
         case .repositoryNotFound(let repository, _):
             """
             Check the name \(repository), and for a private repository the token: it is read
