@@ -57,7 +57,7 @@ extension MountFailure {
         case .mountpointTaken(let path, let type, let source):
             "the mountpoint \(path) is busy: \(source) (\(type)) is mounted there"
         case .mountpointStale(let path, let error):
-            "the mountpoint \(path) is left over from a dead daemon, and cannot be cleaned: \(error)"
+            "the mountpoint \(path) is left over from a dead daemon and not to be cleaned: \(error)"
         case .mountpointSilent(let path):
             "the filesystem at \(path) does not answer"
         case .mountpointRefused(let path, let error):
@@ -96,7 +96,7 @@ extension MountFailure {
         case .offlineNotCached(let source):
             "\(source) is not cached yet, and the Hub must not be asked (offline)"
         case .repositoryNotFound(let repository, let endpoint):
-            "there is no \(repository) at \(endpoint), or it is private and the token does not open it"
+            "there is no \(repository) at \(endpoint), or it is private and not for this token"
         case .revisionNotFound(let repository, let revision):
             "\(repository) has no branch, tag or commit '\(revision)'"
         case .folderNotFound(let repository, let revision, let folder):

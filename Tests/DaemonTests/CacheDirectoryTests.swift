@@ -90,6 +90,21 @@ private func failure(_ path: String) -> MountFailure? {
         #expect(other.notedHolder() == 4242)
     }
 
+    @Test func aLargeLogIsPutAside() throws {
+        let temporary = try TemporaryFolder()
+        let cache = try CacheDirectory.open(creating: temporary.path)
+        let log = try DaemonLog.open(cache)
+        let elsewhere = try FileDescriptor.open("/dev/null", O_WRONLY)
+        _ = write(log.rawValue, "0123456789", 10)
+        DaemonLog.rotateIfLarge(cache, descriptors: [log.rawValue], sizeMax: 10)
+        DaemonLog.rotateIfLarge(cache, descriptors: [elsewhere.rawValue], sizeMax: 1)
+        #expect(text(of: "\(temporary.path)/daemon.log") == "0123456789")
+        DaemonLog.rotateIfLarge(cache, descriptors: [log.rawValue], sizeMax: 9)
+        _ = write(log.rawValue, "new", 3)
+        #expect(text(of: "\(temporary.path)/daemon.log.old") == "0123456789")
+        #expect(text(of: "\(temporary.path)/daemon.log") == "new")
+    }
+
     @Test func theChoice() throws {
         let temporary = try TemporaryFolder()
         let home = Environment(["HOME": "/home/u"])

@@ -48,7 +48,7 @@ extension ModelFSCommand {
         }
         let page = StatusPage(
             status, style: style, secondsSince1970: WallTime.now.secondsSince1970)
-        writeText(page.rendered() + others(besides: status.mounts.map(\.mountpoint), style))
+        writeText(page.rendered() + others(besides: status.mounts, style))
         return .success
     }
 
@@ -77,10 +77,14 @@ extension ModelFSCommand {
     }
 
     /// Mounts of ours that this daemon does not have: of other daemons, or of dead ones.
-    private static func others(besides mine: [String], _ style: TextStyle) -> String {
+    private static func others(besides mine: [MountInfo], _ style: TextStyle) -> String {
         guard let table = try? MountTable.current() else { return "" }
+        // What has the device of a mount of this daemon is another view of the same.
+        let places = Set(mine.map(\.mountpoint))
+        let devices = Set(mine.compactMap(\.deviceID))
         var text = ""
-        for entry in table.modelFSEntries where !mine.contains(entry.mountpoint) {
+        for entry in table.modelFSEntries
+        where !places.contains(entry.mountpoint) && !devices.contains(entry.deviceID) {
             let state =
                 switch Liveness.of(entry.mountpoint, secondsMax: livenessSecondsMax) {
                 case .alive: "served by another daemon"
