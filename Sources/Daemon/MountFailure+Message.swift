@@ -92,7 +92,7 @@ extension MountFailure {
         switch self {
         case .sourceMalformed(let source, let detail): "'\(source)' is no source: \(detail)"
         case .hubUnreachable(let source, let endpoint, let detail):
-            "\(source) is not cached yet, and the Hub at \(endpoint) is not reachable: \(detail)"
+            "\(source) is not cached yet, and the Hub at \(endpoint) cannot be asked: \(detail)"
         case .offlineNotCached(let source):
             "\(source) is not cached yet, and the Hub must not be asked (offline)"
         case .repositoryNotFound(let repository, let endpoint):

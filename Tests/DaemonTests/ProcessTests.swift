@@ -257,6 +257,24 @@ private func wait(_ seconds: Double, until condition: () -> Bool) -> Bool {
     }
 
     @Test(.enabled(if: canMount, "needs root and /dev/fuse"))
+    func mountsThatComeAreNotTakenForGone() throws {
+        let site = try Site()
+        let names = (0..<30).map { "m\($0)" }
+        for group in stride(from: 0, to: names.count, by: 3) {
+            let started = try names[group..<group + 3].map { name in
+                let folder = try site.temporary.folder(name)
+                return try site.start(["mount", "hf://kernel", folder], name: name)
+            }
+            for command in started { #expect(try site.finish(command).code == 0) }
+        }
+        let json = Data(try site.run("status", "--json").output.utf8)
+        let status = try JSONDecoder().decode(DaemonStatus.self, from: json)
+        #expect(status.mounts.count == names.count)
+        #expect(!text(of: "\(site.cache)/daemon.log").contains("by somebody else"))
+        #expect(try site.run("umount", "--all").code == 0)
+    }
+
+    @Test(.enabled(if: canMount, "needs root and /dev/fuse"))
     func whatADeadDaemonLeftIsCleanedAndSaid() throws {
         let site = try Site()
         let folder = try site.temporary.folder("m")
