@@ -282,7 +282,7 @@ private func wait(_ seconds: Double, until condition: () -> Bool) -> Bool {
         let daemon = try #require(site.daemon)
         kill(daemon, SIGKILL)
         #expect(site.daemonEnds())
-        #expect(try site.run("status").errors.contains("\(folder)  left by a dead daemon"))
+        #expect(try site.run("status").errors.contains("\(folder): left by a dead daemon"))
         let mounted = try site.run("mount", "hf://kernel", folder)
         #expect(mounted.code == 0)
         #expect(mounted.output.contains("A mount that a dead daemon had left"))
