@@ -19,6 +19,8 @@ extension MountFailure {
             "\(path) cannot be opened: \(error)"
         case .fusermountMissing:
             "fusermount3 is missing, and without it only root can mount"
+        case .userNameless(let user):
+            "user \(user) has no name on this machine, and fusermount3 refuses such users"
         case .allowOtherNotEnabled(let configuration):
             "--allow-other needs 'user_allow_other' in \(configuration) when not root"
         case .kernelRefused(let mountpoint, let error):
@@ -43,7 +45,7 @@ extension MountFailure {
         case .daemonBusy(let cache):
             "the daemon of the cache \(cache) is busy with too many requests"
         case .optionConflict(let option, let held):
-            "the running daemon cannot take \(option): it holds \(held)"
+            "a mount that is there has another \(option): \(held)"
         case .failed(let detail): detail
         }
     }
@@ -110,8 +112,8 @@ extension MountFailure {
     /// What the process that met it ends with.
     package var exitCode: ExitCode {
         switch self {
-        case .fuseDeviceMissing, .fuseDeviceRefused, .fusermountMissing, .allowOtherNotEnabled,
-            .kernelRefused:
+        case .fuseDeviceMissing, .fuseDeviceRefused, .fusermountMissing, .userNameless,
+            .allowOtherNotEnabled, .kernelRefused:
             .fuseUnavailable
         case .mountpointMissing, .mountpointNotDirectory, .mountpointNotEmpty, .mountpointTaken,
             .mountpointStale, .mountpointSilent, .mountpointRefused, .mountpointInsideCache:

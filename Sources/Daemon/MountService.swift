@@ -22,13 +22,14 @@ package final class MountService: Sendable {
 
     private struct Held {
         let info: MountInfo
+        let options: MountOptions
         /// Tells it from an earlier mount at the same place.
         let number: Int
     }
 
     private enum Admission {
         case admitted
-        case present(MountInfo)
+        case present(Held)
         case closing
     }
 
@@ -61,13 +62,7 @@ package final class MountService: Sendable {
             request.mountpoint = try MountpointCheck.canonical(request.mountpoint)
             switch try reserve(request.mountpoint, forMounting: true) {
             case .closing: return .stopping
-            case .present(let info):
-                guard info.source == request.source else {
-                    throw .mountpointTaken(
-                        path: info.mountpoint, type: MountTable.fileSystemType,
-                        source: info.source)
-                }
-                return .mounted(info, notices: ["It was mounted already."])
+            case .present(let held): return try repeated(request, held)
             case .admitted: break
             }
             defer { release(request.mountpoint) }
@@ -76,6 +71,29 @@ package final class MountService: Sendable {
             log.warning("mount failed", ["reason": error.message])
             return .failed(error)
         }
+    }
+
+    /// What is mounted already and just so is no failure, so that scripts can say it again.
+    private func repeated(
+        _ request: MountRequest, _ held: Held
+    ) throws(MountFailure) -> ControlReply {
+        let info = held.info
+        guard info.source == request.source else {
+            throw .mountpointTaken(
+                path: info.mountpoint, type: MountTable.fileSystemType, source: info.source)
+        }
+        let (wanted, options) = (request.options, held.options)
+        if wanted.allowOther != options.allowOther {
+            throw .optionConflict(
+                option: "--allow-other", held: options.allowOther ? "on" : "off")
+        }
+        if wanted.userID != options.userID {
+            throw .optionConflict(option: "--uid", held: "\(options.userID)")
+        }
+        if wanted.groupID != options.groupID {
+            throw .optionConflict(option: "--gid", held: "\(options.groupID)")
+        }
+        return .mounted(info, notices: ["It was mounted already."])
     }
 
     /// REQUIRES: the mountpoint is reserved.
@@ -93,7 +111,8 @@ package final class MountService: Sendable {
         let mounted = info
         state.withLock { state in
             state.mountCount += 1
-            state.mounts[mounted.mountpoint] = Held(info: mounted, number: state.mountCount)
+            state.mounts[mounted.mountpoint] = Held(
+                info: mounted, options: request.options, number: state.mountCount)
         }
         log.info("mounted", ["source": info.source, "mountpoint": info.mountpoint])
         return .mounted(info, notices: notices)
@@ -176,9 +195,9 @@ package final class MountService: Sendable {
             let admission: Admission? = state.withLock { state in
                 if forMounting && state.isClosing { return .closing }
                 if state.reserved.contains(mountpoint) { return nil }
-                if let info = state.mounts[mountpoint]?.info {
+                if let held = state.mounts[mountpoint] {
                     if !forMounting { state.reserved.insert(mountpoint) }
-                    return .present(info)
+                    return .present(held)
                 }
                 if forMounting { state.reserved.insert(mountpoint) }
                 return .admitted

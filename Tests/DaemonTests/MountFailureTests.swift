@@ -11,6 +11,7 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     (.fuseDeviceMissing(path: "/dev/fuse"), .fuseUnavailable),
     (.fuseDeviceRefused(path: "/dev/fuse", .notPermitted), .fuseUnavailable),
     (.fusermountMissing, .fuseUnavailable),
+    (.userNameless(userID: 1234), .fuseUnavailable),
     (.allowOtherNotEnabled(configuration: "/etc/fuse.conf"), .fuseUnavailable),
     (.kernelRefused(mountpoint: "/m", .notPermitted), .fuseUnavailable),
     (.kernelRefused(mountpoint: "/m", .invalidArgument), .fuseUnavailable),
@@ -98,12 +99,13 @@ private func position(_ failure: MountFailure) -> Int {
     case .daemonBusy: 34
     case .optionConflict: 35
     case .failed: 36
+    case .userNameless: 37
     }
 }
 
 @Suite struct MountFailureTests {
     @Test func allAreListed() {
-        #expect(Set(allFailures.map { position($0.0) }) == Set(0...36))
+        #expect(Set(allFailures.map { position($0.0) }) == Set(0...37))
     }
 
     @Test(arguments: allFailures.indices)

@@ -112,6 +112,28 @@ private struct Site {
         #expect(site.backend.notes.withLock { $0 } == ["mount", "unmount", "mount"])
     }
 
+    @Test func theSameAgainIsNoFailureAndOtherOptionsAre() throws {
+        let site = try Site()
+        site.mount()
+        guard case .mounted(_, notices: ["It was mounted already."]) =
+            site.service.mount(site.request)
+        else {
+            Issue.record("the same again failed")
+            return
+        }
+        var request = site.request
+        request.options.userID = 7
+        #expect(
+            site.service.mount(request)
+                == .failed(.optionConflict(option: "--uid", held: "0")))
+        request = site.request
+        request.options.allowOther = true
+        #expect(
+            site.service.mount(request)
+                == .failed(.optionConflict(option: "--allow-other", held: "off")))
+        #expect(site.backend.notes.withLock { $0 } == ["mount"])
+    }
+
     @Test func oneRequestAtATimeForOnePlace() throws {
         let site = try Site()
         site.table.text.withLock { $0 = site.entry }

@@ -92,7 +92,8 @@ private func mountDead(at path: String) -> Bool {
         func check(_ device: String, user: UInt32, configuration: String = "") -> MountFailure? {
             let configuration = "\(temporary.path)/\(configuration)"
             let prerequisites = FusePrerequisites(
-                device: device, configuration: configuration, searchPath: bin, userID: user)
+                device: device, configuration: configuration, searchPath: bin, userID: user,
+                hasName: { $0 != 2 })
             do {
                 try prerequisites.check(allowOther: true)
                 return nil
@@ -105,6 +106,9 @@ private func mountDead(at path: String) -> Bool {
         #expect(check(device, user: 0) == nil)
         #expect(check(device, user: 1) == .fusermountMissing)
         chmod(try temporary.file("bin/fusermount3", ""), 0o755)
+        #expect(check(device, user: 2) == .userNameless(userID: 2))
+        #expect(FusePrerequisites.isKnown(0))
+        #expect(!FusePrerequisites.isKnown(4_000_000_000))
         let none = "\(temporary.path)/none"
         #expect(
             check(device, user: 1, configuration: "none")
