@@ -161,7 +161,9 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     }
 }
 
-/// The target of the first link with `rel="next"`. Source: RFC 8288, 3, the part of it in use.
+/// The target of the first link with `rel="next"`.
+///
+/// Source: RFC 8288, 3, the part of it in use.
 func nextLink(_ fields: [String]) -> String? {
     for field in fields {
         var rest = field[...]

@@ -74,10 +74,12 @@ package struct HubConfiguration: Sendable {
         let home = variables.expand(variables["HF_HOME"] ?? "\(cache)/huggingface")
         tokenPath = variables.expand(variables["HF_TOKEN_PATH"] ?? "\(home)/token")
         sendsToken = !variables.isTrue("HF_HUB_DISABLE_IMPLICIT_TOKEN")
-        isOffline = variables["HF_HUB_OFFLINE"] != nil
+        isOffline =
+            variables["HF_HUB_OFFLINE"] != nil
             ? variables.isTrue("HF_HUB_OFFLINE") : variables.isTrue("TRANSFORMERS_OFFLINE")
         disablesXet = variables.isTrue("HF_HUB_DISABLE_XET")
-        userAgent = variables["HF_HUB_USER_AGENT_ORIGIN"]
+        userAgent =
+            variables["HF_HUB_USER_AGENT_ORIGIN"]
             .map { "\(agent); origin/\(visibleASCII($0))" } ?? agent
         downloadTimeoutSeconds = try variables.seconds("HF_HUB_DOWNLOAD_TIMEOUT")
         metadataTimeoutSeconds = try variables.seconds("HF_HUB_ETAG_TIMEOUT")

@@ -22,7 +22,9 @@ package enum RetryDecision: Equatable, Sendable {
 
 /// The waits between the attempts of one request.
 package struct RetryPolicy: Sendable {
-    /// The first wait. The official client's is 1 s; a reader is waiting here.
+    /// The first wait.
+    ///
+    /// The official client's is 1 s; a reader is waiting here.
     package static let firstSeconds = 0.25
     /// The longest wait that we choose ourselves.
     package static let longestSeconds = 8.0

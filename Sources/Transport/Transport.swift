@@ -35,8 +35,10 @@ package final class Transport: Sendable {
             })
     }
 
-    /// Puts a request in line. The sink is told how it goes, on the transfer thread; only after
-    /// `shutdown` its end comes at once, on this thread.
+    /// Puts a request in line.
+    ///
+    /// The sink is told how it goes, on the transfer thread; only after `shutdown` its end comes at
+    /// once, on this thread.
     @discardableResult
     package func start(_ request: TransferRequest, _ sink: any TransferSink) -> TransferID {
         precondition(request.range.map { $0.lowerBound >= 0 && !$0.isEmpty } ?? true)
@@ -76,7 +78,9 @@ package final class Transport: Sendable {
         mailroom.send(.run(body))
     }
 
-    /// Ends every transfer with `.shutDown` and the thread. Not to be called on that thread.
+    /// Ends every transfer with `.shutDown` and the thread.
+    ///
+    /// Not to be called on that thread.
     package func shutdown() {
         mailroom.close()
         if let thread = thread.withLock({ $0.take() }) { thread.join() }

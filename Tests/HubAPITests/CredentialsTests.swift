@@ -13,7 +13,8 @@ import Transport
     private static func script(_ right: String) -> @Sendable (SeenRequest) -> [ScriptStep] {
         { request in
             request["authorization"] == "Bearer \(right)"
-                ? (request.target.contains("resolve") ? answer(200, body: "x") : answer(200, body: info))
+                ? (request.target.contains("resolve")
+                    ? answer(200, body: "x") : answer(200, body: info))
                 : answer(401, ["X-Error-Message: Invalid credentials in Authorization header"])
         }
     }
@@ -77,14 +78,17 @@ import Transport
         let other = try ScriptedServer { _ in answer(200, body: Self.info) }
         defer { other.stop() }
         let away = other.url
-        try withHub(["HF_TOKEN": "hf_x"], script: { request in
-            switch request.target {
-            case "/api/models/o/old": answer(307, ["Location: /api/models/o/n"])
-            case "/api/models/o/away": answer(307, ["Location: \(away)/api/models/o/n"])
-            case "/api/models/o/loop": answer(307, ["Location: /api/models/o/loop"])
-            default: answer(200, body: Self.info)
+        try withHub(
+            ["HF_TOKEN": "hf_x"],
+            script: { request in
+                switch request.target {
+                case "/api/models/o/old": answer(307, ["Location: /api/models/o/n"])
+                case "/api/models/o/away": answer(307, ["Location: \(away)/api/models/o/n"])
+                case "/api/models/o/loop": answer(307, ["Location: /api/models/o/loop"])
+                default: answer(200, body: Self.info)
+                }
             }
-        }) { client, server in
+        ) { client, server in
             #expect(client.revision("o/old").value?.canonicalID.name == "o/n")
             #expect(server.seen.map { $0["authorization"] } == ["Bearer hf_x", "Bearer hf_x"])
             #expect(client.revision("o/away").value != nil)

@@ -61,9 +61,12 @@ import Transport
         let other = try ScriptedServer { _ in answer(200, body: "[]") }
         defer { other.stop() }
         let target = other.url
-        try withHub(["HF_TOKEN": "hf_x"], script: { _ in
-            answer(200, [Self.link("\(target)/next")], body: "[]")
-        }) { client, _ in
+        try withHub(
+            ["HF_TOKEN": "hf_x"],
+            script: { _ in
+                answer(200, [Self.link("\(target)/next")], body: "[]")
+            }
+        ) { client, _ in
             #expect(
                 client.tree().error == .malformed(reason: "the next page is on another host"))
             #expect(other.seen.isEmpty)
@@ -116,7 +119,7 @@ import Transport
         try withHub(script: { request in
             let page = request.target.hasSuffix("page2") ? 2 : 1
             let items = (0..<2).map {
-                "{\"id\":\"org/r\(page)\($0)\",\"sha\":\"\(commitHex)\",\"private\":false,\"gated\":false}"
+                "{\"id\":\"org/r\(page)\($0)\",\"sha\":\"\(commitHex)\",\"gated\":false}"
             }
             let odd = "{\"id\":\"org/..\"}"
             return answer(
@@ -126,7 +129,8 @@ import Transport
             func list(_ count: Int) -> RepositoryListing? {
                 TestClient.wait {
                     client.hub.repositories(
-                        .dataset, author: "org", countMax: count, deadline: MonotonicInstant.now + 5.0,
+                        .dataset, author: "org", countMax: count,
+                        deadline: MonotonicInstant.now + 5.0,
                         completion: $0)
                 }.value
             }
