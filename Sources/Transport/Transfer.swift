@@ -267,7 +267,7 @@ extension Transfer {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: .nameResolution
         case CURLE_COULDNT_CONNECT: .connectionRefused
         // The only time limit that libcurl was given is the one for connecting.
-        case CURLE_OPERATION_TIMEDOUT: .connectTimeout
+        case CURLE_OPERATION_TIMEDOUT: hasAddress ? .connectTimeout : .nameResolution
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
             CURLE_SSL_CIPHER, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_ENGINE_INITFAILED:
@@ -277,6 +277,13 @@ extension Transfer {
             .closedEarly
         default: .protocolError(curlCode: Int(code.rawValue))
         }
+    }
+
+    /// Whether the name service has answered.
+    private var hasAddress: Bool {
+        var microseconds: curl_off_t = 0
+        unsafe modelfs_curl_info_int64(easy, CURLINFO_NAMELOOKUP_TIME_T, &microseconds)
+        return microseconds > 0
     }
 
     private func curlText(_ code: CURLcode) -> String {
