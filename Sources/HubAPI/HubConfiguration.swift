@@ -94,6 +94,18 @@ package struct HubConfiguration: Sendable {
     }
 }
 
+extension HubConfiguration {
+    /// The public Hub's URLs as URLs of this one.
+    ///
+    /// A mirror passes on what the public Hub says, its absolute URLs included. The official client
+    /// does the same in `fix_hf_endpoint_in_url`.
+    func atHome(_ url: HTTPURL) -> HTTPURL {
+        guard "\(url.origin)" == HubConfiguration.defaultEndpoint, url.origin != origin
+        else { return url }
+        return self.url(url.path, query: url.query)
+    }
+}
+
 /// The environment, with the rules that all variables share.
 private struct Variables {
     private let values: [String: String]

@@ -1,10 +1,11 @@
 import Glibc
-import HubAPI
 import Platform
 import ScriptedServer
 import Telemetry
 import Testing
 import Transport
+
+@testable import HubAPI
 
 @Suite struct CredentialsTests {
     private static let info = "{\"id\":\"o/n\",\"sha\":\"\(commitHex)\"}"
@@ -63,6 +64,18 @@ import Transport
                 #expect(server.seen.map { $0["authorization"] } == [nil, "Bearer hf_a", nil])
             }
         }
+    }
+
+    @Test(arguments: [
+        ("https://hub.example/x", true), ("https://hub.example:443/", true),
+        ("http://hub.example/x", false), ("https://hub.example:444/x", false),
+        ("https://hub.example.evil/x", false), ("https://evil/?https://hub.example", false),
+    ])
+    func oneOriginGetsIt(text: String, isSent: Bool) throws {
+        let environment = ["HF_ENDPOINT": "https://Hub.example", "HF_TOKEN": "hf_x"]
+        let credentials = Credentials(try HubConfiguration(environment: environment))
+        let url = try #require(HTTPURL(text))
+        #expect((credentials.token(for: url) != nil) == isSent)
     }
 
     @Test func sendsNoneWhereForbidden() throws {

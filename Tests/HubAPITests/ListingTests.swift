@@ -73,6 +73,16 @@ import Transport
         }
     }
 
+    @Test func mirrorsSpeakOfThePublicHub() throws {
+        try withHub(script: { request in
+            request.target == "/api/next?cursor=a"
+                ? answer(200, body: "[\(Self.file("b"))]")
+                : answer(200, [Self.link("https://huggingface.co/api/next?cursor=a")], body: "[]")
+        }) { client, _ in
+            #expect(client.tree().value?.entries.map(\.path) == ["b"])
+        }
+    }
+
     @Test(arguments: [
         "\"size\":-1", "\"size\":9e18", "\"size\":1e400", "\"size\":1.5", "\"size\":\"3\"",
         "\"sizes\":3", "\"size\":3,\"lfs\":{\"oid\":\"ab\",\"size\":3}",
