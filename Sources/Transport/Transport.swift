@@ -29,6 +29,7 @@ package final class Transport: Sendable {
         self.mailroom = mailroom
         thread = Lock(
             try Thread(named: "transfers") {
+                blockPipeSignal()
                 let loop = TransferLoop(
                     multi: multi, configuration: configuration, counters: counters)
                 loop.run { mailroom.take() }
@@ -121,6 +122,15 @@ private final class Mailroom: Sendable {
             return taken
         }
     }
+}
+
+/// Keeps a write to a closed connection from ending the process: with `CURLOPT_NOSIGNAL` that is
+/// left to us where a library under libcurl writes by itself.
+private func blockPipeSignal() {
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, SIGPIPE)
+    unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
 }
 
 private func isValidHeader(_ header: (name: String, value: String)) -> Bool {
