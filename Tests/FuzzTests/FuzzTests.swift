@@ -85,9 +85,11 @@ import Testing
     private static let refs = FuzzCase(
         "refs",
         [
-            #"{"tags":[{"name":"v1","ref":"refs/tags/v1","targetCommit":"\#(commit)"}],"#
-                + #""branches":[{"name":"main","ref":"refs/heads/main","targetCommit":"\#(commit)"}],"#
-                + #""converts":[],"pullRequests":null}"#
+            """
+            {"tags":[{"name":"v1","ref":"refs/tags/v1","targetCommit":"\(commit)"}],
+             "branches":[{"name":"main","ref":"refs/heads/main","targetCommit":"\(commit)"}],
+             "converts":[],"pullRequests":null}
+            """
         ]
     ) { bytes in _ = try? refInfos(json: bytes) }
 

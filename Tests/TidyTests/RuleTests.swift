@@ -44,6 +44,8 @@ private func function(lineCount: Int) -> String {
         Sample(rule: TextRules.blanks, bad: "a\r\n", good: "a\n"),
         Sample(rule: TextRules.blanks, bad: "a", good: ""),
         Sample(rule: TextRules.leftovers, bad: "// TO" + "DO: later\n", good: "// todos\n"),
+        Sample(
+            rule: TextRules.conflicts, bad: "a\n<<<<" + "<<< HEAD\n", good: "a << b <<<<<<< c\n"),
         Sample(rule: TextRules.leftovers, bad: "# FIX" + "ME\n", good: "mktemp a.XX" + "XXXX\n"),
         Sample(
             rule: TextRules.fileNames, bad: "", good: "",
@@ -168,8 +170,9 @@ private func function(lineCount: Int) -> String {
                     "Low",
                 ]),
                 program("tool", ["High"]),
-                .target(name: "Support", dependencies: ["Low"], path: "Tests/Support"),
                 tests("HighTests", ["High", "Support"]),
+                .target(
+                    name: "Support", dependencies: ["Low"], path: "Tests/TestSupport"),
             ])
         """
     private var file: SourceFile { SourceFile(path: "Package.swift", text: text) }
@@ -177,9 +180,10 @@ private func function(lineCount: Int) -> String {
     @Test func `targets are read in their order`() {
         let manifest = PackageManifest(file)
         #expect(
-            manifest.targets.map(\.name) == ["CLib", "Low", "High", "tool", "Support", "HighTests"])
+            manifest.targets.map(\.name) == ["CLib", "Low", "High", "tool", "HighTests", "Support"])
         #expect(manifest.target("High")?.dependencies == ["Low"])
         #expect(manifest.target("CLib")?.dependencies == [])
+        #expect(manifest.target(folder: "TestSupport")?.name == "Support")
         #expect(ImportRules.ladder(manifest, file).isEmpty)
     }
 
