@@ -60,11 +60,11 @@ class Show:
         self.mount = mount
         self.rows = []
 
-    def step(self, title, command, lines=12, fetched_before=None):
+    def step(self, title, command, lines=12):
         """Prints and runs a shell command; records its time and what was fetched meanwhile."""
         heading(title)
         print(f"$ {command}", flush=True)
-        before = self.fetched() if fetched_before is None else fetched_before
+        before = self.fetched()
         began = time.monotonic()
         done = subprocess.run(["bash", "-c", command], cwd=self.mount.programs.scratch,
                               env=self.mount.programs.environment(HF_ENDPOINT=self.mount.endpoint),
@@ -78,11 +78,15 @@ class Show:
             print(f"... ({len(output)} lines)")
         if done.returncode != 0:
             raise ProgramError(f"that failed with exit code {done.returncode}")
-        self.rows.append((title, seconds, (self.fetched() or 0) - (before or 0)))
+        self.rows.append((title, seconds, max(0, self.fetched() - before)))
         return done.stdout
 
     def fetched(self):
-        return self.mount.fetched_bytes()
+        """What the daemon has fetched since it began; 0 when there is none."""
+        try:
+            return self.mount.fetched_bytes()
+        except ProgramError:
+            return 0
 
     def table(self):
         heading("Time, and bytes fetched from the Hub")
@@ -130,7 +134,7 @@ def show(mount, hub):
     revision = f"{repository}@{VERSIONS[0]}" if hub else repository
 
     started = f"modelfs mount {mount.source} {mount.path} --cache {mount.cache}"
-    steps.step("mount", started, fetched_before=0)
+    steps.step("mount", started)
     steps.step("ls of the versions", f"ls -l {repository}@/")
     steps.step("ls -lR of a revision", f"ls -lR {revision}", lines=18)
     output = steps.step("cp of the weights, cold",
@@ -146,18 +150,18 @@ def show(mount, hub):
         expect(steps.step("the same weights in the next revision",
                           f"diff -rq {revision} {other}; sha256sum {other}/{WEIGHTS}"), digest)
 
-    steps.step("umount", f"modelfs umount {mount.path}", fetched_before=0)
+    steps.step("umount", f"modelfs umount {mount.path}")
     offline = ""
     if hub:
         hub.stop()
         print("(the Hub is stopped now)")
     else:
         offline = "HF_HUB_OFFLINE=1 "
-    steps.step("mount again, without the Hub", offline + started, fetched_before=0)
+    steps.step("mount again, without the Hub", offline + started)
     steps.step("ls -lR, without the Hub", f"ls -lR {revision} | wc -l")
     expect(steps.step("mmap from the cache, without the Hub", f"{mapping} {revision}/{WEIGHTS}"),
            digest)
-    steps.step("umount again", f"modelfs umount {mount.path}", fetched_before=0)
+    steps.step("umount again", f"modelfs umount {mount.path}")
     steps.table()
 
 
