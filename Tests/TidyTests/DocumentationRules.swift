@@ -69,6 +69,22 @@ enum DocumentationRules {
     }
 }
 
+/// Rules on the Markdown pages.
+enum PageRules {
+    /// Links to files of the checkout that are not there.
+    static func deadLinks(_ page: SourceFile, exists: (String) -> Bool) -> [Violation] {
+        page.lines.enumerated().flatMap { index, line in
+            line.split(separator: "](").dropFirst().compactMap { rest -> Violation? in
+                let target = rest.prefix { $0 != ")" && $0 != "#" }
+                if target.isEmpty || target.contains("://") { return nil }
+                let folder = page.path.split(separator: "/").dropLast()
+                let path = (folder + target.split(separator: "/")).joined(separator: "/")
+                return exists(path) ? nil : Violation(page, line: index + 1, "no \(path)")
+            }
+        }
+    }
+}
+
 /// A line of code that declares something.
 struct Declaration {
     let kind: String

@@ -211,6 +211,15 @@ private func function(lineCount: Int) -> String {
     }
 }
 
+@Suite struct PageRuleTests {
+    @Test func `a link to nowhere is found`() {
+        let page = SourceFile(
+            path: "docs/A.md", text: "[b](B.md) [c](C.md#part) [d](https://e.f/g) [h](#i)\n")
+        let found = PageRules.deadLinks(page) { $0 == "docs/B.md" }
+        #expect(found.map(\.message) == ["no docs/C.md"])
+    }
+}
+
 @Suite struct ConformanceTests {
     @Test func `requirements and conformances are found`() {
         let file = SourceFile(
