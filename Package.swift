@@ -86,6 +86,12 @@ let package = Package(
 
         tests("PlatformTests", ["Platform"]),
         tests("TidyTests", []),
+        tests(
+            "FuzzTests",
+            [
+                "Platform", "Settings", "Transport", "HubAPI", "Catalog", "ChunkStore",
+                "TestSupport",
+            ]),
         tests("SettingsTests", ["Settings"]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
