@@ -89,6 +89,8 @@ let package = Package(
 
         tests("PlatformTests", ["Platform"]),
         tests("HashingTests", ["Hashing"]),
+        tests("CompressionTests", ["Hashing", "Compression"]),
+        tests("XetTests", ["Hashing", "Compression", "Xet"]),
         tests("CompressionTests", ["Compression"]),
         tests("TidyTests", []),
         tests("SettingsTests", ["Settings"]),
