@@ -30,7 +30,8 @@ package enum ByteGroups: Int, Sendable, CaseIterable {
         }
         for index in (words * rawValue)..<source.count {
             unsafe output.storeBytes(
-                of: source[index], toByteOffset: start(of: index % rawValue, in: source.count)
+                of: source[index],
+                toByteOffset: start(of: index % rawValue, in: source.count)
                     + words, as: UInt8.self)
         }
     }
