@@ -18,6 +18,16 @@ package struct CodecScratch: ~Copyable {
         unsafe memory.deallocate()
     }
 
+    /// Lends room for a chunk that is grouped, or for any other use of that length.
+    ///
+    /// - Parameter byteCount: at most `mostChunkBytes`.
+    package borrowing func withBuffer<Result, Failure: Error>(
+        _ byteCount: Int,
+        _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try unsafe body(first(byteCount))
+    }
+
     /// The first area, up to a length.
     borrowing func first(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
         precondition(byteCount <= Self.mostChunkBytes)
