@@ -91,7 +91,6 @@ let package = Package(
         tests("HashingTests", ["Hashing"]),
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Hashing", "Compression", "Xet"]),
-        tests("CompressionTests", ["Compression"]),
         tests("TidyTests", []),
         tests("SettingsTests", ["Settings"]),
         .target(

@@ -4,7 +4,7 @@
 // random bytes, `cases.txt` has a line "<offset> <length> <key> <hash> <keyed hash>" for each
 // part of it.
 
-import Foundation
+import FoundationEssentials
 import Testing
 
 @testable import Hashing

@@ -2,12 +2,12 @@
 //
 // Run by Tests/Official/xet_formats_test.py, which fills a folder and names it in
 // XET_FORMATS_FOLDER: `files.txt` has a line "<input> <file hash>" for each input, `<input>.bin` is
-// the input, `xorbs.txt` has a line "<policy> <input> <path>" for each xorb that the client
-// made from it. An input's name ends with its kind, such as `bf16`. For each xorb, one remade here is written beside it, as `<path>.remade`, which
-// the script gives back to the client to read.
+// the input, `xorbs.txt` has a line "<policy> <input> <path>" for each xorb that the client made
+// from it. An input's name ends with its kind, such as `bf16`. For each xorb, one remade here is
+// written beside it, as `<path>.remade`, which the script gives back to the client to read.
 
 import Compression
-import Foundation
+import FoundationEssentials
 import Testing
 
 @testable import Xet
