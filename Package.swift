@@ -90,7 +90,7 @@ let package = Package(
         tests("PlatformTests", ["Platform"]),
         tests("HashingTests", ["Hashing"]),
         tests("CompressionTests", ["Hashing", "Compression"]),
-        tests("XetTests", ["Hashing", "Compression", "Xet"]),
+        tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("TidyTests", []),
         tests("SettingsTests", ["Settings"]),
         .target(
