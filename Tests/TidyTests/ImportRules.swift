@@ -44,8 +44,8 @@ enum ImportRules {
 
     /// Modules that may use FoundationEssentials: JSON, dates and folders off the data plane.
     static let essentialsUsers: Set<String> = [
-        "HubAPI", "LocalHub", "Daemon", "Settings", "Catalog", "Inference", "Weights", "modelfs",
-        "modelfs-hub",
+        "HubAPI", "Xet", "LocalHub", "Daemon", "Settings", "Catalog", "Inference", "Weights",
+        "modelfs", "modelfs-hub",
     ]
 
     /// What belongs to the system or the toolchain, and is no module of the package.
