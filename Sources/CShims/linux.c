@@ -11,3 +11,7 @@ int modelfs_set_thread_name(const char *name) {
 const char *modelfs_environment_entry(int index) {
     return environ[index];
 }
+
+int modelfs_sync_filesystem(int descriptor) {
+    return syncfs(descriptor);
+}

@@ -65,12 +65,12 @@ final class Exchange {
 
     /// Hands the answer to the library.
     func send(
-        _ response: consuming HTTPResponse, on connection: OpaquePointer?
+        _ response: HTTPResponse, on connection: OpaquePointer?
     ) -> MHD_Result {
         status = response.status
         let fields = response.headers.fields
         let made: OpaquePointer?
-        switch consume response.body {
+        switch response.body {
         case .hangUp(let isReset):
             status = 0
             if isReset { unsafe resetConnection(modelfs_mhd_socket(connection)) }
@@ -78,7 +78,8 @@ final class Exchange {
         case .bytes(let bytes):
             plannedByteCount = Int64(bytes.count)
             unsafe made = bytesResponse(bytes)
-        case .file(let descriptor, let offset, let length):
+        case .file(let file, let offset, let length):
+            guard let descriptor = file.take() else { return .NO }
             plannedByteCount = length
             acknowledgedBefore = unsafe acknowledgedByteCount(modelfs_mhd_socket(connection))
             unsafe made =

@@ -20,13 +20,12 @@ package struct HTTPRequest: Sendable {
     package let pause: HTTPPause
 
     /// The query exactly as the client wrote it, with its `?`; empty if there is none.
-    package var rawQuery: Substring { target[target.index(target.startIndex, offsetBy: path.count)...] }
+    package var rawQuery: Substring { target.dropFirst(path.count) }
 }
 
 /// The way for handlers and bodies to wait: they sit on a thread of their connection, so they may.
 package final class HTTPPause: Sendable {
     private let bell = Mailbox<Bool>()
-    private let stopping = Lock(false)
 
     package init() {}
 
@@ -50,11 +49,10 @@ package final class HTTPPause: Sendable {
     }
 
     /// Whether the server stops, and nobody should wait any more.
-    package var isOver: Bool { stopping.withLock { $0 } }
+    package var isOver: Bool { bell.isClosed }
 
     /// Wakes everyone who waits, now and later.
     package func end() {
-        stopping.withLock { $0 = true }
         bell.close()
     }
 }

@@ -1,4 +1,4 @@
-// What a handler answers with. It owns what its body needs, and is used once.
+// What a handler answers with. It owns what its body needs, and is sent once.
 
 package import Platform
 
@@ -19,14 +19,29 @@ package enum HTTPBodyStep: Equatable, Sendable {
 package typealias HTTPBodyGenerator =
     @Sendable (_ buffer: UnsafeMutableRawBufferPointer, _ position: Int64) -> HTTPBodyStep
 
+/// An open file on its way into an answer; closed with it, or when it is let go.
+package final class HTTPFile: Sendable {
+    private let descriptor: Lock<FileDescriptor?>
+
+    /// Takes the file over.
+    package init(_ descriptor: consuming sending FileDescriptor) {
+        self.descriptor = Lock(consume descriptor)
+    }
+
+    /// Gives the file away; nil if it was given away before.
+    package func take() -> FileDescriptor? {
+        descriptor.withLock { $0.take() }
+    }
+}
+
 /// One answer.
-package struct HTTPResponse: ~Copyable {
+package struct HTTPResponse: Sendable {
     /// Where the bytes come from. Safe: a generator's buffer is lent for the one call.
     @safe
-    package enum Body: ~Copyable {
+    package enum Body: Sendable {
         case bytes([UInt8])
         /// A range of an open file; the kernel copies it to the socket (sendfile).
-        case file(FileDescriptor, offset: Int64, length: Int64)
+        case file(HTTPFile, offset: Int64, length: Int64)
         /// Bytes made when they are needed. Without a length they are sent in chunks.
         case generated(length: Int64?, HTTPBodyGenerator)
         /// No answer at all: the connection is closed, or torn down as by a crash.
@@ -42,7 +57,7 @@ package struct HTTPResponse: ~Copyable {
     ///   - headers: without Content-Length, Date and Connection, which the server adds.
     ///   - body: is not sent in answer to HEAD, but its length is.
     package init(
-        status: Int, headers: HTTPHeaders = HTTPHeaders(), body: consuming Body = .bytes([])
+        status: Int, headers: HTTPHeaders = HTTPHeaders(), body: Body = .bytes([])
     ) {
         self.status = status
         self.headers = headers

@@ -45,7 +45,7 @@ package final class HTTPServer: @unchecked Sendable {
     // else is immutable or locked.
 
     /// Answers a request; runs on many threads at once.
-    package typealias Handler = @Sendable (borrowing HTTPRequest) -> HTTPResponse
+    package typealias Handler = @Sendable (HTTPRequest) -> HTTPResponse
 
     private struct State {
         var activeCount = 0

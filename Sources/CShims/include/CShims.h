@@ -7,3 +7,6 @@ int modelfs_set_thread_name(const char *name);
 // The entry of that index in the process's environment, NULL after the last one: Swift refuses
 // the mutable global `environ`.
 const char *modelfs_environment_entry(int index);
+
+// Waits until all that was written to the file system of that descriptor is on its disk.
+int modelfs_sync_filesystem(int descriptor);
