@@ -75,7 +75,8 @@ let package = Package(
             "FileSystem",
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
         module("FuseSession", ["Platform", "Telemetry", "Catalog", "FileSystem", "CFuse3"]),
-        module("LocalHub", ["Platform", "Telemetry", "Hashing", "HubAPI", "HTTPService"]),
+        module(
+            "LocalHub", ["Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService"]),
         module(
             "Daemon",
             [
@@ -85,7 +86,11 @@ let package = Package(
 
         // The programs: arguments and wiring only.
         program("modelfs", ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon"]),
-        program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
+        program(
+            "modelfs-hub",
+            [
+                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
+            ]),
 
         tests("PlatformTests", ["Platform"]),
         tests("HashingTests", ["Hashing"]),
