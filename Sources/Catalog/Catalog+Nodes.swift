@@ -107,6 +107,7 @@ extension Catalog {
         memory.withLock { memory in
             for row in rows { memory.nodes.remove(row) }
         }
+        announceChange(of: rows)
     }
 
     /// The rows of all nodes of a kind; a name may stand in more than one mount root.

@@ -20,7 +20,8 @@ extension Catalog {
         try read { (connection) throws(DatabaseError) in
             try connection.first(
                 """
-                SELECT id, canonical, is_private, is_gated, is_access_granted FROM repository
+                SELECT id, canonical, is_private, is_gated, is_access_granted, is_used
+                FROM repository
                 WHERE kind = ? AND name = ?
                 """, [.text(id.kind.rawValue), .text(id.name)]
             ) { (row) throws(DatabaseError) in
@@ -28,7 +29,7 @@ extension Catalog {
                     row: RepositoryRow(row: row.integer(0)), id: id,
                     canonical: RepositoryID(kind: id.kind, name: row.text(1)) ?? id,
                     isPrivate: row.integer(2) != 0, isGated: row.integer(3) != 0,
-                    isAccessGranted: row.integer(4) != 0)
+                    isAccessGranted: row.integer(4) != 0, isUsed: row.integer(5) != 0)
             }
         }
     }
@@ -42,15 +43,17 @@ extension Catalog {
         // Where the Hub does not date a commit, its files get the time at which it was seen.
         let date = info.lastModified ?? now
         let changed = try write { (connection) throws(DatabaseError) in
+            var changed = false
             for asked in Set([id, info.canonicalID]) {
                 let row = try Catalog.upsert(
                     asked, canonical: info.canonicalID, isPrivate: info.isPrivate,
                     isGated: info.isGated, connection)
                 _ = try Catalog.upsertCommit(info.commit, row, date: date, connection)
-                try Catalog.setRef(
-                    revision?.name ?? "", of: row, kind: nil, info.commit, at: now, connection)
+                let name = revision?.name ?? ""
+                changed = try Catalog.isShownFirst(name, of: row, connection) || changed
+                try Catalog.setRef(name, of: row, kind: nil, info.commit, at: now, connection)
             }
-            return try Catalog.markUsed(id, connection)
+            return try Catalog.markUsed(id, connection) || changed
         }
         memory.withLock { $0.commits.removeAll() }
         if changed { try markListingChanged(of: id) }
@@ -109,6 +112,18 @@ extension Catalog {
         }
     }
 
+    /// When the owner's repositories were last listed, if they ever were.
+    package func listingTime(
+        of organisation: String, kind: RepositoryKind
+    ) throws(CatalogError) -> WallTime? {
+        try read { (connection) throws(DatabaseError) in
+            try connection.first(
+                "SELECT listed_at FROM organisation WHERE kind = ? AND name = ?",
+                [.text(kind.rawValue), .text(organisation)]
+            ) { (row) throws(DatabaseError) in WallTime(secondsSince1970: row.integer(0)) }
+        }
+    }
+
     /// Whether a repository of that owner was ever seen.
     package func isOwner(_ name: String, kind: RepositoryKind) throws(CatalogError) -> Bool {
         try read { (connection) throws(DatabaseError) in
@@ -119,6 +134,14 @@ extension Catalog {
                 """, [.text(kind.rawValue), .text(name)]
             ) { (_) throws(DatabaseError) in true } ?? false
         }
+    }
+
+    /// Remembers that somebody has looked at a repository.
+    package func recordUse(of id: RepositoryID) throws(CatalogError) {
+        let changed = try write { (connection) throws(DatabaseError) in
+            try Catalog.markUsed(id, connection)
+        }
+        if changed { try markListingChanged(of: id) }
     }
 
     /// Owners and legacy repositories that were looked at, for the root of a mount.

@@ -122,15 +122,58 @@ extension Catalog {
     ) throws(CatalogError) -> (listedAt: WallTime, refs: [ListedRef])? {
         try read { (connection) throws(DatabaseError) in
             guard let row = try Catalog.row(of: id, connection) else { return nil }
-            let listedAt = try connection.first(
-                "SELECT listed_at FROM refs_listing WHERE repository = ?", [.integer(row.row)]
-            ) { (row) throws(DatabaseError) in WallTime(secondsSince1970: row.integer(0)) }
-            guard let listedAt else { return nil }
+            guard let listedAt = try Catalog.refsTime(of: row, connection) else { return nil }
             return (listedAt, try Catalog.listedRefs(row, connection))
         }
     }
 
+    /// When the refs of a repository were last listed, if they ever were.
+    package func refsTime(of id: RepositoryID) throws(CatalogError) -> WallTime? {
+        try read { (connection) throws(DatabaseError) in
+            guard let row = try Catalog.row(of: id, connection) else { return nil }
+            return try Catalog.refsTime(of: row, connection)
+        }
+    }
+
+    /// The refs that are known without asking: those that were listed, and those that somebody
+    /// looked at. Commits are no refs.
+    package func shownRefs(of id: RepositoryID) throws(CatalogError) -> [RevisionName] {
+        try read { (connection) throws(DatabaseError) in
+            var names: [RevisionName] = []
+            guard let row = try Catalog.row(of: id, connection) else { return names }
+            try connection.query(
+                "SELECT name, kind IS NOT NULL FROM ref WHERE repository = ? ORDER BY name",
+                [.integer(row.row)]
+            ) { (row) throws(DatabaseError) in
+                guard let name = RevisionName(row.text(0)),
+                    row.integer(1) != 0 || !name.looksLikeCommit
+                else { return }
+                names.append(name)
+            }
+            return names
+        }
+    }
+
     // MARK: Rows
+
+    private static func refsTime(
+        of row: RepositoryRow, _ connection: Connection
+    ) throws(DatabaseError) -> WallTime? {
+        try connection.first(
+            "SELECT listed_at FROM refs_listing WHERE repository = ?", [.integer(row.row)]
+        ) { (row) throws(DatabaseError) in WallTime(secondsSince1970: row.integer(0)) }
+    }
+
+    /// Whether a ref of that name is about to be shown beside its repository for the first time.
+    static func isShownFirst(
+        _ name: String, of row: RepositoryRow, _ connection: Connection
+    ) throws(DatabaseError) -> Bool {
+        guard let revision = RevisionName(name), !revision.looksLikeCommit else { return false }
+        return try connection.first(
+            "SELECT 1 FROM ref WHERE repository = ? AND name = ?",
+            [.integer(row.row), .text(name)]
+        ) { (_) throws(DatabaseError) in true } == nil
+    }
 
     static func setRef(
         _ name: String, of row: RepositoryRow, kind: RefInfo.Kind?, _ oid: GitObjectID,

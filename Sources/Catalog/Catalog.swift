@@ -34,6 +34,8 @@ package struct KnownRepository: Sendable {
     package let isGated: Bool
     /// Whether the Hub once let this user read a gated repository.
     package let isAccessGranted: Bool
+    /// Whether somebody has looked at it, and not just at a list that names it.
+    package let isUsed: Bool
 }
 
 /// A commit that is known to exist.
@@ -88,6 +90,8 @@ package final class Catalog: Sendable {
     }
 
     let memory = Lock(Memory())
+    /// Told of directories whose listing has changed.
+    private let changeObserver = Lock<(@Sendable ([Int64]) -> Void)?>(nil)
 
     /// Opens or creates the catalog.
     ///
@@ -115,6 +119,17 @@ package final class Catalog: Sendable {
     package func close() {
         writer.close()
         readers.close()
+    }
+
+    /// Has somebody told of every directory whose listing changes, by the rows of their nodes. It
+    /// is called on the thread that recorded the change, and must not wait.
+    package func observeChanges(_ observer: @escaping @Sendable ([Int64]) -> Void) {
+        changeObserver.withLock { $0 = observer }
+    }
+
+    func announceChange(of rows: [Int64]) {
+        let observer = changeObserver.withLock { $0 }
+        observer?(rows)
     }
 
     /// When the database's thread last showed that it is alive.

@@ -36,6 +36,8 @@ extension ContentFetcher {
 
     private func noteDamaged(_ content: Content) {
         damaged.add()
+        let observer = damageObserver.withLock { $0 }
+        observer?(content.id)
         let name = state.withLock { state in
             state.active[content.id]?.sources.first.map { "\($0.repository)/\($0.path)" }
         }

@@ -87,6 +87,7 @@ final class ContentFetcher: Sendable {
     private let work: [Mailbox<Work>]
     private let proofs = Mailbox<Content>()
     private let threads = Lock<[ThreadBox]>([])
+    let damageObserver = Lock<(@Sendable (ContentID) -> Void)?>(nil)
 
     init(
         hub: HubClient, catalog: Catalog, store: ChunkStore, alarms: AlarmClock,

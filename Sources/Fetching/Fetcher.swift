@@ -125,6 +125,12 @@ package final class Fetcher: Sendable {
     /// Bytes that came and were not what their hash says.
     package var damagedContentCount: Int64 { contents.damaged.value }
 
+    /// Has somebody told of every content that was wrong and dropped, whose bytes may have been
+    /// served. It is called on the proof thread, and must not wait.
+    package func observeDamage(_ observer: @escaping @Sendable (ContentID) -> Void) {
+        contents.damageObserver.withLock { $0 = observer }
+    }
+
     /// Answers everyone who waits with `stopped`, and ends the threads. The Hub's client has to
     /// be closed before, so that nothing more arrives.
     package func close() {

@@ -142,7 +142,7 @@ extension FileSystem {
 
     /// A repository's name, and `name@ref` for every ref that is known without asking.
     private func versionNames(of id: RepositoryID) throws(Detour) -> [String] {
-        let refs = try ask { () throws(CatalogError) in try catalog.refs(of: id) }?.refs ?? []
-        return [id.base] + refs.map { "\(id.base)@\($0.name.pathComponent)" }
+        let refs = try ask { () throws(CatalogError) in try catalog.shownRefs(of: id) }
+        return [id.base] + refs.map { "\(id.base)@\($0.pathComponent)" }
     }
 }

@@ -95,6 +95,14 @@ package final class FileSystem: Sendable {
         .named(node.row, epoch: catalog.epoch)
     }
 
+    /// The node of a content, as the kernel knows it.
+    package func nodeID(_ content: ContentID) -> NodeID {
+        .file(content, epoch: catalog.epoch)
+    }
+
+    /// The node of a row that is a directory or a link, as the kernel knows it.
+    package func nodeID(row: Int64) -> NodeID { .named(row, epoch: catalog.epoch) }
+
     /// The node of `hf://`.
     package var root: NodeID { .named(NamedNode.rootRow, epoch: catalog.epoch) }
 

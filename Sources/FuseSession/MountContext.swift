@@ -32,6 +32,11 @@ final class MountContext: Sendable {
         number == MountContext.kernelRoot ? root : NodeID(rawValue: number)
     }
 
+    /// The kernel's number for a node.
+    func number(_ node: NodeID) -> fuse_ino_t {
+        node == root ? MountContext.kernelRoot : node.rawValue
+    }
+
     /// Answers a request: at once, or when what it lacks has come.
     ///
     /// - Parameters:
