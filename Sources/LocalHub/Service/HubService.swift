@@ -91,7 +91,7 @@ final class HubCore: Sendable {
     let settings: HubServiceSettings
     let statistics = Statistics()
     let weather: Weather
-    private let quota: Lock<QuotaCounts>?
+    private let quota: Lock<QuotaCounts?>
     private let dataURLText = Lock<String?>(nil)
 
     init(_ root: HubRoot, settings: HubServiceSettings) throws(LocalHubError) {
@@ -101,7 +101,7 @@ final class HubCore: Sendable {
         signer = URLSigner(secret: try root.secret())
         self.settings = settings
         weather = Weather(settings.weather)
-        quota = settings.quota.map { Lock(QuotaCounts($0)) }
+        quota = Lock(settings.quota.map { QuotaCounts($0) })
     }
 
     /// Where data URLs begin, if that is not where the API is.
@@ -162,9 +162,8 @@ final class HubCore: Sendable {
     ) -> HTTPResponse {
         var verdict: QuotaCounts.Verdict?
         if let kind = context.quotaClass(of: route) {
-            verdict = quota?.withLock {
-                $0.count(kind, of: context.authorization ?? context.request.peer, at: .now)
-            }
+            let client = context.authorization ?? context.request.peer
+            verdict = quota.withLock { $0?.count(kind, of: client, at: .now) }
             if let verdict, !verdict.isAllowed { return HubCore.tooMany(kind, verdict) }
         }
         var response: HTTPResponse
