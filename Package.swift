@@ -51,6 +51,7 @@ let package = Package(
         system("CSQLite3", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
         system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
         system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
+        system("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
         system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
         .target(name: "CShims"),
 
@@ -58,7 +59,9 @@ let package = Package(
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
         module("Settings", ["Platform", "CShims"]),
-        module("Hashing", ["Platform", "CCrypto", "CXXHash"]),
+        module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
+        module("Compression", ["Hashing", "CLZ4"]),
+        module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -72,7 +75,8 @@ let package = Package(
             "FileSystem",
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
         module("FuseSession", ["Platform", "Telemetry", "Catalog", "FileSystem", "CFuse3"]),
-        module("LocalHub", ["Platform", "Telemetry", "Hashing", "HubAPI", "HTTPService"]),
+        module(
+            "LocalHub", ["Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService"]),
         module(
             "Daemon",
             [
@@ -82,10 +86,23 @@ let package = Package(
 
         // The programs: arguments and wiring only.
         program("modelfs", ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon"]),
-        program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
+        program(
+            "modelfs-hub",
+            [
+                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
+            ]),
 
         tests("PlatformTests", ["Platform"]),
+        tests("HashingTests", ["Hashing"]),
+        tests("CompressionTests", ["Hashing", "Compression"]),
+        tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("TidyTests", []),
+        tests(
+            "FuzzTests",
+            [
+                "Platform", "Settings", "Transport", "HubAPI", "Catalog", "ChunkStore",
+                "TestSupport",
+            ]),
         tests("SettingsTests", ["Settings"]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
@@ -94,10 +111,10 @@ let package = Package(
         tests(
             "ChunkStoreTests",
             ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
-        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
+        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
             swiftSettings: testSettings),

@@ -34,7 +34,12 @@ package struct ControlClient: ~Copyable {
         progress: (String) -> Void = { _ in }
     ) throws(ControlError) -> ControlReply {
         let deadline = MonotonicInstant.now + seconds
-        try channel.send(request, until: deadline)
+        do throws(ControlError) {
+            try channel.send(request, until: deadline)
+        } catch {
+            // A daemon that turns a request away without reading it has said so before it closed.
+            if error != .closed { throw error }
+        }
         while true {
             let reply = try channel.receive(ControlReply.self, until: deadline)
             guard case .progress(let line) = reply else { return reply }

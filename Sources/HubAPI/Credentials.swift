@@ -77,7 +77,9 @@ final class Credentials: Sendable {
         path != nil && state.withLock { isDue($0, now) }
     }
 
-    /// Reads the file again if it has changed. Only on the hub thread, since it reads a disk.
+    /// Reads the file again if it has changed.
+    ///
+    /// Only on the hub thread, since it reads a disk.
     ///
     /// - Parameter force: also if it does not seem to have changed or was just looked at.
     func refresh(at now: MonotonicInstant, force: Bool = false) {

@@ -85,7 +85,7 @@ extension HubClient {
             do throws(HubError) {
                 let answer = try answer.get()
                 try walk.take(try decode(answer.body))
-                if let next = try walk.next(answer.headers, after: url) {
+                if let next = try walk.next(answer.headers, after: url, on: configuration) {
                     self.walk(walk, next, decode: decode, completion: completion)
                 } else {
                     completion(.success(walk))
@@ -143,14 +143,18 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     }
 
     /// The URL of the next page; nil when there is none or no more is wanted.
-    func next(_ headers: HTTPHeaders, after url: HTTPURL) throws(HubError) -> HTTPURL? {
+    func next(
+        _ headers: HTTPHeaders, after url: HTTPURL, on configuration: HubConfiguration
+    ) throws(HubError) -> HTTPURL? {
         visited.insert(url)
         guard let target = nextLink(headers.all("Link")) else { return nil }
         if stopsAtMax && page.entryCount >= entryCountMax {
             isCut = true
             return nil
         }
-        guard let next = url.resolving(target), next.origin == url.origin else {
+        guard let next = url.resolving(target).map({ configuration.atHome($0) }),
+            next.origin == url.origin
+        else {
             throw .malformed(reason: "the next page is on another host")
         }
         if visited.contains(next) { throw .malformed(reason: "pages that loop") }
@@ -161,7 +165,9 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     }
 }
 
-/// The target of the first link with `rel="next"`. Source: RFC 8288, 3, the part of it in use.
+/// The target of the first link with `rel="next"`.
+///
+/// Source: RFC 8288, 3, the part of it in use.
 func nextLink(_ fields: [String]) -> String? {
     for field in fields {
         var rest = field[...]

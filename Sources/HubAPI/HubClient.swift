@@ -28,7 +28,9 @@ package final class HubClient: Sendable {
     /// How many errors `status` remembers.
     package static let problemCountMax = 16
 
-    /// Starts the hub thread. `close` has to be called before the transport is shut down.
+    /// Starts the hub thread.
+    ///
+    /// `close` has to be called before the transport is shut down.
     ///
     /// - Throws: `EAGAIN` when the system has no room for a thread.
     package init(
@@ -53,7 +55,9 @@ package final class HubClient: Sendable {
         thread.withLock { $0 = started.take() }
     }
 
-    /// Ends what is under way with `.cancelled`, and the thread. Not to be called on that thread.
+    /// Ends what is under way with `.cancelled`, and the thread.
+    ///
+    /// Not to be called on that thread.
     package func close() {
         transport.run { [self] in endAllFetches() }
         events.send(.stop)

@@ -114,7 +114,7 @@ private func withCStrings<Result>(
     _ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
 ) -> Result {
     var pointers = unsafe strings.map { unsafe strdup($0) }
-    defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+    defer { for index in strings.indices { unsafe free(pointers[index]) } }
     unsafe pointers.append(nil)
     return unsafe body(pointers)
 }

@@ -33,7 +33,7 @@ SLACK_SECONDS = 10
 # The Hub is away this long, every so often.
 OUTAGE_SECONDS, BETWEEN_OUTAGES_SECONDS = 1.5, 6.0
 # Smaller than all contents together, so that eviction is at work all the time.
-CACHE_LIMIT = "40MB"
+CACHE_SIZE = "40MB"
 # The daemon's budget: the page cache is not part of it.
 RESIDENT_MAX = 400 << 20
 
@@ -173,22 +173,6 @@ def resident_bytes(pid):
     return 0
 
 
-def daemon_pid(scratch, name="modelfs"):
-    """Our daemon: the process of that name with our mark that has been there longest."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/comm", encoding="ascii") as file:
-                is_daemon = file.read().strip() == name
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                is_ours = f"MODELFS_SCRATCH={scratch}\0".encode() in file.read()
-        except OSError:
-            continue
-        if is_daemon and is_ours:
-            found.append(int(pid))
-    return min(found) if found else None
-
-
 def soak(seconds, seed):
     generator = random.Random(seed)
     programs = Programs(os.environ["MODELFS_BIN"], os.environ["MODELFS_SCRATCH"])
@@ -199,10 +183,11 @@ def soak(seconds, seed):
         hub.add(REPOSITORY, os.path.join(folder, revision), "--tag", revision)
     hub.start("--latency", "5ms", "--bandwidth", "200MB/s")
     mount = Mount(programs, hub.endpoint).start(
-        "--read-deadline", f"{DEADLINE_SECONDS}s", "--cache-limit", CACHE_LIMIT)
+        "--read-deadline", f"{DEADLINE_SECONDS}s", "--cache-size", CACHE_SIZE)
     for revision in REVISIONS:
         os.listdir(f"{mount.path}/{REPOSITORY}@{revision}")
 
+    daemon = mount.status()["processID"]
     away = multiprocessing.Value("b", 0)
     failures = multiprocessing.SimpleQueue()
     counts = multiprocessing.Value("q", 0)
@@ -228,8 +213,7 @@ def soak(seconds, seed):
             outages += 1
             next_outage = time.monotonic() + BETWEEN_OUTAGES_SECONDS
         slowest_kill = max(slowest_kill, kill_one(mount.path, large, generator))
-        pid = daemon_pid(programs.scratch)
-        resident = max(resident, resident_bytes(pid) if pid else 0)
+        resident = max(resident, resident_bytes(daemon))
         time.sleep(0.2)
     for reader in readers:
         reader.join(2 * (DEADLINE_SECONDS + SLACK_SECONDS))

@@ -46,7 +46,8 @@ import Transport
         let body = """
             {"branches":[{"name":"main","ref":"refs/heads/main","targetCommit":"\(commitHex)"}],
             "tags":[{"name":"v1","ref":"refs/tags/v1","targetCommit":"\(commitHex)"}],
-            "converts":[{"name":"parquet","ref":"refs/convert/parquet","targetCommit":"\(commitHex)"}],
+            "converts":
+            [{"name":"parquet","ref":"refs/convert/parquet","targetCommit":"\(commitHex)"}],
             "pullRequests":[{"name":"3","ref":"refs/pr/3","targetCommit":"\(commitHex)"}]}
             """
         try withHub(script: { _ in answer(200, body: body) }) { client, server in

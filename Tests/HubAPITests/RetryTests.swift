@@ -79,6 +79,18 @@ import Transport
                 == .giveUp)
     }
 
+    @Test(arguments: [TransportError.tls("not trusted"), .protocolError(curlCode: 1)])
+    func soonTellsWhatMostlyStays(error: TransportError) {
+        var policy = RetryPolicy(seed: 1)
+        var now = start
+        while case .retry(let seconds) = policy.next(
+            after: .transport(error), now: now, deadline: .distantFuture)
+        {
+            now = now + seconds
+        }
+        #expect((1..<2).contains(now.seconds(since: start)))
+    }
+
     @Test(arguments: [TransportError.cancelled, .shutDown, .tooLarge, .deadline])
     func doesNotRetryOurOwnEnds(error: TransportError) {
         var policy = RetryPolicy(seed: 1)

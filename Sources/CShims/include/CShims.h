@@ -1,6 +1,8 @@
 // What Swift cannot import from the C library itself. Libraries have their own shim.h.
 #pragma once
 
+#include "blake3.h"
+
 // GNU extensions that Swift's Glibc module leaves out.
 int modelfs_set_thread_name(const char *name);
 int modelfs_accept_nonblocking(int listener);
@@ -10,3 +12,6 @@ int modelfs_spawn_set_new_session_flag(void);
 // The entry of that index in the process's environment, NULL after the last one: Swift refuses
 // the mutable global `environ`.
 const char *modelfs_environment_entry(int index);
+
+// Waits until all that was written to the file system of that descriptor is on its disk.
+int modelfs_sync_filesystem(int descriptor);
