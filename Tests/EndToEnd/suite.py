@@ -285,9 +285,11 @@ class Stage:
         return process
 
     def reader(self, path, offset=0, count=1):
-        """A process that reads a few bytes; it says `reading` before it does."""
+        """A process that reads a few bytes; it says `reading` before it does, and leaves SIGINT
+        to the kernel, as `cat` does."""
         return self.python(
-            "import os, sys\n"
+            "import os, signal, sys\n"
+            "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
             "file = os.open(sys.argv[1], os.O_RDONLY)\n"
             "print('reading', flush=True)\n"
             "os.pread(file, int(sys.argv[3]), int(sys.argv[2]))\n", path, str(offset), str(count))
