@@ -85,6 +85,7 @@ extension ContentFetcher {
             pending.remove(bytes.count, hub)
             if isRight {
                 arrived(id, number, 0..<Int64(bytes.count))
+                ended(id, number, .success(()))
             } else {
                 damaged.add()
                 let error = HubError.malformed(reason: "the bytes are not what their hash says")
