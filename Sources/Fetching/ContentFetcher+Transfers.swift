@@ -205,6 +205,8 @@ extension ContentFetcher {
                 for case .fail(let failed) in active.plan.abandoned(number) { waiters += failed }
                 if error.isAnswer {
                     active.refusal = (.hub(error), now + ContentFetcher.refusalSeconds)
+                } else if !waiters.isEmpty {
+                    active.expired = (left.remaining, now + ContentFetcher.expiredSeconds)
                 }
                 return .giveUp(waiters, .hub(error))
             }
