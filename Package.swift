@@ -111,6 +111,9 @@ let package = Package(
         tests(
             "ChunkStoreTests",
             ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
+        tests(
+            "CatalogTests",
+            ["Platform", "Telemetry", "Hashing", "Database", "HubAPI", "Catalog", "TestSupport"]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
