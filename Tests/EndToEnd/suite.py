@@ -263,7 +263,7 @@ class Stage:
     def python(self, text, *arguments, **options):
         """A process that runs some Python; ended with the stage at the latest."""
         process = subprocess.Popen([sys.executable, "-c", text, *arguments],
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, **options)
         self.processes.append(process)
         return process
