@@ -100,8 +100,8 @@ let package = Package(
         tests(
             "FuzzTests",
             [
-                "Platform", "Settings", "Transport", "HubAPI", "Catalog", "ChunkStore",
-                "TestSupport",
+                "Platform", "Settings", "Compression", "Xet", "Transport", "HubAPI", "Catalog",
+                "ChunkStore", "TestSupport",
             ]),
         tests("SettingsTests", ["Settings"]),
         .target(
