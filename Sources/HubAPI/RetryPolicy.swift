@@ -69,8 +69,11 @@ package struct RetryPolicy: Sendable {
             }
             pause = pauseSeconds
         }
-        let seconds = pause ?? ownWait()
-        return now + seconds < deadline ? .retry(afterSeconds: seconds) : .giveUp
+        let left = deadline.seconds(since: now)
+        if let pause { return pause < left ? .retry(afterSeconds: pause) : .giveUp }
+        // Near the deadline the waits become shorter, so that its last seconds are used too.
+        if left < RetryPolicy.firstSeconds * 2 { return .giveUp }
+        return .retry(afterSeconds: min(ownWait(), left / 2))
     }
 
     /// Whether another attempt may end otherwise.
