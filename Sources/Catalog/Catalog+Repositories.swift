@@ -43,7 +43,7 @@ extension Catalog {
         // Where the Hub does not date a commit, its files get the time at which it was seen.
         let date = info.lastModified ?? now
         let newlyShown = try write { (connection) throws(DatabaseError) in
-            var newlyShown: [RepositoryID] = []
+            var newlyShown: [(id: RepositoryID, isOwnerNew: Bool)] = []
             for asked in Set([id, info.canonicalID]) {
                 let row = try Catalog.upsert(
                     asked, canonical: info.canonicalID, isPrivate: info.isPrivate,
@@ -54,12 +54,14 @@ extension Catalog {
                 try Catalog.setRef(name, of: row, kind: nil, info.commit, at: now, connection)
                 // An alias is a link to its canonical name, so both are used.
                 let isUsedFirst = try Catalog.markUsed(asked, connection)
-                if isShownFirst || isUsedFirst { newlyShown.append(asked) }
+                if isShownFirst || isUsedFirst { newlyShown.append((asked, isUsedFirst)) }
             }
             return newlyShown
         }
         forgetCommits()
-        for id in newlyShown { try markListingChanged(of: id) }
+        for shown in newlyShown {
+            try markListingChanged(of: shown.id, isOwnerNew: shown.isOwnerNew)
+        }
     }
 
     /// Their dates may have become known.
@@ -193,12 +195,19 @@ extension Catalog {
     }
 
     /// The directories that show this repository's name list something else now.
-    func markListingChanged(of id: RepositoryID) throws(CatalogError) {
-        var rows = try rows(of: .repositories(id.kind))
-        if let organisation = id.organisation {
-            rows += try self.rows(of: .organisation(id.kind, organisation))
+    ///
+    /// - Parameter isOwnerNew: whether its owner may be shown for the first time too.
+    func markListingChanged(
+        of id: RepositoryID, isOwnerNew: Bool = true
+    ) throws(CatalogError) {
+        var changed: [Int64] = []
+        if isOwnerNew || id.organisation == nil {
+            changed += try rows(of: .repositories(id.kind))
         }
-        try markChanged(rows)
+        if let organisation = id.organisation {
+            changed += try rows(of: .organisation(id.kind, organisation))
+        }
+        try markChanged(changed)
     }
 
     // MARK: Rows
