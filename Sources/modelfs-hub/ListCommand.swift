@@ -1,8 +1,8 @@
 // `modelfs-hub list`: what a root holds.
 
+internal import Hashing
 internal import HubAPI
 internal import LocalHub
-internal import Hashing
 internal import Platform
 internal import Settings
 

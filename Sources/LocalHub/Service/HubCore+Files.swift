@@ -4,8 +4,8 @@
 // while; a small one to `resolve-cache` on the same host (307). Both serve single byte ranges.
 
 internal import HTTPService
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 internal import Platform
 
 extension HubCore {
@@ -26,7 +26,9 @@ extension HubCore {
         headers.add("Accept-Ranges", "bytes")
         headers.add("ETag", "\"\(entry.content.hex)\"")
         headers.add("Vary", "Origin, Authorization")
-        if context.isNewest(entry.content.hex) { return HTTPResponse(status: 304, headers: headers) }
+        if context.isNewest(entry.content.hex) {
+            return HTTPResponse(status: 304, headers: headers)
+        }
         let location: String
         if let digest = entry.sha256 {
             headers.add("X-Linked-Size", "\(entry.byteCount)")
@@ -134,7 +136,8 @@ extension HubCore {
         _ id: RepositoryID, _ commit: GitObjectID, _ entry: CommitEntry
     ) -> String {
         let path = percentEncoded(entry.path, keeping: "/")
-        let original = percentEncoded("/\(id.kind.resolvePrefix)\(id.name)/resolve/\(commit)/\(path)")
+        let original = percentEncoded(
+            "/\(id.kind.resolvePrefix)\(id.name)/resolve/\(commit)/\(path)")
         return "/api/resolve-cache/\(id)/\(commit)/\(path)?\(original)="
             + "&etag=%22\(entry.content.hex)%22"
     }
@@ -151,7 +154,9 @@ extension HubCore {
     }
 }
 
-/// What part of a file a `Range` header asks for. Source: RFC 9110, 14.2.
+/// What part of a file a `Range` header asks for.
+///
+/// Source: RFC 9110, 14.2.
 enum ByteRangeRequest: Equatable {
     /// Everything: there is no such header, or it is of a form that may be ignored.
     case whole

@@ -34,7 +34,9 @@ package enum HubServiceError: Error, Equatable, Sendable {
     case http(HTTPServiceError)
 }
 
-/// A local Hub that is being served. `stop` must be called before it is let go.
+/// A local Hub that is being served.
+///
+/// `stop` must be called before it is let go.
 package final class HubService: Sendable {
     /// The server of the API.
     package let server: HTTPServer

@@ -66,7 +66,8 @@ extension Route {
         if word == "resolve-cache" { return resolveCache(rest) }
         guard let kind = RepositoryKind(plural: word) else { return .unknown }
         if rest.isEmpty { return .listing(kind) }
-        guard let (id, action) = split(rest, kind, exists, isAction: RepositoryAction.words.contains)
+        guard
+            let (id, action) = split(rest, kind, exists, isAction: RepositoryAction.words.contains)
         else { return .unknown }
         return repositoryAction(action).map { .repository(id, $0) } ?? .unknown
     }
@@ -107,7 +108,9 @@ extension Route {
     }
 
     private static func resolveCache(_ parts: ArraySlice<Substring>) -> Route {
-        guard let kind = parts.first.flatMap({ RepositoryKind(plural: $0) }) else { return .unknown }
+        guard let kind = parts.first.flatMap({ RepositoryKind(plural: $0) }) else {
+            return .unknown
+        }
         let rest = Array(parts.dropFirst())
         // The commit is the only part of 40 hexadecimal digits behind one or two parts of a name.
         for nameLength in [2, 1] where rest.count > nameLength + 1 {
