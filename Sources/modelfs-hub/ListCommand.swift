@@ -1,4 +1,5 @@
-// `modelfs-hub list`: what a root holds.
+// `modelfs-hub list`: what a root holds. Reads only, so it needs no lock and may run beside a
+// server and a writer.
 
 internal import Hashing
 internal import HubAPI

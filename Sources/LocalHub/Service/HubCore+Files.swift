@@ -33,7 +33,8 @@ extension HubCore {
         if let digest = entry.sha256 {
             headers.add("X-Linked-Size", "\(entry.byteCount)")
             headers.add("X-Linked-ETag", "\"\(digest.hex)\"")
-            location = dataLocation(entry, digest, context, hasExpired: hasExpired)
+            location = dataLocation(
+                entry, digest, commit.info.id, context, hasExpired: hasExpired)
         } else {
             location = smallLocation(record.id, commit.info.id, entry)
         }
@@ -63,9 +64,12 @@ extension HubCore {
         return try file(entry.content, headers, context)
     }
 
-    /// `/_data/{sha256}/{name}?Expires=…&Signature=…`.
+    /// `/_data/{sha256}/{commit}/{name}?Expires=…&Signature=…`.
+    ///
+    /// The official client follows redirects as long as they stay on the host, and wants the
+    /// commit in the last answer; that is why the URL has it, and not only the content.
     func data(
-        sha256: String, _ context: RequestContext, hasExpired: Bool
+        sha256: String, commit: String, _ context: RequestContext, hasExpired: Bool
     ) throws(Refusal) -> HTTPResponse {
         try context.allow("GET", "HEAD")
         let request = context.request
@@ -83,6 +87,7 @@ extension HubCore {
         var headers = HTTPHeaders()
         headers.add("Content-Disposition", HubCore.disposition(of: name))
         headers.add("Content-Type", "application/octet-stream")
+        headers.add("X-Repo-Commit", commit)
         return try file(.sha256(digest), headers, context)
     }
 
@@ -122,10 +127,11 @@ extension HubCore {
     }
 
     private func dataLocation(
-        _ entry: CommitEntry, _ digest: SHA256Digest, _ context: RequestContext, hasExpired: Bool
+        _ entry: CommitEntry, _ digest: SHA256Digest, _ commit: GitObjectID,
+        _ context: RequestContext, hasExpired: Bool
     ) -> String {
         let name = percentEncoded(entry.path.split(separator: "/").last ?? "file")
-        let path = "\(Route.dataPrefix)\(digest.hex)/\(name)"
+        let path = "\(Route.dataPrefix)\(digest.hex)/\(commit)/\(name)"
         let lifetime = hasExpired ? -1 : Int64(settings.urlLifetimeSeconds)
         let expiryDate = WallTime(secondsSince1970: WallTime.now.secondsSince1970 + lifetime)
         let query = signer.query(for: path, expiryDate: expiryDate)

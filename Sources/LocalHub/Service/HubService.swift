@@ -184,8 +184,8 @@ final class HubCore: Sendable {
     private func serve(
         _ route: Route, _ context: RequestContext, hasExpired: Bool
     ) throws(Refusal) -> HTTPResponse {
-        if case .data(let sha256) = route {
-            return try data(sha256: sha256, context, hasExpired: hasExpired)
+        if case .data(let sha256, let commit) = route {
+            return try data(sha256: sha256, commit: commit, context, hasExpired: hasExpired)
         }
         let caller = try caller(of: context)
         if case .repository(let id, .pathsInfo(let revision)) = route {

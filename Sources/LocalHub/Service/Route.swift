@@ -13,8 +13,8 @@ enum Route: Equatable {
     case resolve(RepositoryID, revision: String, path: String)
     /// `/api/resolve-cache/{T}/{id}/{commit}/{path}`
     case resolveCache(RepositoryID, commit: String, path: String)
-    /// `/_data/{sha256}/{name}`
-    case data(sha256: String)
+    /// `/_data/{sha256}/{commit}/{name}`
+    case data(sha256: String, commit: String)
     case admin(String)
     case unknown
 }
@@ -49,7 +49,9 @@ extension Route {
         case "api":
             self = Route.api(parts.dropFirst(), exists)
         case "_data":
-            self = parts.count >= 2 ? .data(sha256: String(parts[1])) : .unknown
+            self =
+                parts.count == 4
+                ? .data(sha256: String(parts[1]), commit: String(parts[2])) : .unknown
         case "_modelfs":
             self = .admin(parts.dropFirst().joined(separator: "/"))
         default:
