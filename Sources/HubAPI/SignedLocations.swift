@@ -13,7 +13,14 @@ struct SignedLocations {
     struct Key: Hashable {
         let id: RepositoryID
         let commit: GitObjectID
-        let path: String
+        /// Its bytes: equal strings may be spelled with different ones.
+        let path: [UInt8]
+
+        init(id: RepositoryID, commit: GitObjectID, path: String) {
+            self.id = id
+            self.commit = commit
+            self.path = Array(path.utf8)
+        }
     }
 
     private struct Entry {

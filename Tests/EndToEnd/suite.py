@@ -152,7 +152,19 @@ def drop_names():
 
 
 class Hub(LocalHub):
-    """modelfs-hub, with what its own counters say."""
+    """modelfs-hub, with what its own counters say, and with weather."""
+
+    def start(self, *options):
+        return super().start("--admin", *options)
+
+    def weather(self, **changes):
+        """Changes latency, bandwidth and faults of the running server."""
+        request = urllib.request.Request(self.endpoint + "/_modelfs/faults", method="POST",
+                                         data=json.dumps(changes).encode())
+        urllib.request.urlopen(request, timeout=5).close()
+
+    def faults(self, *specifications):
+        self.weather(faults=list(specifications))
 
     def stats(self):
         with urllib.request.urlopen(self.endpoint + "/_modelfs/stats", timeout=5) as answer:
@@ -160,7 +172,11 @@ class Hub(LocalHub):
 
     def requests(self):
         """Requests so far, those for the counters themselves excepted."""
-        return sum(self.stats()["requests"].values())
+        requests = self.stats()["requests"]
+        return sum(count for kind, count in requests.items() if kind != "other")
+
+    def alias(self, name, target):
+        self.programs.run(self.programs.hub, "alias", name, target, "--root", self.root)
 
     def token(self, *options):
         return self.programs.run(self.programs.hub, "token", "create", "--root", self.root,
@@ -269,9 +285,11 @@ class Stage:
         return process
 
     def reader(self, path, offset=0, count=1):
-        """A process that reads a few bytes; it says `reading` before it does."""
+        """A process that reads a few bytes; it says `reading` before it does, and leaves SIGINT
+        to the kernel, as `cat` does."""
         return self.python(
-            "import os, sys\n"
+            "import os, signal, sys\n"
+            "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
             "file = os.open(sys.argv[1], os.O_RDONLY)\n"
             "print('reading', flush=True)\n"
             "os.pread(file, int(sys.argv[3]), int(sys.argv[2]))\n", path, str(offset), str(count))
@@ -322,10 +340,13 @@ class Watchdog:
         self.timer = threading.Timer(seconds, self.bark)
         self.timer.daemon = True
         self.has_barked = False
+        self.is_over = threading.Event()
 
     def bark(self):
         self.has_barked = True
         self.stage.abort()
+        if self.is_over.wait(STOP_SECONDS):
+            return
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(self.main), ctypes.py_object(Failure))
 
@@ -335,6 +356,7 @@ class Watchdog:
 
     def __exit__(self, kind, value, trace):
         self.timer.cancel()
+        self.is_over.set()
         if self.has_barked:
             raise Failure(f"not done after {self.seconds} s") from value
         return False

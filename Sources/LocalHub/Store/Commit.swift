@@ -40,8 +40,9 @@ package final class Commit: Sendable {
     /// Folders first, then files, each sorted by the bytes of their paths.
     package let entries: [CommitEntry]
 
-    private let positions: [String: Int]
-    private let children: [String: [Int]]
+    /// By the bytes of paths: equal strings may be spelled with different bytes.
+    private let positions: [[UInt8]: Int]
+    private let children: [[UInt8]: [Int]]
 
     /// - Parameter entries: in any order; each folder of a file among them.
     package init(info: CommitInfo, entries: [CommitEntry]) {
@@ -51,11 +52,12 @@ package final class Commit: Sendable {
             return left.path.utf8.lexicographicallyPrecedes(right.path.utf8)
         }
         self.entries = sorted
-        var positions: [String: Int] = [:]
-        var children: [String: [Int]] = [:]
+        var positions: [[UInt8]: Int] = [:]
+        var children: [[UInt8]: [Int]] = [:]
         for (position, entry) in sorted.enumerated() {
-            positions[entry.path] = position
-            children[parentFolder(of: entry.path) ?? "", default: []].append(position)
+            positions[Array(entry.path.utf8)] = position
+            let folder = parentFolder(of: entry.path) ?? ""
+            children[Array(folder.utf8), default: []].append(position)
         }
         self.positions = positions
         self.children = children
@@ -63,7 +65,7 @@ package final class Commit: Sendable {
 
     /// The file or folder at that path.
     package func entry(at path: String) -> CommitEntry? {
-        positions[path].map { entries[$0] }
+        positions[Array(path.utf8)].map { entries[$0] }
     }
 
     /// All files, sorted.
@@ -74,7 +76,7 @@ package final class Commit: Sendable {
         if !folder.isEmpty {
             guard let entry = entry(at: folder), entry.isFolder else { return nil }
         }
-        if !isRecursive { return (children[folder] ?? []).map { entries[$0] } }
+        if !isRecursive { return (children[Array(folder.utf8)] ?? []).map { entries[$0] } }
         if folder.isEmpty { return entries }
         let prefix = "\(folder)/"
         return entries.filter { $0.path.utf8.starts(with: prefix.utf8) }
