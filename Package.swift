@@ -97,6 +97,7 @@ let package = Package(
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("TidyTests", []),
+        tests("FetchingTests", ["Fetching"]),
         tests(
             "FuzzTests",
             [
