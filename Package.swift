@@ -58,7 +58,7 @@ let package = Package(
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
         module("Settings", ["Platform"]),
-        module("Hashing", ["Platform", "CCrypto", "CXXHash"]),
+        module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -85,5 +85,6 @@ let package = Package(
         program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
 
         tests("PlatformTests", ["Platform"]),
+        tests("HashingTests", ["Hashing"]),
     ]
 )
