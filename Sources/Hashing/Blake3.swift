@@ -6,14 +6,14 @@
 // The buffers that matter are chunks of 8 to 128 KiB. Their leaves of 1 KiB are compressed in
 // parallel lanes, and so is each level of the tree above them (`Blake3+Tree.swift`); single
 // blocks are compressed in Swift (`Blake3+Compress.swift`). The lanes are C, in CShims. Measured
-// for keyed hashes of 64 KiB on one core of an AMD EPYC with AVX-512 (official implementation:
-// 8.9 GB/s), lanes alone and with the tree:
+// for keyed hashes of 128 KiB on one core of an AMD EPYC with AVX-512, in GB/s:
 //
-//     Swift, SIMD4<UInt32>, baseline x86-64     0.46 GB/s  (rotations become scalar code)
-//     Swift, the same, for x86-64-v3            2.3 GB/s   (the whole program, so not for us)
-//     C, 4 lanes, baseline x86-64               2.0 GB/s
-//     C, 8 lanes, AVX2                          4.2 GB/s
-//     C, 16 lanes, AVX-512                     10.5 GB/s
+//     Swift, SIMD4<UInt32>, baseline x86-64 (lanes only)   0.46  rotations become scalar code
+//     Swift, the same, for x86-64-v3 (lanes only)          2.3   for a whole program, so not for us
+//     C, 4 lanes, baseline x86-64, with the tree           1.8
+//     C, 8 lanes, AVX2, with the tree                      3.7
+//     C, 16 lanes, AVX-512, with the tree                  9.1
+//     the official implementation (PyPI blake3, AVX-512)   8.9
 
 /// The functions of BLAKE3 on whole buffers.
 package enum Blake3 {
