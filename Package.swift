@@ -51,6 +51,7 @@ let package = Package(
         system("CSQLite3", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
         system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
         system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
+        system("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
         system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
         .target(name: "CShims"),
 
@@ -59,6 +60,8 @@ let package = Package(
         module("Telemetry", ["Platform"]),
         module("Settings", ["Platform"]),
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
+        module("Compression", ["Hashing", "CLZ4"]),
+        module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -86,5 +89,6 @@ let package = Package(
 
         tests("PlatformTests", ["Platform"]),
         tests("HashingTests", ["Hashing"]),
+        tests("CompressionTests", ["Compression"]),
     ]
 )
