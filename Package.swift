@@ -89,6 +89,7 @@ let package = Package(
 
         tests("PlatformTests", ["Platform"]),
         tests("HashingTests", ["Hashing"]),
-        tests("CompressionTests", ["Compression"]),
+        tests("CompressionTests", ["Hashing", "Compression"]),
+        tests("XetTests", ["Hashing", "Compression", "Xet"]),
     ]
 )
