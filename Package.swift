@@ -51,6 +51,7 @@ let package = Package(
         system("CSQLite3", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
         system("CCrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
         system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
+        system("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
         system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
         .target(name: "CShims"),
 
@@ -58,13 +59,17 @@ let package = Package(
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
         module("Settings", ["Platform"]),
-        module("Hashing", ["Platform", "CCrypto", "CXXHash"]),
+        module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
+        module("Compression", ["Hashing", "CLZ4"]),
+        module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
         module("HubAPI", ["Platform", "Telemetry", "Settings", "Hashing", "Transport"]),
         module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
-        module("ChunkStore", ["Platform", "Telemetry", "Hashing", "Database"]),
+        module(
+            "ChunkStore",
+            ["Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Database"]),
         module(
             "Fetching",
             ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore"]),
@@ -92,5 +97,8 @@ let package = Package(
         tests(
             "ChunkStoreTests",
             ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
+        tests("HashingTests", ["Hashing"]),
+        tests("CompressionTests", ["Hashing", "Compression"]),
+        tests("XetTests", ["Hashing", "Compression", "Xet"]),
     ]
 )

@@ -32,8 +32,9 @@ extension ChunkStore {
         defer { evictionTurn.send(()) }
         var kept = 0
         while usedByteCount > target {
-            guard let keys = try? index.leastRecentlyUsed(
-                limit: ChunkStore.candidateCount, after: kept), !keys.isEmpty
+            guard
+                let keys = try? index.leastRecentlyUsed(
+                    limit: ChunkStore.candidateCount, after: kept), !keys.isEmpty
             else { return }
             for key in keys {
                 if usedByteCount <= target { return }

@@ -16,7 +16,7 @@ extension ChunkStore {
         if (try? files.open(damageMark(directory), create: false)) == nil {
             do throws(DatabaseError) {
                 return try StoreIndex(path: path)
-            } catch where error.meansDamaged {
+            } catch  where error.meansDamaged {
                 // Set aside below.
             } catch {
                 throw StoreError(error)
@@ -67,7 +67,7 @@ extension ChunkStore {
     }
 
     private static func removeIfThere(_ path: String, _ files: any StoreFiles) throws(Errno) {
-        do throws(Errno) { try files.remove(path) } catch where error == .noEntry {}
+        do throws(Errno) { try files.remove(path) } catch  where error == .noEntry {}
     }
 
     /// Notes a failure of the index, and what the next start has to do about it.

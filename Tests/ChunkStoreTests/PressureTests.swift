@@ -23,7 +23,9 @@ import Testing
                 OwnedThread {
                     var generator = SeededGenerator(seed: UInt64(number + 100))
                     for _ in 0..<150 {
-                        guard let content = contents.randomElement(using: &generator) else { return }
+                        guard let content = contents.randomElement(using: &generator) else {
+                            return
+                        }
                         let start = Int.random(in: 0..<17, using: &generator) * block
                         let end = min(
                             content.bytes.count,

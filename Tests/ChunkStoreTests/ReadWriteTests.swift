@@ -87,7 +87,9 @@ import Testing
         defer { store.close() }
         #expect(store.usedByteCount == Int64(2 * block + 1 + 6 + 7))
         #expect(store.missing(large) == [0..<Int64(block)])
-        #expect(try store.read(large, block + 9..<large.bytes.count) == Array(large.bytes[(block + 9)...]))
+        #expect(
+            try store.read(large, block + 9..<large.bytes.count)
+                == Array(large.bytes[(block + 9)...]))
         #expect(try store.read(small) == small.bytes)
         #expect(store.state(small).isComplete)
         guard case .proven = store.state(small).verification else {
