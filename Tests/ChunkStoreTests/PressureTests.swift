@@ -197,4 +197,8 @@ private final class FailingFile: StoreFile {
     func size() throws(Errno) -> Int64 { try file.size() }
     func truncate(to size: Int64) throws(Errno) { try file.truncate(to: size) }
     func duplicate() throws(Errno) -> FileDescriptor { try file.duplicate() }
+    func allocatedByteCount() throws(Errno) -> Int64 { try file.allocatedByteCount() }
+    func punchHole(at offset: Int64, byteCount: Int64) throws(Errno) {
+        try file.punchHole(at: offset, byteCount: byteCount)
+    }
 }
