@@ -58,10 +58,10 @@ let package = Package(
         // The ladder: each module uses only those above it in this list.
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
-        module("Settings", ["Platform"]),
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
+        module("Settings", ["Platform", "CShims"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -76,7 +76,7 @@ let package = Package(
         module(
             "FileSystem",
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
-        module("FuseSession", ["Platform", "Telemetry", "FileSystem", "CFuse3"]),
+        module("FuseSession", ["Platform", "Telemetry", "Catalog", "FileSystem", "CFuse3"]),
         module("LocalHub", ["Platform", "Telemetry", "Hashing", "HubAPI", "HTTPService"]),
         module(
             "Daemon",
@@ -90,6 +90,8 @@ let package = Package(
         program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
 
         tests("PlatformTests", ["Platform"]),
+        tests("TidyTests", []),
+        tests("SettingsTests", ["Settings"]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
             swiftSettings: testSettings),
@@ -100,5 +102,16 @@ let package = Package(
         tests("HashingTests", ["Hashing"]),
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Hashing", "Compression", "Xet"]),
+        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
+        .executableTarget(
+            name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
+            path: "Tests/DaemonFixture", swiftSettings: testSettings),
+        .target(
+            name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
+            swiftSettings: testSettings),
+        tests("TransportTests", ["Platform", "Telemetry", "Transport", "ScriptedServer"]),
+        tests(
+            "HubAPITests",
+            ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "ScriptedServer"]),
     ]
 )

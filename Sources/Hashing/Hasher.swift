@@ -18,15 +18,19 @@ package struct SHA256Hasher: ~Copyable {
         unsafe EVP_MD_CTX_free(context)
     }
 
+    /// Adds the next bytes.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         unsafe updateDigest(context, bytes)
     }
 
+    /// Adds the next bytes.
     package mutating func update(_ bytes: [UInt8]) {
         unsafe bytes.withUnsafeBytes { unsafe updateDigest(context, $0) }
     }
 
-    /// The digest of all that was given. May be asked once.
+    /// The digest of all that was given.
+    ///
+    /// May be asked once.
     package consuming func finish() -> SHA256Digest {
         guard let digest = SHA256Digest(bytes: unsafe finishDigest(context, byteCount: 32)) else {
             preconditionFailure("a SHA-256 has 32 bytes")
@@ -62,15 +66,19 @@ package struct GitObjectHasher: ~Copyable {
         unsafe EVP_MD_CTX_free(context)
     }
 
+    /// Adds the next bytes.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         unsafe updateDigest(context, bytes)
     }
 
+    /// Adds the next bytes.
     package mutating func update(_ bytes: [UInt8]) {
         unsafe bytes.withUnsafeBytes { unsafe updateDigest(context, $0) }
     }
 
-    /// The id of the object. May be asked once.
+    /// The id of the object.
+    ///
+    /// May be asked once.
     package consuming func finish() -> GitObjectID {
         guard let id = GitObjectID(bytes: unsafe finishDigest(context, byteCount: 20)) else {
             preconditionFailure("a SHA-1 has 20 bytes")
@@ -111,15 +119,19 @@ package struct ContentHasher: ~Copyable {
         unsafe EVP_MD_CTX_free(context)
     }
 
+    /// Adds the next bytes.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         unsafe updateDigest(context, bytes)
     }
 
+    /// Adds the next bytes.
     package mutating func update(_ bytes: [UInt8]) {
         unsafe bytes.withUnsafeBytes { unsafe updateDigest(context, $0) }
     }
 
-    /// The identity of all that was given. May be asked once.
+    /// The identity of all that was given.
+    ///
+    /// May be asked once.
     package consuming func finish() -> ContentHash {
         guard let hash = ContentHash(bytes: unsafe finishDigest(context, byteCount: byteCount))
         else { preconditionFailure("a content's hash has 20 or 32 bytes") }
@@ -127,7 +139,9 @@ package struct ContentHasher: ~Copyable {
     }
 }
 
-/// XXH3 with 64 bits: the checksum of what lies on our own disk. Not for identity.
+/// XXH3 with 64 bits: the checksum of what lies on our own disk.
+///
+/// Not for identity.
 package func xxh3(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     unsafe XXH3_64bits(bytes.baseAddress, bytes.count)
 }

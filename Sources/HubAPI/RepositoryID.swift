@@ -29,6 +29,7 @@ package enum RepositoryKind: String, CaseIterable, Hashable, Sendable {
 
 /// A repository's kind and name, such as model `sentence-transformers/all-MiniLM-L6-v2`.
 package struct RepositoryID: Hashable, Sendable, CustomStringConvertible {
+    /// Model, dataset or space: equal names of different kinds are different repositories.
     package let kind: RepositoryKind
     /// The owner; nil for a legacy repository such as `gpt2`.
     package let organisation: String?
@@ -63,9 +64,11 @@ package struct RepositoryID: Hashable, Sendable, CustomStringConvertible {
     /// Such as `models/org/name`: the path below `/api/`.
     package var description: String { "\(kind.plural)/\(name)" }
 
-    /// Whether `part` may name an owner or a repository: letters, digits, `-`, `_` and `.`;
-    /// neither `--` nor `..` inside, neither `-` nor `.` at an end, at most 96 characters, and not
-    /// ending in `.git`. Source: the rule of the official client for repository ids.
+    /// Whether `part` may name an owner or a repository: letters, digits, `-`, `_` and `.`; neither
+    /// `--` nor `..` inside, neither `-` nor `.` at an end, at most 96 characters, and not ending
+    /// in `.git`.
+    ///
+    /// Source: the rule of the official client for repository ids.
     package static func isValidPart(_ part: some StringProtocol) -> Bool {
         let bytes = Array(part.utf8)
         guard let first = bytes.first, let last = bytes.last, bytes.count <= nameLengthMax

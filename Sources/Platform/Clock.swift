@@ -6,6 +6,7 @@ package import Glibc
 
 /// A point on the monotonic clock, in nanoseconds since an arbitrary start.
 package struct MonotonicInstant: Comparable, Hashable, Sendable {
+    /// Since the clock's arbitrary start.
     package var nanoseconds: Int64
 
     package init(nanoseconds: Int64) {
@@ -51,6 +52,7 @@ extension timespec {
 
 /// A date: seconds since 1970, as the wall clock has it.
 package struct WallTime: Comparable, Hashable, Sendable {
+    /// Whole seconds since the beginning of 1970, UTC, without leap seconds.
     package var secondsSince1970: Int64
 
     package init(secondsSince1970: Int64) {
@@ -60,6 +62,13 @@ package struct WallTime: Comparable, Hashable, Sendable {
     /// The current time of `CLOCK_REALTIME`.
     package static var now: WallTime {
         WallTime(secondsSince1970: Int64(Glibc.time(nil)))
+    }
+
+    /// The current time of `CLOCK_REALTIME` in nanoseconds since 1970.
+    package static var nowNanoseconds: Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
     package static func < (left: WallTime, right: WallTime) -> Bool {

@@ -6,7 +6,7 @@
 internal import Glibc
 
 /// An error number, as left by a system call in `errno`.
-package struct Errno: Error, Equatable, Hashable, Sendable {
+package struct Errno: Error, Equatable, Hashable, Sendable, Codable {
     /// The number itself, always positive.
     package let rawValue: CInt
 
@@ -18,6 +18,7 @@ package struct Errno: Error, Equatable, Hashable, Sendable {
     /// The calling thread's `errno`.
     package static var current: Errno { Errno(Glibc.errno) }
 
+    /// Those that this package names; the others are made from their number.
     package static let noEntry = Errno(ENOENT)
     package static let interrupted = Errno(EINTR)
     package static let inputOutput = Errno(EIO)
@@ -39,6 +40,7 @@ package struct Errno: Error, Equatable, Hashable, Sendable {
     package static let notConnected = Errno(ENOTCONN)
     package static let noDevice = Errno(ENODEV)
     package static let timedOut = Errno(ETIMEDOUT)
+    package static let connectionRefused = Errno(ECONNREFUSED)
 }
 
 extension Errno: CustomStringConvertible {

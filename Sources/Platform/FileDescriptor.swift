@@ -7,7 +7,9 @@ package import Glibc
 
 /// The owner of an open file descriptor.
 package struct FileDescriptor: ~Copyable, Sendable {
-    /// The number, for calls that take one. It stays owned here.
+    /// The number, for calls that take one.
+    ///
+    /// It stays owned here.
     package let rawValue: CInt
 
     /// Takes over a descriptor that nobody else will close.
@@ -19,7 +21,9 @@ package struct FileDescriptor: ~Copyable, Sendable {
         _ = Glibc.close(rawValue)
     }
 
-    /// Closes now. The corresponding C function is `close`.
+    /// Closes now.
+    ///
+    /// The corresponding C function is `close`.
     package consuming func close() throws(Errno) {
         let number = rawValue
         discard self
@@ -42,7 +46,9 @@ package struct FileDescriptor: ~Copyable, Sendable {
 }
 
 extension FileDescriptor {
-    /// Opens a file. The corresponding C function is `openat`; `O_CLOEXEC` is always added.
+    /// Opens a file.
+    ///
+    /// The corresponding C function is `openat`; `O_CLOEXEC` is always added.
     ///
     /// - Parameter directory: what a relative path starts from; the working directory if nil.
     package static func open(
@@ -55,14 +61,18 @@ extension FileDescriptor {
             })
     }
 
-    /// The size of the file in bytes. The corresponding C function is `fstat`.
+    /// The size of the file in bytes.
+    ///
+    /// The corresponding C function is `fstat`.
     package borrowing func size() throws(Errno) -> Int64 {
         var status = stat()
         if unsafe fstat(rawValue, &status) != 0 { throw Errno.current }
         return Int64(status.st_size)
     }
 
-    /// Reads until `buffer` is full or the file ends. The corresponding C function is `pread`.
+    /// Reads until `buffer` is full or the file ends.
+    ///
+    /// The corresponding C function is `pread`.
     ///
     /// - Returns: the bytes read; fewer than asked only at the end of the file.
     package borrowing func read(
@@ -82,7 +92,9 @@ extension FileDescriptor {
         return done
     }
 
-    /// Writes all of `bytes`. The corresponding C function is `pwrite`.
+    /// Writes all of `bytes`.
+    ///
+    /// The corresponding C function is `pwrite`.
     package borrowing func write(
         _ bytes: UnsafeRawBufferPointer, at offset: Int64
     ) throws(Errno) {
@@ -97,13 +109,17 @@ extension FileDescriptor {
         }
     }
 
-    /// Cuts or extends the file. The corresponding C function is `ftruncate`.
+    /// Cuts or extends the file.
+    ///
+    /// The corresponding C function is `ftruncate`.
     package borrowing func truncate(to size: Int64) throws(Errno) {
         let number = rawValue
         _ = try retryingOnInterrupt { ftruncate(number, off_t(size)) }
     }
 
-    /// Waits until the data is on the disk. The corresponding C function is `fdatasync`.
+    /// Waits until the data is on the disk.
+    ///
+    /// The corresponding C function is `fdatasync`.
     package borrowing func synchronizeData() throws(Errno) {
         let number = rawValue
         _ = try retryingOnInterrupt { fdatasync(number) }

@@ -89,7 +89,9 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         return true
     }
 
-    /// The oldest element; waits for one. Nil once the mailbox is closed and empty.
+    /// The oldest element; waits for one.
+    ///
+    /// Nil once the mailbox is closed and empty.
     package func receive() -> Element? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
@@ -118,6 +120,13 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         elements.removeAll(keepingCapacity: true)
         head = 0
         return taken
+    }
+
+    /// Whether `close` was called; elements may still wait.
+    package var isClosed: Bool {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return closed
     }
 
     /// How many elements wait.

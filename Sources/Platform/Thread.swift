@@ -27,7 +27,7 @@ package struct Thread: ~Copyable, Sendable {
             { argument in
                 guard let argument = unsafe argument else { return nil }
                 let start = unsafe Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
-                _ = unsafe modelfs_set_thread_name(String(start.name.prefix(15)))
+                Thread.nameCurrent(start.name)
                 start.body()
                 return nil
             }, context.toOpaque())
@@ -38,14 +38,42 @@ package struct Thread: ~Copyable, Sendable {
         self.handle = handle
     }
 
+    /// Gives the calling thread a name; on the main thread it is the process's name too.
+    package static func nameCurrent(_ name: String) {
+        _ = unsafe modelfs_set_thread_name(String(name.prefix(15)))
+    }
+
     /// Waits for its end. The corresponding C function is `pthread_join`.
+    /// Waits for its end.
+    ///
+    /// The corresponding C function is `pthread_join`.
     package consuming func join() {
         _ = pthread_join(handle, nil)
     }
 
-    /// Lets the thread go on alone. The corresponding C function is `pthread_detach`.
+    /// Lets the thread go on alone.
+    ///
+    /// The corresponding C function is `pthread_detach`.
     package consuming func detach() {
         _ = pthread_detach(handle)
+    }
+}
+
+/// A thread that can be kept among others; joined once, by whoever ends it.
+package final class ThreadBox: Sendable {
+    private let thread: Lock<Thread?>
+
+    /// As `Thread.init`.
+    package init(named name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) {
+        thread = Lock(nil)
+        var started: Thread? = try Thread(named: name, body)
+        thread.withLock { $0 = started.take() }
+    }
+
+    /// Waits for its end, unless that was done before.
+    package func join() {
+        let running = thread.withLock { $0.take() }
+        if let running { running.join() }
     }
 }
 

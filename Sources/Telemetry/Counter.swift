@@ -11,6 +11,7 @@ package final class Counter: Sendable {
     /// The sum so far.
     package var value: Int64 { total.load(ordering: .relaxed) }
 
+    /// Adds to the sum, from any thread.
     package func add(_ amount: Int64 = 1) {
         total.add(amount, ordering: .relaxed)
     }

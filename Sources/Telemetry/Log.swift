@@ -27,13 +27,19 @@ package enum LogLevel: Int, Comparable, Sendable {
     }
 }
 
-/// Where lines go. Shared by all threads of a process.
+/// Where lines go.
+///
+/// Shared by all threads of a process.
 package final class Log: Sendable {
     /// A line that was written, as `status` shows it.
     package struct Line: Sendable {
+        /// When it was written.
         package let time: WallTime
+        /// How much it matters.
         package let level: LogLevel
+        /// The static text, without any value in it.
         package let message: String
+        /// The values, in the order of the call.
         package let fields: [(key: String, value: String)]
     }
 
@@ -60,18 +66,22 @@ package final class Log: Sendable {
         self.descriptor = descriptor
     }
 
+    /// For those who follow one request through the program.
     package func debug(_ message: StaticString, _ fields: KeyValuePairs<String, String> = [:]) {
         write(.debug, message, fields)
     }
 
+    /// For what a user may want to know while all is well.
     package func info(_ message: StaticString, _ fields: KeyValuePairs<String, String> = [:]) {
         write(.info, message, fields)
     }
 
+    /// For what went wrong and was got over.
     package func warning(_ message: StaticString, _ fields: KeyValuePairs<String, String> = [:]) {
         write(.warning, message, fields)
     }
 
+    /// For what went wrong and was felt by a user.
     package func error(_ message: StaticString, _ fields: KeyValuePairs<String, String> = [:]) {
         write(.error, message, fields)
     }

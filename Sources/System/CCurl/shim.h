@@ -23,6 +23,10 @@ static inline CURLcode modelfs_curl_info_long(CURL *easy, CURLINFO info, long *v
     return curl_easy_getinfo(easy, info, value);
 }
 
+static inline CURLcode modelfs_curl_info_int64(CURL *easy, CURLINFO info, curl_off_t *value) {
+    return curl_easy_getinfo(easy, info, value);
+}
+
 static inline CURLcode modelfs_curl_info_string(CURL *easy, CURLINFO info, char **value) {
     return curl_easy_getinfo(easy, info, value);
 }
@@ -34,3 +38,12 @@ static inline CURLcode modelfs_curl_info_pointer(CURL *easy, CURLINFO info, void
 static inline CURLMcode modelfs_curl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
     return curl_multi_setopt(multi, option, value);
 }
+
+// The result of a finished transfer: the message keeps it in a union.
+static inline CURLcode modelfs_curl_message_result(const CURLMsg *message) {
+    return message->data.result;
+}
+
+// Function-like or cast macros that Swift does not import as the types they are compared with.
+static inline size_t modelfs_curl_write_pause(void) { return CURL_WRITEFUNC_PAUSE; }
+static inline long modelfs_curl_global_all(void) { return CURL_GLOBAL_ALL; }

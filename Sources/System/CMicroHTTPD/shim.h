@@ -1,1 +1,2 @@
+// libmicrohttpd: the HTTP server of the local Hub.
 #include <microhttpd.h>

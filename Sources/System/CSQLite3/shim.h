@@ -1,1 +1,2 @@
+// SQLite: metadata that survives a restart.
 #include <sqlite3.h>

@@ -1,0 +1,74 @@
+# The goals a person needs; each says here in one line what it does, and `make help` prints that.
+# Goals that build first install what is missing (apt, with sudo when not root).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# make demo: the Hub to use; empty means a local one.
+HUB ?=
+# make install
+PREFIX ?= /usr/local
+DESTDIR ?=
+# make test SUITES="pattern ...": only these end-to-end suites, with a build but no unit tests
+SUITES ?=
+# make soak, make fuzz: how long
+SECONDS_LONG ?= 3600
+
+RELEASE_FLAGS := -c release --static-swift-stdlib
+
+.PHONY: help
+help: ## this text
+	@echo 'ModelFS: Hugging Face Hub revisions as directories.'
+	@echo
+	@echo 'Begin with: make demo      (a few minutes the first time)'
+	@echo
+	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r goal text; do printf '%-16s %s\n' "$$goal" "$$text"; done
+
+.PHONY: deps
+deps: ## install the system packages and the Python environment that are missing
+	@scripts/bootstrap.sh
+	@scripts/venv.sh >/dev/null
+
+.PHONY: build
+build: ## build everything for debugging, into .build/debug
+	@scripts/bootstrap.sh
+	swift build
+
+.PHONY: release
+release: ## build the programs for use, into .build/release
+	@scripts/bootstrap.sh
+	swift build $(RELEASE_FLAGS) --product modelfs
+	swift build $(RELEASE_FLAGS) --product modelfs-hub
+
+.PHONY: test
+test: ## run all tests: style, units, real mounts, official clients (under 20 minutes)
+	@scripts/bootstrap.sh
+	@scripts/test.sh $(SUITES)
+
+.PHONY: demo
+demo: release ## show it on a real model; HUB=https://huggingface.co uses the real Hub
+	@scripts/demo.sh "$(HUB)"
+
+.PHONY: bench
+bench: release ## measure it beside curl and the native disk, into docs/PERFORMANCE.md
+	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
+
+.PHONY: format
+format: ## format the Swift code
+	@scripts/format.sh
+
+.PHONY: lint
+lint: ## check style: swift format, scripts, and the rules in Tests/TidyTests
+	@scripts/lint.sh
+	swift test --disable-xctest --filter TidyTests
+
+.PHONY: install
+install: release ## install the programs: make install [PREFIX=/usr/local] [DESTDIR=]
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 .build/release/modelfs .build/release/modelfs-hub "$(DESTDIR)$(PREFIX)/bin/"
+
+.PHONY: clean
+clean: ## remove what was built, measured and downloaded into the checkout
+	rm -rf .build .venv .venv.lock out

@@ -1,0 +1,186 @@
+// Refs and commits: what a revision's name stood for, and when that was asked.
+
+internal import Database
+package import HubAPI
+package import Hashing
+package import Platform
+
+extension Catalog {
+    /// A ref as it was last listed.
+    package struct ListedRef: Sendable {
+        package let name: RevisionName
+        package let kind: RefInfo.Kind
+        package let commit: GitObjectID
+    }
+
+    /// What `revision` (nil: the default branch) stood for when it was last resolved.
+    package func resolution(
+        of revision: RevisionName?, in id: RepositoryID
+    ) throws(CatalogError) -> Resolution? {
+        try read { (connection) throws(DatabaseError) in
+            guard let row = try Catalog.row(of: id, connection) else { return nil }
+            return try connection.first(
+                "SELECT commit_oid, resolved_at FROM ref WHERE repository = ? AND name = ?",
+                [.integer(row.row), .text(revision?.name ?? "")]
+            ) { (row) throws(DatabaseError) in
+                guard let oid = GitObjectID(bytes: row.blob(0))
+                else { throw .unexpectedValue(column: 0) }
+                return Resolution(
+                    commit: oid, resolvedAt: WallTime(secondsSince1970: row.integer(1)))
+            }
+        }
+    }
+
+    /// The one known commit that begins with these digits; nil when there is none or several.
+    package func commit(
+        beginning digits: String, in id: RepositoryID
+    ) throws(CatalogError) -> GitObjectID? {
+        let found = try read { (connection) throws(DatabaseError) in
+            var found: [GitObjectID] = []
+            guard let row = try Catalog.row(of: id, connection) else { return found }
+            try connection.query(
+                "SELECT oid FROM \"commit\" WHERE repository = ? AND lower(hex(oid)) LIKE ? LIMIT 2",
+                [.integer(row.row), .text(digits + "%")]
+            ) { (row) throws(DatabaseError) in
+                if let oid = GitObjectID(bytes: row.blob(0)) { found.append(oid) }
+            }
+            return found
+        }
+        return found.count == 1 ? found[0] : nil
+    }
+
+    /// A commit by its hash, if it was ever seen in that repository.
+    package func commit(
+        _ oid: GitObjectID, in id: RepositoryID
+    ) throws(CatalogError) -> KnownCommit? {
+        let found = try read { (connection) throws(DatabaseError) in
+            guard let row = try Catalog.row(of: id, connection) else { return nil as CommitID? }
+            return try connection.first(
+                "SELECT id FROM \"commit\" WHERE repository = ? AND oid = ?",
+                [.integer(row.row), .blob(oid.bytes)]
+            ) { (row) throws(DatabaseError) in CommitID(row: row.integer(0)) }
+        }
+        return try found.flatMap { (id) throws(CatalogError) in try commit(id) }
+    }
+
+    /// A commit by its row.
+    package func commit(_ id: CommitID) throws(CatalogError) -> KnownCommit? {
+        if let known = memory.withLock({ $0.commits.value(for: id.row) }) { return known }
+        let found = try read { (connection) throws(DatabaseError) in
+            try connection.first(
+                """
+                SELECT oid, kind, name, date, has_tree FROM "commit"
+                JOIN repository ON repository.id = "commit".repository WHERE "commit".id = ?
+                """, [.integer(id.row)]
+            ) { (row) throws(DatabaseError) in
+                guard let oid = GitObjectID(bytes: row.blob(0)),
+                    let kind = RepositoryKind(rawValue: row.text(1)),
+                    let repository = RepositoryID(kind: kind, name: row.text(2))
+                else { throw .unexpectedValue(column: 0) }
+                return KnownCommit(
+                    id: id, oid: oid, repository: repository,
+                    date: row.optionalInteger(3).map { WallTime(secondsSince1970: $0) },
+                    hasTree: row.integer(4) != 0)
+            }
+        }
+        if let found { memory.withLock { $0.commits.insert(found, for: id.row) } }
+        return found
+    }
+
+    /// Records all refs of a repository; those that are gone are forgotten.
+    package func record(
+        refs: [RefInfo], of id: RepositoryID, at now: WallTime
+    ) throws(CatalogError) {
+        let changed = try write { (connection) throws(DatabaseError) in
+            guard let row = try Catalog.row(of: id, connection) else { return false }
+            let before = try Catalog.listedRefs(row, connection)
+            try connection.run(
+                "DELETE FROM ref WHERE repository = ? AND kind IS NOT NULL", [.integer(row.row)])
+            // A name that git would not allow cannot be asked for later either.
+            for ref in refs where RevisionName(ref.name) != nil {
+                _ = try Catalog.upsertCommit(ref.commit, row, date: nil, connection)
+                try Catalog.setRef(
+                    ref.name, of: row, kind: ref.kind, ref.commit, at: now, connection)
+            }
+            try connection.run(
+                """
+                INSERT INTO refs_listing VALUES (?1, ?2)
+                ON CONFLICT DO UPDATE SET listed_at = ?2
+                """, [.integer(row.row), .integer(now.secondsSince1970)])
+            let after = try Catalog.listedRefs(row, connection)
+            return !before.elementsEqual(after) { $0.name == $1.name && $0.commit == $1.commit }
+        }
+        if changed {
+            try markListingChanged(of: id)
+            try markChanged(rows(of: .versions(id)))
+        }
+    }
+
+    /// The refs of a repository and when they were listed; nil if they never were.
+    package func refs(
+        of id: RepositoryID
+    ) throws(CatalogError) -> (listedAt: WallTime, refs: [ListedRef])? {
+        try read { (connection) throws(DatabaseError) in
+            guard let row = try Catalog.row(of: id, connection) else { return nil }
+            let listedAt = try connection.first(
+                "SELECT listed_at FROM refs_listing WHERE repository = ?", [.integer(row.row)]
+            ) { (row) throws(DatabaseError) in WallTime(secondsSince1970: row.integer(0)) }
+            guard let listedAt else { return nil }
+            return (listedAt, try Catalog.listedRefs(row, connection))
+        }
+    }
+
+    // MARK: Rows
+
+    static func setRef(
+        _ name: String, of row: RepositoryRow, kind: RefInfo.Kind?, _ oid: GitObjectID,
+        at now: WallTime, _ connection: Connection
+    ) throws(DatabaseError) {
+        try connection.run(
+            """
+            INSERT INTO ref VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET commit_oid = excluded.commit_oid,
+                resolved_at = excluded.resolved_at, kind = coalesce(excluded.kind, kind)
+            """,
+            [
+                .integer(row.row), .text(name), .text(orNull: kind?.rawValue), .blob(oid.bytes),
+                .integer(now.secondsSince1970),
+            ])
+    }
+
+    static func upsertCommit(
+        _ oid: GitObjectID, _ row: RepositoryRow, date: WallTime?, _ connection: Connection
+    ) throws(DatabaseError) -> CommitID {
+        // A date that is known stays: files were given it as their time.
+        try connection.run(
+            """
+            INSERT INTO "commit" (repository, oid, date) VALUES (?, ?, ?)
+            ON CONFLICT DO UPDATE SET date = coalesce(date, excluded.date)
+            """,
+            [.integer(row.row), .blob(oid.bytes), .integer(orNull: date?.secondsSince1970)])
+        let id = try connection.first(
+            "SELECT id FROM \"commit\" WHERE repository = ? AND oid = ?",
+            [.integer(row.row), .blob(oid.bytes)]
+        ) { (row) throws(DatabaseError) in CommitID(row: row.integer(0)) }
+        guard let id else { throw .corrupt }
+        return id
+    }
+
+    private static func listedRefs(
+        _ row: RepositoryRow, _ connection: Connection
+    ) throws(DatabaseError) -> [ListedRef] {
+        var refs: [ListedRef] = []
+        try connection.query(
+            """
+            SELECT name, kind, commit_oid FROM ref
+            WHERE repository = ? AND kind IS NOT NULL ORDER BY name
+            """, [.integer(row.row)]
+        ) { (row) throws(DatabaseError) in
+            guard let name = RevisionName(row.text(0)), let kind = RefInfo.Kind(rawValue: row.text(1)),
+                let oid = GitObjectID(bytes: row.blob(2))
+            else { return }
+            refs.append(ListedRef(name: name, kind: kind, commit: oid))
+        }
+        return refs
+    }
+}

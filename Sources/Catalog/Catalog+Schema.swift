@@ -1,0 +1,57 @@
+// The schema of the catalog's database, as steps from one version to the next.
+//
+// Row ids of `node` and `content` are never reused (AUTOINCREMENT), because the kernel keeps them.
+
+internal import Database
+
+extension Catalog {
+    static let schema: [SchemaStep] = [
+        """
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
+        -- Random, so that a rebuilt database does not give old node ids a new meaning.
+        INSERT INTO meta VALUES ('epoch', 1 + abs(random() % 4194302));
+
+        CREATE TABLE repository (
+            id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,
+            canonical TEXT NOT NULL, is_private INTEGER NOT NULL, is_gated INTEGER NOT NULL,
+            is_access_granted INTEGER NOT NULL DEFAULT 0, is_listed INTEGER NOT NULL DEFAULT 0,
+            is_used INTEGER NOT NULL DEFAULT 0, UNIQUE (kind, name));
+
+        CREATE TABLE organisation (
+            kind TEXT NOT NULL, name TEXT NOT NULL, listed_at INTEGER NOT NULL,
+            is_truncated INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+
+        -- kind: branch, tag, pullRequest, convert, or NULL for what no listing named.
+        -- The default branch stands under the empty name.
+        CREATE TABLE ref (
+            repository INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT,
+            commit_oid BLOB NOT NULL, resolved_at INTEGER NOT NULL,
+            PRIMARY KEY (repository, name)) WITHOUT ROWID;
+        CREATE TABLE refs_listing (
+            repository INTEGER PRIMARY KEY, listed_at INTEGER NOT NULL);
+
+        CREATE TABLE "commit" (
+            id INTEGER PRIMARY KEY, repository INTEGER NOT NULL, oid BLOB NOT NULL,
+            date INTEGER, has_tree INTEGER NOT NULL DEFAULT 0, UNIQUE (repository, oid));
+
+        CREATE TABLE directory (
+            commit_id INTEGER NOT NULL, path BLOB NOT NULL, entries BLOB NOT NULL,
+            PRIMARY KEY (commit_id, path)) WITHOUT ROWID;
+
+        CREATE TABLE content (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL, size INTEGER NOT NULL,
+            modified INTEGER NOT NULL, xet TEXT, UNIQUE (hash, size));
+        CREATE TABLE content_source (
+            content INTEGER NOT NULL, commit_id INTEGER NOT NULL, path BLOB NOT NULL,
+            PRIMARY KEY (content, commit_id)) WITHOUT ROWID;
+
+        -- detail: a folder's path, a link's target, a repository's name; by kind.
+        CREATE TABLE node (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER NOT NULL, name BLOB NOT NULL,
+            kind INTEGER NOT NULL, commit_id INTEGER NOT NULL, repository_kind TEXT NOT NULL,
+            detail BLOB NOT NULL, changed INTEGER NOT NULL,
+            UNIQUE (parent, name, kind, commit_id, detail));
+        """,
+        SchemaStep { (connection) throws(DatabaseError) in try Catalog.insertFixedNodes(connection) },
+    ]
+}

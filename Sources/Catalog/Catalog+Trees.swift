@@ -1,0 +1,154 @@
+// Trees and contents: the folders of a commit, recorded once, and what their files are made of.
+
+internal import Database
+package import HubAPI
+package import Hashing
+internal import Platform
+
+extension Catalog {
+    /// One place from which a content can be fetched.
+    package struct Source: Sendable {
+        package let repository: RepositoryID
+        package let commit: GitObjectID
+        package let path: String
+    }
+
+    /// Records the tree of a commit, whose date is known. Does nothing if it is recorded already.
+    ///
+    /// - Returns: what was left out and why, for the log.
+    package func record(
+        tree entries: [TreeEntry], of commit: KnownCommit
+    ) throws(CatalogError) -> TreeLayout {
+        let layout = TreeLayout(entries)
+        let date = commit.date ?? WallTime(secondsSince1970: 0)
+        try write { (connection) throws(DatabaseError) in
+            let isKnown = try connection.first(
+                "SELECT has_tree FROM \"commit\" WHERE id = ?", [.integer(commit.id.row)]
+            ) { (row) throws(DatabaseError) in row.integer(0) != 0 }
+            if isKnown ?? true { return }
+            for (path, names) in layout.folders {
+                var listed: [(name: [UInt8], target: Directory.Target)] = []
+                for (name, node) in names {
+                    let full = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
+                    let target: Directory.Target
+                    switch node {
+                    case .folder:
+                        target = .directory(subdirectoryCount: layout.subdirectoryCount(of: full))
+                    case .file(let index):
+                        target = try Catalog.upsertContent(
+                            entries[index], commit.id, path: full, date, connection)
+                    }
+                    listed.append((name: name, target: target))
+                }
+                try connection.run(
+                    "INSERT INTO directory VALUES (?, ?, ?)",
+                    [.integer(commit.id.row), .blob(path), .blob(Directory(listed).bytes)])
+            }
+            try connection.run(
+                "UPDATE \"commit\" SET has_tree = 1 WHERE id = ?", [.integer(commit.id.row)])
+        }
+        memory.withLock { $0.commits.remove(commit.id.row) }
+        return layout
+    }
+
+    /// A folder of a commit; nil when the commit's tree has no such folder or is not recorded.
+    package func directory(
+        _ commit: CommitID, path: [UInt8]
+    ) throws(CatalogError) -> Directory? {
+        let key = DirectoryKey(commit: commit, path: path)
+        if let known = memory.withLock({ $0.directories.value(for: key) }) { return known }
+        let bytes = try read { (connection) throws(DatabaseError) in
+            try connection.first(
+                "SELECT entries FROM directory WHERE commit_id = ? AND path = ?",
+                [.integer(commit.row), .blob(path)]
+            ) { (row) throws(DatabaseError) in row.blob(0) }
+        }
+        guard let bytes else { return nil }
+        guard let directory = Directory(bytes: bytes) else { throw .damaged }
+        memory.withLock { $0.directories.insert(directory, for: key) }
+        return directory
+    }
+
+    /// A content by its row.
+    package func content(_ id: ContentID) throws(CatalogError) -> Content? {
+        if let known = memory.withLock({ $0.contents.value(for: id.row) }) { return known }
+        let found = try read { (connection) throws(DatabaseError) in
+            try connection.first(
+                "SELECT hash, size, modified, xet FROM content WHERE id = ?", [.integer(id.row)]
+            ) { (row) throws(DatabaseError) in
+                guard let hash = ContentHash(bytes: row.blob(0))
+                else { throw .unexpectedValue(column: 0) }
+                return Content(
+                    id: id, hash: hash, sizeBytes: row.integer(1),
+                    modified: WallTime(secondsSince1970: row.integer(2)),
+                    xetHash: row.optionalText(3))
+            }
+        }
+        if let found { memory.withLock { $0.contents.insert(found, for: id.row) } }
+        return found
+    }
+
+    /// Where a content can be fetched, the newest place first; at most `countMax`.
+    package func sources(
+        of id: ContentID, countMax: Int = 8
+    ) throws(CatalogError) -> [Source] {
+        try read { (connection) throws(DatabaseError) in
+            var sources: [Source] = []
+            try connection.query(
+                """
+                SELECT repository.kind, repository.name, "commit".oid, path FROM content_source
+                JOIN "commit" ON "commit".id = commit_id
+                JOIN repository ON repository.id = "commit".repository
+                WHERE content = ? ORDER BY commit_id DESC LIMIT ?
+                """, [.integer(id.row), .integer(Int64(countMax))]
+            ) { (row) throws(DatabaseError) in
+                guard let kind = RepositoryKind(rawValue: row.text(0)),
+                    let repository = RepositoryID(kind: kind, name: row.text(1)),
+                    let oid = GitObjectID(bytes: row.blob(2))
+                else { throw .unexpectedValue(column: 0) }
+                sources.append(
+                    Source(
+                        repository: repository, commit: oid,
+                        path: String(decoding: row.blob(3), as: UTF8.self)))
+            }
+            return sources
+        }
+    }
+
+    /// How many contents are known, for `statfs`.
+    package func contentCount() throws(CatalogError) -> Int64 {
+        try read { (connection) throws(DatabaseError) in
+            try connection.first("SELECT max(id) FROM content") {
+                (row) throws(DatabaseError) in row.integer(0)
+            } ?? 0
+        }
+    }
+
+    private static func upsertContent(
+        _ entry: TreeEntry, _ commit: CommitID, path: [UInt8], _ date: WallTime,
+        _ connection: Connection
+    ) throws(DatabaseError) -> Directory.Target {
+        let hash = entry.sha256.map(ContentHash.sha256) ?? .gitBlob(entry.oid)
+        // The size is part of the identity: a listing that lies about it makes a content of its
+        // own, which never proves, and leaves the true one alone.
+        try connection.run(
+            """
+            INSERT INTO content (hash, size, modified, xet) VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET xet = coalesce(xet, excluded.xet)
+            """,
+            [
+                .blob(hash.bytes), .integer(entry.size), .integer(date.secondsSince1970),
+                .text(orNull: entry.xetHash),
+            ])
+        let known = try connection.first(
+            "SELECT id, modified FROM content WHERE hash = ? AND size = ?",
+            [.blob(hash.bytes), .integer(entry.size)]
+        ) { (row) throws(DatabaseError) in (row.integer(0), row.integer(1)) }
+        guard let known else { throw .corrupt }
+        try connection.run(
+            "INSERT OR IGNORE INTO content_source VALUES (?, ?, ?)",
+            [.integer(known.0), .integer(commit.row), .blob(path)])
+        return .file(
+            ContentID(row: known.0), sizeBytes: entry.size, modified: known.1)
+    }
+}

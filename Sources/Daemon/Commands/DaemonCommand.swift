@@ -1,0 +1,58 @@
+// `modelfs daemon`: how `modelfs mount` starts the process that serves in the background.
+//
+// Not for people: the order comes, and the report goes, over descriptor 3.
+
+internal import Glibc
+internal import Platform
+internal import Settings
+
+extension ModelFSCommand {
+    static func daemon(_ makeBackend: @escaping BackendFactory) -> Command {
+        var command = Command("daemon", purpose: "serves the mounts of a cache")
+        command.description = ["Started by 'modelfs mount', which tells it what to do."]
+        // Shown by ps; what holds comes with the order.
+        command.options = [OptionGroup([cacheOption])]
+        command.isInternal = true
+        command.run = { arguments throws(CommandFailure) in
+            try runDaemon(arguments, makeBackend)
+        }
+        return command
+    }
+
+    private static func runDaemon(
+        _ arguments: Arguments, _ makeBackend: @escaping BackendFactory
+    ) throws(CommandFailure) -> ExitCode {
+        Signals.blockTermination()
+        // Started by way of /proc/self/exe, it would be called "exe".
+        Thread.nameCurrent("modelfs")
+        // The folder that the command was typed in must not be held.
+        _ = unsafe chdir("/")
+        _ = umask(0o077)
+        let number = DaemonLauncher.orderDescriptor
+        guard fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else {
+            throw CommandFailure(
+                .usage, "this command is for modelfs itself",
+                advice: "Start the daemon with 'modelfs mount'.")
+        }
+        let channel = ControlChannel(socket: FileDescriptor(owning: number))
+        let deadline = MonotonicInstant.now + ControlServer.messageSecondsMax
+        let order: StartOrder
+        do {
+            order = try channel.receive(StartOrder.self, until: deadline)
+        } catch {
+            throw CommandFailure(.failure, "no order was received: \(error)")
+        }
+        do {
+            let cache = try CacheDirectory.open(creating: order.configuration.cachePath)
+            let process = DaemonProcess(
+                configuration: order.configuration, cache: cache, makeBackend: makeBackend)
+            return process.run(order.mounts) { reply in
+                let deadline = MonotonicInstant.now + ControlServer.messageSecondsMax
+                return (try? channel.send(reply, until: deadline)) != nil
+            }
+        } catch {
+            try? channel.send(StartReply.failed(error), until: deadline)
+            return error.exitCode
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// The command line of modelfs: its commands, and the options that several of them share.
+//
+// A program is made of this and a factory for the filesystem, so that tests can run the same
+// commands on a filesystem of their own.
+
+package import Settings
+
+/// The command line of modelfs.
+package enum ModelFSCommand {
+    static let cacheOption = Option(
+        "--cache", "DIR", .path,
+        help: """
+            The cache folder, made if missing. Else MODELFS_CACHE, else /data/.cache/modelfs where \
+            /data can be written, else modelfs in $XDG_CACHE_HOME or ~/.cache.
+            """)
+
+    static let cacheVariable = (
+        name: CacheDirectory.variable, help: "The cache folder, when --cache is not given."
+    )
+
+    /// The whole program.
+    ///
+    /// - Parameter makeBackend: makes the filesystem in the process that becomes the daemon.
+    package static func root(_ makeBackend: @escaping BackendFactory) -> Command {
+        var root = Command(
+            "modelfs", purpose: "shows the models of the Hugging Face Hub as folders")
+        root.description = [
+            """
+            A mount shows every repository and every revision as plain files. Nothing is fetched \
+            before it is read; what was read stays in the cache, and is there without network.
+            """,
+            """
+            One daemon serves one cache and any number of mounts. It starts with the first mount \
+            and ends with the last.
+            """,
+        ]
+        root.examples = [
+            Example("Show all models of the Hub below /models", "modelfs mount /models"),
+            Example(
+                "Look at a revision, which is a folder like any other",
+                "ls /models/openai-community/gpt2@main"),
+            Example("Show one revision alone", "modelfs mount hf://openai-community/gpt2@main /gpt2"),
+            Example("See what it does", "modelfs status"),
+            Example("Unmount", "modelfs umount /models"),
+        ]
+        root.subcommands = [
+            mount(makeBackend), unmount(), status(), daemon(makeBackend),
+        ]
+        root.exitCodes = ExitCode.allCases.filter { $0 != .storage && $0 != .listen }
+        return root
+    }
+
+    static func chosenCache(_ arguments: Arguments) -> String {
+        CacheDirectory.choose(
+            option: arguments[cacheOption], environment: arguments.environment)
+    }
+
+    /// The cache that a daemon is asked about.
+    static func presentCache(
+        _ arguments: Arguments
+    ) throws(CommandFailure) -> CacheDirectory {
+        let path = chosenCache(arguments)
+        do throws(MountFailure) {
+            guard let cache = try CacheDirectory.openIfPresent(path) else {
+                throw MountFailure.daemonAbsent(cache: path)
+            }
+            return cache
+        } catch {
+            throw error.commandFailure
+        }
+    }
+}

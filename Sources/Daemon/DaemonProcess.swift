@@ -1,0 +1,233 @@
+// The life of a daemon: lock, filesystem, control socket, first mounts, waiting, and the end.
+//
+// The main thread owns the order of things; what happens elsewhere reaches it as events. It ends
+// when it is told to, by a signal or a request, and when its last mount is gone.
+
+internal import Glibc
+internal import Platform
+package import Settings
+internal import Telemetry
+
+/// Runs as the daemon of one cache.
+package struct DaemonProcess {
+    private enum Event: Sendable {
+        case started(StartReply)
+        case signal(CInt)
+        case stopRequested
+        case mountsChanged
+    }
+
+    /// Between looks at the log's size, in seconds.
+    private static let housekeepingSeconds = 60.0
+
+    private let configuration: DaemonConfiguration
+    private let cache: CacheDirectory
+    private let makeBackend: BackendFactory
+
+    /// - Parameters:
+    ///   - configuration: kept until the end.
+    ///   - cache: opened and checked.
+    ///   - makeBackend: makes the filesystem once the cache is locked.
+    package init(
+        configuration: DaemonConfiguration, cache: CacheDirectory,
+        makeBackend: @escaping BackendFactory
+    ) {
+        self.configuration = configuration
+        self.cache = cache
+        self.makeBackend = makeBackend
+    }
+
+    /// Serves until the end.
+    ///
+    /// `Signals.blockTermination` must have been called before any thread was started.
+    ///
+    /// - Parameters:
+    ///   - mounts: mounted first. When one of them fails, none of them stays.
+    ///   - report: told once how the start went; false when nobody is there to hear it, which
+    ///     ends the daemon.
+    /// - Returns: what the process should end with.
+    package func run(
+        _ mounts: [MountRequest], report: (StartReply) -> Bool
+    ) -> ExitCode {
+        do {
+            guard let lock = try patientLock() else {
+                _ = report(.cacheTaken)
+                return .inUse
+            }
+            try cache.noteHolder(lock, processID: getpid())
+            try cache.prepare(holding: lock)
+            return try serve(mounts, holding: lock, report: report)
+        } catch {
+            _ = report(.failed(error))
+            return error.exitCode
+        }
+    }
+
+    /// The lock; nil when another process keeps it. Who merely looks at it holds it for a moment.
+    private func patientLock() throws(MountFailure) -> CacheLock? {
+        for _ in 0..<10 {
+            if let lock = try cache.tryLock() { return lock }
+            sleep(seconds: 0.01)
+        }
+        return nil
+    }
+
+    private func serve(
+        _ mounts: [MountRequest], holding lock: borrowing CacheLock,
+        report: (StartReply) -> Bool
+    ) throws(MountFailure) -> ExitCode {
+        let log = Log(minimum: LogLevel(named: configuration.logLevel) ?? .info)
+        let events = Mailbox<Event>()
+        try watchSignals(events, log)
+        let backend = try makeBackend(configuration, cache, log)
+        let service = MountService(backend: backend, cachePath: cache.path, log: log)
+        let server: ControlServer
+        let watcher: MountWatcher
+        do throws(MountFailure) {
+            server = try ControlServer(cache: cache, holding: lock, log: log) { request, _ in
+                DaemonProcess.answer(request, service, events)
+            }
+            try server.start()
+            watcher = try DaemonProcess.watchMounts(service, events)
+            try start(mounts, service, events)
+        } catch {
+            _ = backend.stop()
+            throw error
+        }
+        let code = wait(events, service, log, report: report)
+        log.info("stopping")
+        service.close()
+        watcher.stop()
+        server.stop()
+        for mountpoint in backend.stop() {
+            log.warning("unmounted lazily, files are in use", ["mountpoint": mountpoint])
+        }
+        return code
+    }
+
+    /// Waits for the end, and says what to end with.
+    private func wait(
+        _ events: Mailbox<Event>, _ service: MountService, _ log: Log,
+        report: (StartReply) -> Bool
+    ) -> ExitCode {
+        var hasStarted = false
+        while true {
+            let event = events.receive(until: .now + DaemonProcess.housekeepingSeconds)
+            DaemonLog.rotateIfLarge(cache)
+            switch event {
+            case .started(let reply):
+                hasStarted = true
+                let isHeard = report(reply)
+                if case .failed(let failure) = reply {
+                    // Others may have been given mounts meanwhile; those are served.
+                    if service.closeIfIdle() { return failure.exitCode }
+                } else if !isHeard {
+                    log.warning("whoever started the daemon has gone away")
+                    return .failure
+                }
+            case .signal(let number):
+                log.info("signal received", ["signal": Signals.name(of: number)])
+                if !hasStarted {
+                    let name = Signals.name(of: number)
+                    _ = report(.failed(.failed(detail: "interrupted by \(name)")))
+                    return .failure
+                }
+                return .success
+            case .stopRequested: return .success
+            case .mountsChanged:
+                service.reconcile()
+            case nil: break
+            }
+            if hasStarted && service.closeIfIdle() { return .success }
+        }
+    }
+
+    /// Mounts on a thread of its own, so that the main thread goes on hearing signals.
+    private func start(
+        _ mounts: [MountRequest], _ service: MountService, _ events: Mailbox<Event>
+    ) throws(MountFailure) {
+        do {
+            let thread = try Thread(named: "start") {
+                events.send(.started(DaemonProcess.mountAll(mounts, service)))
+            }
+            thread.detach()
+        } catch {
+            throw .failed(detail: "there is no room for a thread: \(error)")
+        }
+    }
+
+    private static func mountAll(
+        _ mounts: [MountRequest], _ service: MountService
+    ) -> StartReply {
+        var infos: [MountInfo] = []
+        var allNotices: [String] = []
+        for request in mounts {
+            switch service.mount(request) {
+            case .mounted(let info, let notices):
+                infos.append(info)
+                allNotices += notices
+            case .failed(let failure):
+                for info in infos.reversed() {
+                    _ = service.unmount(info.mountpoint, isLazy: true)
+                }
+                return .failed(failure)
+            default:
+                return .failed(.failed(detail: "the daemon was stopped while it started"))
+            }
+        }
+        return .ready(infos, notices: allNotices)
+    }
+
+    private static func answer(
+        _ request: ControlRequest, _ service: MountService, _ events: Mailbox<Event>
+    ) -> ControlReply {
+        switch request {
+        case .mount(let wanted): return service.mount(wanted)
+        case .unmount(let mountpoint, let isLazy):
+            let reply = service.unmount(mountpoint, isLazy: isLazy)
+            events.send(.mountsChanged)
+            return reply
+        case .status: return .status(service.status())
+        case .stop:
+            service.close()
+            events.send(.stopRequested)
+            return .stopping
+        }
+    }
+
+    private static func watchMounts(
+        _ service: MountService, _ events: Mailbox<Event>
+    ) throws(MountFailure) -> MountWatcher {
+        do {
+            return try MountWatcher { events.send(.mountsChanged) }
+        } catch {
+            throw .failed(detail: "/proc/self/mountinfo cannot be watched: \(error)")
+        }
+    }
+
+    private func watchSignals(_ events: Mailbox<Event>, _ log: Log) throws(MountFailure) {
+        do {
+            let thread = try Thread(named: "signals") {
+                events.send(.signal(Signals.waitForTermination()))
+                let second = Signals.waitForTermination()
+                // Who asks twice does not want to wait; the next mount cleans up.
+                log.error("ended by a second signal", ["signal": Signals.name(of: second)])
+                _exit(ExitCode.failure.rawValue)
+            }
+            thread.detach()
+        } catch {
+            throw .failed(detail: "there is no room for a thread: \(error)")
+        }
+    }
+}
+
+extension LogLevel {
+    /// The names that `--log-level` takes.
+    static let names = ["debug", "info", "warning", "error"]
+
+    /// The level of that name; nil for other words.
+    init?(named name: String) {
+        guard let index = LogLevel.names.firstIndex(of: name) else { return nil }
+        self.init(rawValue: index)
+    }
+}

@@ -1,0 +1,70 @@
+// What `modelfs status --json` prints: the names are part of what users may rely on.
+
+internal import Platform
+internal import Telemetry
+
+/// A daemon and everything that it does, at one moment.
+package struct DaemonStatus: Equatable, Sendable, Codable {
+    /// How many entries of a list are shown; a thousand mounts have about 200 kB.
+    static let mountCountMax = 1000
+    /// How many fetches and refusals are shown.
+    static let listCountMax = 100
+
+    /// The daemon's own process number.
+    package var processID: Int32
+    /// As `--version` prints it.
+    package var version: String
+    /// ISO 8601, in UTC.
+    package var startedAt: String
+    /// The cache folder.
+    package var cachePath: String
+    /// In the order of their mountpoints.
+    package var mounts: [MountInfo]
+    /// The filesystem's own account.
+    package var fileSystem: BackendStatus
+    /// The newest warnings and errors of the log, oldest first.
+    package var problems: [Problem]
+
+    /// A line of the log.
+    package struct Problem: Equatable, Sendable, Codable {
+        /// ISO 8601, in UTC.
+        package var time: String
+        /// `warning` or `error`.
+        package var level: String
+        /// The message with its fields, as in the log.
+        package var text: String
+
+        /// - Parameters:
+        ///   - time: ISO 8601, in UTC.
+        ///   - level: `warning` or `error`.
+        ///   - text: the message with its fields.
+        package init(time: String, level: String, text: String) {
+            self.time = time
+            self.level = level
+            self.text = text
+        }
+
+        init(_ line: Log.Line) {
+            let fields = line.fields.map { " \($0.key)=\(Log.quoted($0.value))" }
+            self.init(
+                time: line.time.iso8601, level: line.level.name,
+                text: line.message + fields.joined())
+        }
+    }
+
+    /// Lists are cut to their bounds.
+    package init(
+        processID: Int32, version: String, startedAt: String, cachePath: String,
+        mounts: [MountInfo], fileSystem: BackendStatus, problems: [Problem]
+    ) {
+        self.processID = processID
+        self.version = version
+        self.startedAt = startedAt
+        self.cachePath = cachePath
+        self.mounts = Array(mounts.prefix(DaemonStatus.mountCountMax))
+        self.fileSystem = fileSystem
+        self.fileSystem.fetches = Array(fileSystem.fetches.prefix(DaemonStatus.listCountMax))
+        self.fileSystem.refusals = Array(fileSystem.refusals.prefix(DaemonStatus.listCountMax))
+        self.problems = problems
+    }
+}

@@ -1,0 +1,131 @@
+// What the daemon needs of the filesystem: the seam between commands and the data plane.
+//
+// The daemon has checked the mountpoint and holds it for one request at a time before it calls
+// `mount`; different mountpoints may come from several threads at once. It keeps the list of
+// mounts itself, so a backend reports none.
+
+package import Telemetry
+
+/// The filesystem, as the daemon drives it.
+package protocol MountBackend: Sendable {
+    /// Checks whether this machine can mount at all; called before every mount.
+    func checkPrerequisites(_ options: MountOptions) throws(MountFailure)
+
+    /// Mounts, and returns when the mount answers.
+    func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo
+
+    /// Takes one of its mounts away.
+    ///
+    /// - Parameter isLazy: also while files are in use.
+    /// - Throws: `.mountpointInUse` when files are in use.
+    func unmount(mountpoint: String, isLazy: Bool) throws(MountFailure)
+
+    /// Lets go of what belonged to a mount that somebody else has unmounted.
+    func forget(mountpoint: String)
+
+    /// The state as of now. Called at any time, also during a mount, and does not wait for others.
+    func status() -> BackendStatus
+
+    /// Unmounts everything, fetches nothing more, and closes what is open. Called once, last;
+    /// possibly while a mount is under way.
+    ///
+    /// - Returns: the mountpoints that were in use, and were unmounted lazily.
+    func stop() -> [String]
+}
+
+extension MountBackend {
+    /// Looks for the device, for fusermount3 and for the right to use `allow_other`.
+    package func checkPrerequisites(_ options: MountOptions) throws(MountFailure) {
+        try FusePrerequisites().check(allowOther: options.allowOther)
+    }
+}
+
+/// Makes the filesystem on a cache that is locked and whose format was checked. Called once.
+package typealias BackendFactory =
+    @Sendable (DaemonConfiguration, CacheDirectory, Log) throws(MountFailure) -> any MountBackend
+
+/// The state of the filesystem, without mounts and without the daemon's own.
+package struct BackendStatus: Equatable, Sendable, Codable {
+    /// What the cache holds, in bytes on disk.
+    package var usedBytes: Int64 = 0
+    /// What it may hold, in bytes on disk.
+    package var limitBytes: Int64 = 0
+    /// The Hub.
+    package var hub = HubStatus()
+    /// Messages from the kernel since the start, by name such as `READ`.
+    package var kernelMessages: [String: Int64] = [:]
+    /// Requests to the Hub and its stores since the start, by kind such as `tree`.
+    package var hubRequests: [String: Int64] = [:]
+    /// What came over the network since the start, in bytes of bodies.
+    package var bytesFetched: Int64 = 0
+    /// What is being fetched.
+    package var fetches: [FetchStatus] = []
+    /// Repositories that the Hub refuses.
+    package var refusals: [RefusalStatus] = []
+
+    /// All zero.
+    package init() {}
+}
+
+/// Whether the Hub can be asked.
+package struct HubStatus: Equatable, Sendable, Codable {
+    /// Whether the Hub can be asked.
+    package enum State: String, Equatable, Sendable, Codable {
+        /// It answered last time, or was not asked yet.
+        case present
+        /// It is known not to answer.
+        case away
+        /// It must not be asked.
+        case offline
+    }
+
+    /// Such as `https://huggingface.co`.
+    package var endpoint = ""
+    /// Whether it can be asked.
+    package var state = State.present
+    /// What went wrong, when it is away.
+    package var detail: String?
+
+    /// Present, without a name.
+    package init() {}
+}
+
+/// A file that is being fetched.
+package struct FetchStatus: Equatable, Sendable, Codable {
+    /// Such as `org/name/model.safetensors`.
+    package var file: String
+    /// How much of the file is there, in bytes.
+    package var doneBytes: Int64
+    /// The size of the file, in bytes.
+    package var totalBytes: Int64
+
+    /// - Parameters:
+    ///   - file: such as `org/name/model.safetensors`.
+    ///   - doneBytes: how much of the file is there.
+    ///   - totalBytes: the size of the file.
+    package init(file: String, doneBytes: Int64, totalBytes: Int64) {
+        self.file = file
+        self.doneBytes = doneBytes
+        self.totalBytes = totalBytes
+    }
+}
+
+/// A repository that the Hub refuses.
+package struct RefusalStatus: Equatable, Sendable, Codable {
+    /// Such as `models/org/name`.
+    package var repository: String
+    /// Such as `gated`.
+    package var reason: String
+    /// What the user can do about it.
+    package var advice: String
+
+    /// - Parameters:
+    ///   - repository: such as `models/org/name`.
+    ///   - reason: such as `gated`.
+    ///   - advice: what the user can do about it.
+    package init(repository: String, reason: String, advice: String) {
+        self.repository = repository
+        self.reason = reason
+        self.advice = advice
+    }
+}

@@ -1,0 +1,57 @@
+// Everything that can go wrong between `modelfs mount` and a mount that answers.
+//
+// The cases hold facts; the sentences are in MountFailure+Message.swift. A failure crosses the
+// control socket, so that a user reads the same words whoever found the problem.
+
+package import Platform
+
+/// Why a mount, an unmount or a daemon did not come about.
+package enum MountFailure: Error, Equatable, Sendable, Codable {
+    // FUSE on this machine.
+    case fuseDeviceMissing(path: String)
+    case fuseDeviceRefused(path: String, Errno)
+    case fusermountMissing
+    case allowOtherNotEnabled(configuration: String)
+    case kernelRefused(mountpoint: String, Errno)
+
+    // The mountpoint.
+    case mountpointMissing(path: String)
+    case mountpointNotDirectory(path: String)
+    case mountpointNotEmpty(path: String, entry: String)
+    case mountpointTaken(path: String, type: String, source: String)
+    case mountpointStale(path: String, Errno)
+    case mountpointSilent(path: String)
+    case mountpointRefused(path: String, Errno)
+    case mountpointInsideCache(path: String, cache: String)
+    case mountpointInUse(path: String)
+    case notMounted(path: String)
+
+    // The cache.
+    case cacheNotWritable(path: String, Errno)
+    case cacheNotDirectory(path: String)
+    case cacheOfOtherUser(path: String, userID: UInt32)
+    case cacheOfOtherVersion(path: String, found: String, known: Int)
+    case notACache(path: String, entry: String)
+    case cacheServed(path: String, processID: Int32)
+    case cacheDamaged(path: String, detail: String)
+
+    // The Hub.
+    case sourceMalformed(source: String, detail: String)
+    case hubUnreachable(source: String, endpoint: String, detail: String)
+    case offlineNotCached(source: String)
+    case repositoryNotFound(repository: String, endpoint: String)
+    case revisionNotFound(repository: String, revision: String)
+    case folderNotFound(repository: String, revision: String, folder: String)
+    case gated(repository: String, askAt: String)
+    case tokenRefused(endpoint: String)
+
+    // The daemon.
+    case daemonAbsent(cache: String)
+    case daemonSilent(cache: String, processID: Int32?)
+    case daemonDied(ending: String, log: String)
+    case daemonOfOtherVersion(cache: String, processID: Int32)
+    case daemonBusy(cache: String)
+    case optionConflict(option: String, held: String)
+    /// For what has no case of its own; `detail` is a sentence without a full stop.
+    case failed(detail: String)
+}

@@ -1,0 +1,107 @@
+// What is asked of a daemon, and what it answers about one mount.
+
+package import Settings
+
+/// How a mount looks to others than its owner.
+package struct MountOptions: Equatable, Sendable, Codable {
+    /// Whether other users than the mounting one may look into it.
+    package var allowOther: Bool
+    /// The owner that files show.
+    package var userID: UInt32
+    /// The group that files show.
+    package var groupID: UInt32
+
+    /// - Parameters:
+    ///   - allowOther: whether other users may look into it.
+    ///   - userID: the owner that files show.
+    ///   - groupID: the group that files show.
+    package init(allowOther: Bool, userID: UInt32, groupID: UInt32) {
+        self.allowOther = allowOther
+        self.userID = userID
+        self.groupID = groupID
+    }
+}
+
+/// One mount that is wanted.
+package struct MountRequest: Equatable, Sendable, Codable {
+    /// An `hf://` URI, as typed.
+    package var source: String
+    /// Absolute; the backend gets it checked and without symbolic links.
+    package var mountpoint: String
+    /// How it looks to others.
+    package var options: MountOptions
+
+    /// - Parameters:
+    ///   - source: an `hf://` URI, as typed.
+    ///   - mountpoint: an absolute path.
+    ///   - options: how it looks to others.
+    package init(source: String, mountpoint: String, options: MountOptions) {
+        self.source = source
+        self.mountpoint = mountpoint
+        self.options = options
+    }
+}
+
+/// One mount that answers.
+package struct MountInfo: Equatable, Sendable, Codable {
+    /// As it was asked for.
+    package var source: String
+    /// Absolute, without symbolic links.
+    package var mountpoint: String
+    /// The repository, such as `models/org/name`, when the root lies in one.
+    package var repository: String?
+    /// The commit that the root was pinned to, when the source names a revision.
+    package var commit: String?
+    /// The kernel's number of the filesystem, such as `0:45`; nil if not known.
+    package var deviceID: String?
+
+    /// - Parameters:
+    ///   - source: as it was asked for.
+    ///   - mountpoint: absolute, without symbolic links.
+    ///   - repository: such as `models/org/name`, when the root lies in one.
+    ///   - commit: what the root was pinned to, when the source names a revision.
+    ///   - deviceID: such as `0:45`.
+    package init(
+        source: String, mountpoint: String, repository: String? = nil, commit: String? = nil,
+        deviceID: String? = nil
+    ) {
+        self.source = source
+        self.mountpoint = mountpoint
+        self.repository = repository
+        self.commit = commit
+        self.deviceID = deviceID
+    }
+}
+
+/// What a daemon is started with; it keeps this until its end.
+package struct DaemonConfiguration: Equatable, Sendable, Codable {
+    /// The cache folder, absolute.
+    package var cachePath: String
+    /// How much the cache may hold; a share is of the disk that it lies on.
+    package var cacheLimit: SpaceLimit
+    /// How long a reader waits for the network before it gets EIO.
+    package var readDeadline: TimeSpan
+    /// For how long a branch or tag is taken to be what it was.
+    package var refLifetime: TimeSpan
+    /// Whether the Hub is never asked.
+    package var isOffline: Bool
+    /// `debug`, `info`, `warning` or `error`.
+    package var logLevel: String
+
+    /// The disk's share that a cache takes when nobody says otherwise: the rest is for others.
+    package static let cacheLimitDefault = SpaceLimit.percent(80)
+    /// Long enough for a Hub's bad minute, short enough for a job to fail while somebody looks.
+    package static let readDeadlineDefault = TimeSpan(seconds: 120)
+    /// A pushed commit is seen within this time.
+    package static let refLifetimeDefault = TimeSpan(seconds: 60)
+
+    /// With the defaults.
+    package init(cachePath: String) {
+        self.cachePath = cachePath
+        cacheLimit = DaemonConfiguration.cacheLimitDefault
+        readDeadline = DaemonConfiguration.readDeadlineDefault
+        refLifetime = DaemonConfiguration.refLifetimeDefault
+        isOffline = false
+        logLevel = "info"
+    }
+}

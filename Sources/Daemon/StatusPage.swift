@@ -1,0 +1,169 @@
+// What `modelfs status` shows to a person: the same facts as --json, laid out to be read.
+
+internal import Platform
+package import Settings
+
+/// Lays out the state of a daemon.
+package struct StatusPage {
+    private let status: DaemonStatus
+    private let style: TextStyle
+    private let now: WallTime
+    private var text = ""
+
+    /// How many kinds of messages or requests stand on one line.
+    private static let columns = TextStyle.columns
+
+    /// - Parameters:
+    ///   - status: what is shown.
+    ///   - style: whether there are colours.
+    ///   - secondsSince1970: the time that ages are counted from.
+    package init(_ status: DaemonStatus, style: TextStyle, secondsSince1970: Int64) {
+        self.status = status
+        self.style = style
+        now = WallTime(secondsSince1970: secondsSince1970)
+    }
+
+    /// The whole page, with a newline at its end.
+    package func rendered() -> String {
+        var page = self
+        page.write()
+        return page.text
+    }
+
+    private mutating func write() {
+        writeHead()
+        writeMounts()
+        writeCache()
+        writeHub()
+        writeFetches()
+        writeRefusals()
+        writeCounts("Messages from the kernel", status.fileSystem.kernelMessages)
+        writeProblems()
+    }
+
+    private mutating func writeHead() {
+        text += style.bold("modelfs \(status.version)") + ", process \(status.processID)"
+        if let start = WallTime(iso8601: status.startedAt) {
+            let age = TimeSpan(
+                seconds: max(0, now.secondsSince1970 - start.secondsSince1970))
+            text += ", running for \(age == TimeSpan(seconds: 0) ? "0s" : "\(age)")"
+        }
+        text += "\n"
+    }
+
+    private mutating func writeMounts() {
+        heading("Mounts")
+        if status.mounts.isEmpty { text += "  none\n" }
+        let width = status.mounts.map(\.mountpoint.count).max() ?? 0
+        for mount in status.mounts {
+            text += "  \(padded(mount.mountpoint, width))  \(mount.source)\n"
+            if let commit = mount.commit {
+                let repository = mount.repository.map { " of \($0)" } ?? ""
+                text += style.faint("    pinned to commit \(commit.prefix(12))\(repository)") + "\n"
+            }
+        }
+    }
+
+    private mutating func writeCache() {
+        let used = ByteSize(max(0, status.fileSystem.usedBytes))
+        let limit = ByteSize(max(0, status.fileSystem.limitBytes))
+        heading("Cache")
+        text += "  \(status.cachePath)\n"
+        text += "  \(used) of \(limit) used\(StatusPage.share(used, limit))\n"
+    }
+
+    private mutating func writeHub() {
+        let hub = status.fileSystem.hub
+        heading("Hub")
+        let state =
+            switch hub.state {
+            case .present: style.good("reachable")
+            case .away: style.error("not reachable")
+            case .offline: style.warning("not asked (offline)")
+            }
+        text += "  \(hub.endpoint)\(hub.endpoint.isEmpty ? "" : "  ")\(state)\n"
+        if let detail = hub.detail { text += "  \(detail)\n" }
+        text += "  \(ByteSize(max(0, status.fileSystem.bytesFetched))) fetched\n"
+        if !status.fileSystem.hubRequests.isEmpty {
+            lines("requests: ", status.fileSystem.hubRequests)
+        }
+    }
+
+    private mutating func writeFetches() {
+        if status.fileSystem.fetches.isEmpty { return }
+        heading("Being fetched")
+        for fetch in status.fileSystem.fetches {
+            let done = ByteSize(max(0, fetch.doneBytes))
+            let total = ByteSize(max(0, fetch.totalBytes))
+            text += "  \(fetch.file)\n    \(done) of \(total)\(StatusPage.share(done, total))\n"
+        }
+    }
+
+    private mutating func writeRefusals() {
+        if status.fileSystem.refusals.isEmpty { return }
+        heading("Refused by the Hub")
+        for refusal in status.fileSystem.refusals {
+            text += "  \(refusal.repository): \(style.error(refusal.reason))\n"
+            for line in wrap(refusal.advice, columns: StatusPage.columns - 4) {
+                text += "    \(line)\n"
+            }
+        }
+    }
+
+    private mutating func writeCounts(_ title: String, _ counts: [String: Int64]) {
+        heading(title)
+        if counts.isEmpty { text += "  none\n" }
+        lines("", counts)
+    }
+
+    private mutating func writeProblems() {
+        if status.problems.isEmpty { return }
+        heading("Last problems")
+        for problem in status.problems {
+            let level =
+                problem.level == "error"
+                ? style.error(problem.level) : style.warning(problem.level)
+            text += "  \(problem.time) \(level)\n"
+            for line in wrap(problem.text, columns: StatusPage.columns - 4) {
+                text += "    \(line)\n"
+            }
+        }
+    }
+
+    private mutating func heading(_ title: String) {
+        text += "\n" + style.bold(title) + "\n"
+    }
+
+    /// Counts by name, the largest first, as many on a line as fit.
+    private mutating func lines(_ start: String, _ counts: [String: Int64]) {
+        let sorted = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+        // A blank inside of a pair must not be where a line breaks.
+        let glue = "\u{1}"
+        let pairs = sorted.map { "\($0.key)\(glue)\(grouped($0.value))" }
+        let all = wrap(start + pairs.joined(separator: ", "), columns: StatusPage.columns - 2)
+        for line in all {
+            text += "  " + line.map { $0 == "\u{1}" ? " " : String($0) }.joined() + "\n"
+        }
+    }
+
+    private static func share(_ part: ByteSize, _ whole: ByteSize) -> String {
+        if whole.byteCount == 0 { return "" }
+        let percent = Double(part.byteCount) / Double(whole.byteCount) * 100
+        return " (\(Int(percent.rounded())) %)"
+    }
+}
+
+/// With commas between the thousands.
+func grouped(_ number: Int64) -> String {
+    var digits = String(number.magnitude)
+    var groups: [String] = []
+    while digits.count > 3 {
+        groups.insert(String(digits.suffix(3)), at: 0)
+        digits.removeLast(3)
+    }
+    return (number < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
+}
+
+private func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+}

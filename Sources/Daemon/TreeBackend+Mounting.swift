@@ -1,0 +1,262 @@
+// Mounting and unmounting: the shared mount and its binds as root, a mount each otherwise.
+
+internal import Catalog
+internal import Fetching
+internal import FileSystem
+internal import FuseSession
+internal import Glibc
+internal import HubAPI
+internal import Platform
+internal import Telemetry
+
+extension TreeBackend {
+    /// Where the shared mounts of all caches lie, as root.
+    private static let runtimeFolder = "/run/modelfs"
+    /// How long the kernel is waited for after an unmount, in seconds.
+    private static let unmountSeconds = 2.0
+
+    package func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo {
+        let source: HubURI
+        do throws(HubURIError) {
+            source = try HubURI(request.source)
+        } catch {
+            throw .sourceMalformed(source: request.source, detail: error.description)
+        }
+        let root = try pin(source, request)
+        _ = turn.receive()
+        defer { turn.send(()) }
+        if geteuid() == 0 {
+            try bind(root, request)
+        } else {
+            try mountAlone(root, request)
+        }
+        return MountInfo(
+            source: request.source, mountpoint: request.mountpoint,
+            repository: root.repository?.description, commit: root.commit)
+    }
+
+    /// Finds what the source names, waiting for the Hub only if it was never seen.
+    private func pin(
+        _ source: HubURI, _ request: MountRequest
+    ) throws(MountFailure) -> PinnedRoot {
+        let answers = Mailbox<Result<PinnedRoot, FileSystemError>>()
+        let tree = fileSystem
+        let operation = Operation(tree) { context in
+            tree.pin(source, context)
+        } answer: { result in
+            answers.send(result)
+        }
+        operation.start()
+        do throws(FileSystemError) {
+            guard let result = answers.receive() else { throw .unavailable }
+            return try result.get()
+        } catch {
+            throw failure(error, source, request)
+        }
+    }
+
+    private func failure(
+        _ error: FileSystemError, _ source: HubURI, _ request: MountRequest
+    ) -> MountFailure {
+        let endpoint = hub.configuration.endpoint
+        guard case .repository(let location) = source else {
+            return .failed(detail: "the catalog cannot be read: \(Errno(error))")
+        }
+        let repository = location.id.description
+        let revision = location.revision?.name ?? "main"
+        switch error {
+        case .notFound:
+            let isRevision = fetcher.refusals.isEmpty && isKnown(location.id)
+            return isRevision
+                ? .revisionNotFound(repository: repository, revision: revision)
+                : .repositoryNotFound(repository: repository, endpoint: endpoint)
+        case .notDirectory, .isDirectory, .notLink:
+            return .folderNotFound(
+                repository: repository, revision: revision, folder: location.path)
+        case .accessDenied:
+            for refusal in fetcher.refusals where refusal.error == .tokenRefused {
+                return .tokenRefused(endpoint: endpoint)
+            }
+            let page = "\(endpoint)/\(location.id.kind.resolvePrefix)\(location.id.name)"
+            return .gated(repository: repository, askAt: page)
+        case .unavailable, .stale, .noAttribute, .interrupted:
+            if case .offline = hub.status.reachability {
+                return .offlineNotCached(source: request.source)
+            }
+            let detail = hub.status.problems.last.map { "\($0.error)" } ?? "no answer"
+            return .hubUnreachable(source: request.source, endpoint: endpoint, detail: detail)
+        }
+    }
+
+    private func isKnown(_ id: RepositoryID) -> Bool {
+        // A repository that answered about one revision and not about another is known.
+        ((try? catalog.repository(id)) ?? nil) != nil
+    }
+
+    // MARK: As root
+
+    private func bind(_ root: PinnedRoot, _ request: MountRequest) throws(MountFailure) {
+        let shared = try sharedSession(request)
+        let folder = ([shared.mountpoint] + root.path).joined(separator: "/")
+        do throws(Errno) {
+            try Mounting.bind(folder, at: request.mountpoint, isReadOnly: true)
+        } catch {
+            throw .kernelRefused(mountpoint: request.mountpoint, error)
+        }
+        mounts.withLock { _ = $0.binds.insert(request.mountpoint) }
+    }
+
+    /// The one mount of this cache; made by the first request.
+    private func sharedSession(_ request: MountRequest) throws(MountFailure) -> FuseSession {
+        let known = mounts.withLock { ($0.shared, $0.sharedOptions) }
+        if let session = known.0, let options = known.1 {
+            try checkSame(options, request.options)
+            return session
+        }
+        let mountpoint = try sharedMountpoint()
+        let session = try startSession(
+            at: mountpoint, root: fileSystem.root, source: HubURI.scheme, request.options)
+        mounts.withLock { mounts in
+            mounts.shared = session
+            mounts.sharedOptions = request.options
+        }
+        return session
+    }
+
+    /// All binds are one mount to the kernel, so they cannot differ in these.
+    private func checkSame(
+        _ held: MountOptions, _ wanted: MountOptions
+    ) throws(MountFailure) {
+        if held.allowOther != wanted.allowOther {
+            throw .optionConflict(
+                option: "--allow-other", held: held.allowOther ? "on" : "off")
+        }
+        if held.userID != wanted.userID {
+            throw .optionConflict(option: "--uid", held: "\(held.userID)")
+        }
+        if held.groupID != wanted.groupID {
+            throw .optionConflict(option: "--gid", held: "\(held.groupID)")
+        }
+    }
+
+    /// A folder for the shared mount, known by the cache's own number on its disk; what a dead
+    /// daemon left there is cleaned up.
+    private func sharedMountpoint() throws(MountFailure) -> String {
+        var status = stat()
+        if unsafe stat(configuration.cachePath, &status) != 0 {
+            throw .cacheNotWritable(path: configuration.cachePath, .current)
+        }
+        let folder =
+            "\(TreeBackend.runtimeFolder)/\(String(status.st_dev, radix: 16))"
+            + "-\(String(status.st_ino, radix: 16))"
+        while let table = try? MountTable.current(), table.topmost(at: folder) != nil {
+            try StaleMount.remove(folder)
+        }
+        for path in [TreeBackend.runtimeFolder, folder] {
+            if unsafe mkdir(path, 0o711) != 0, Errno.current != .alreadyExists {
+                throw .mountpointRefused(path: path, .current)
+            }
+        }
+        return folder
+    }
+
+    // MARK: As another user
+
+    private func mountAlone(_ root: PinnedRoot, _ request: MountRequest) throws(MountFailure) {
+        let session = try startSession(
+            at: request.mountpoint, root: root.node, source: request.source, request.options)
+        mounts.withLock { $0.sessions[request.mountpoint] = session }
+    }
+
+    private func startSession(
+        at mountpoint: String, root: NodeID, source: String, _ options: MountOptions
+    ) throws(MountFailure) -> FuseSession {
+        let sessionOptions = FuseSessionOptions(
+            sourceName: source, root: root,
+            owner: Ownership(user: options.userID, group: options.groupID),
+            allowsOthers: options.allowOther)
+        do throws(FuseSessionError) {
+            let session = try FuseSession(fileSystem, at: mountpoint, options: sessionOptions)
+            raiseReadahead(of: mountpoint)
+            return session
+        } catch {
+            switch error {
+            case .badOptions: throw .failed(detail: "libfuse refused the mount options")
+            case .mountFailed(let error):
+                throw .kernelRefused(mountpoint: mountpoint, error)
+            case .noThread(let error):
+                throw .failed(detail: "there is no room for a thread: \(error)")
+            }
+        }
+    }
+
+    /// Faster where it is allowed, and as it was where it is not.
+    private func raiseReadahead(of mountpoint: String) {
+        guard geteuid() == 0, let table = try? MountTable.current(),
+            let device = table.topmost(at: mountpoint)?.deviceID
+        else { return }
+        do throws(Errno) {
+            try ReadaheadTuning.raise(deviceID: device)
+        } catch {
+            log.info("the kernel's readahead stays at its default", ["reason": "\(error)"])
+        }
+    }
+
+    // MARK: Unmounting
+
+    package func unmount(mountpoint: String, isLazy: Bool) throws(MountFailure) {
+        do throws(Errno) {
+            try StaleMount.unmount(mountpoint, isLazy: isLazy)
+        } catch {
+            switch error {
+            case .busy: throw .mountpointInUse(path: mountpoint)
+            case .invalidArgument: break
+            default: throw .mountpointRefused(path: mountpoint, error)
+            }
+        }
+        forget(mountpoint: mountpoint)
+    }
+
+    package func forget(mountpoint: String) {
+        let session = mounts.withLock { mounts -> FuseSession? in
+            mounts.binds.remove(mountpoint)
+            guard let session = mounts.sessions.removeValue(forKey: mountpoint) else { return nil }
+            mounts.pastMessages.merge(session.messageCounts, uniquingKeysWith: +)
+            return session
+        }
+        session?.close()
+    }
+
+    /// Takes all mounts away.
+    ///
+    /// - Returns: those that were in use.
+    func unmountAll() -> [String] {
+        let (mountpoints, shared) = mounts.withLock { mounts in
+            (Array(mounts.binds) + Array(mounts.sessions.keys), mounts.shared)
+        }
+        var inUse: [String] = []
+        for mountpoint in mountpoints.sorted() where !takeAway(mountpoint) {
+            inUse.append(mountpoint)
+        }
+        if let shared {
+            _ = takeAway(shared.mountpoint)
+            _ = unsafe rmdir(shared.mountpoint)
+            if inUse.isEmpty { _ = shared.waitForEnd(until: .now + TreeBackend.unmountSeconds) }
+        }
+        return inUse
+    }
+
+    /// Unmounts, lazily if it must be.
+    ///
+    /// - Returns: whether nobody used it.
+    private func takeAway(_ mountpoint: String) -> Bool {
+        do throws(Errno) {
+            try StaleMount.unmount(mountpoint, isLazy: false)
+            return true
+        } catch {
+            if error == .invalidArgument || error == .noEntry { return true }
+        }
+        try? StaleMount.unmount(mountpoint, isLazy: true)
+        return false
+    }
+}

@@ -1,0 +1,255 @@
+// The plan for one content: which bytes readers wait for, which are under way, what comes next.
+//
+// A pure state machine. It is told of reads, of arrivals, of failures and of the time, and returns
+// what is to be done; `ContentFetcher` does it. It never looks at a clock, a file or a socket.
+//
+// Every byte is under way at most once, however many readers ask. Reads that follow each other
+// open a window ahead of the reader, which doubles with every step up to `windowByteCountMax`; a
+// reader elsewhere starts a window of its own, so several readers of one file are several streams.
+
+/// The reads and transfers of one content.
+package struct ContentPlan: Sendable {
+    /// A transfer under way, known by a number of the plan's own.
+    package typealias TransferNumber = Int
+    /// A reader that waits.
+    package typealias WaiterID = UInt64
+
+    /// What the owner of the plan has to do.
+    package enum Action: Equatable, Sendable {
+        /// Fetch these bytes; `isUrgent` when a reader waits for some of them.
+        case start(TransferNumber, Range<Int64>, isUrgent: Bool)
+        /// A reader now waits for bytes of this transfer.
+        case promote(TransferNumber)
+        /// All bytes of these readers are there.
+        case wake([WaiterID])
+        /// These readers' bytes will not come.
+        case fail([WaiterID])
+    }
+
+    private struct Transfer {
+        var remaining: Range<Int64>
+        var isUrgent: Bool
+        var attempts: Int
+    }
+
+    private struct Stream {
+        /// Where the next read of this stream begins.
+        var next: Int64
+        var windowByteCount: Int64
+        /// A count of the plan's reads at its last use; the stalest makes room for a new one.
+        var lastUse: UInt64
+    }
+
+    /// The content's length in bytes.
+    package let sizeBytes: Int64
+    private let unitByteCount: Int64
+    private let readsAhead: Bool
+    /// What is stored, as far as the plan was told.
+    private var present: RangeSet
+    private var waiters: [WaiterID: Range<Int64>] = [:]
+    private var transfers: [TransferNumber: Transfer] = [:]
+    private var underWay = RangeSet()
+    private var streams: [Stream] = []
+    private var nextTransfer = 1
+    private var readCount: UInt64 = 0
+
+    /// Ahead of a reader that goes in order: four transfers at full length.
+    package static let windowByteCountMax: Int64 = 64 << 20
+    /// The first window, which a single random read pays for: one kernel request at its largest.
+    package static let windowByteCountMin: Int64 = 1 << 20
+    /// A transfer's longest range: long enough to hide a round trip at 200 MB/s over 30 ms, short
+    /// enough that several share the bandwidth evenly.
+    package static let transferByteCountMax: Int64 = 8 << 20
+    /// How far a read may skip and still belong to its stream.
+    package static let skipByteCountMax: Int64 = 4 << 20
+    private static let streamCountMax = 16
+
+    /// - Parameters:
+    ///   - sizeBytes: the content's length.
+    ///   - unitByteCount: transfers begin at a multiple of it, and end at one or at the end.
+    ///   - present: what is stored already.
+    ///   - readsAhead: whether more is fetched than what readers ask for.
+    package init(
+        sizeBytes: Int64, unitByteCount: Int64, present: RangeSet, readsAhead: Bool = true
+    ) {
+        self.sizeBytes = sizeBytes
+        self.unitByteCount = unitByteCount
+        self.present = present
+        self.readsAhead = readsAhead
+    }
+
+    /// Nobody waits and nothing is under way: the plan can be forgotten without loss of work.
+    package var isIdle: Bool { waiters.isEmpty && transfers.isEmpty }
+
+    /// Bytes that are still to come from transfers under way.
+    package var underWayByteCount: Int64 { underWay.byteCount }
+
+    /// The number of readers that wait.
+    package var waiterCount: Int { waiters.count }
+
+    /// A reader wants `range`, and the store could not serve it.
+    package mutating func read(_ range: Range<Int64>, waiter: WaiterID) -> [Action] {
+        precondition(range.upperBound <= sizeBytes, "reads are cut at the end of the content")
+        waiters[waiter] = range
+        let missing = present.gaps(in: range)
+        var actions = promoteTransfers(overlapping: missing)
+        // What is missing and what comes after it are one request where they touch.
+        let window = advanceStream(range).map { range.lowerBound..<$0.upperBound } ?? range
+        for gap in present.gaps(in: window) { actions += start(gap, wanted: missing) }
+        // The bytes may have arrived between the reader's look at the store and now.
+        if missing.isEmpty { actions += wakeSatisfied() }
+        return actions
+    }
+
+    /// A read was answered from the store; keeps the window ahead of its stream filled.
+    package mutating func readHit(_ range: Range<Int64>) -> [Action] {
+        extendWindow(range)
+    }
+
+    /// A reader gave up. Its transfers go on: the bytes are likely wanted again.
+    package mutating func cancel(_ waiter: WaiterID) {
+        waiters[waiter] = nil
+    }
+
+    /// Bytes of a transfer were stored.
+    package mutating func arrived(_ number: TransferNumber, _ range: Range<Int64>) -> [Action] {
+        underWay.remove(range)
+        present.insert(range)
+        if var transfer = transfers[number] {
+            let end = transfer.remaining.upperBound
+            transfer.remaining = min(max(transfer.remaining.lowerBound, range.upperBound), end)..<end
+            // Progress: what comes next may fail as often as the first part might have.
+            transfer.attempts = 0
+            transfers[number] = transfer
+        }
+        return wakeSatisfied()
+    }
+
+    /// A transfer ended with all of its bytes.
+    package mutating func finished(_ number: TransferNumber) {
+        guard let transfer = transfers.removeValue(forKey: number) else { return }
+        underWay.remove(transfer.remaining)
+    }
+
+    /// Stored bytes turned out wrong or were evicted; who waits for them is served anew.
+    package mutating func lost(_ range: Range<Int64>) -> [Action] {
+        present.remove(range)
+        var actions: [Action] = []
+        for wanted in waiters.values.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            for gap in present.gaps(in: wanted) { actions += start(gap, wanted: [gap]) }
+        }
+        return actions
+    }
+
+    /// What a failed transfer still has to bring, and how often it was tried without progress.
+    package mutating func failed(
+        _ number: TransferNumber
+    ) -> (remaining: Range<Int64>, attempts: Int, hasWaiters: Bool)? {
+        guard var transfer = transfers[number] else { return nil }
+        transfer.attempts += 1
+        transfers[number] = transfer
+        let remaining = transfer.remaining
+        let hasWaiters = waiters.values.contains { $0.overlaps(remaining) }
+        return (remaining, transfer.attempts, hasWaiters)
+    }
+
+    /// A transfer is given up: its readers fail, its bytes may be asked for again.
+    package mutating func abandoned(_ number: TransferNumber) -> [Action] {
+        guard let transfer = transfers.removeValue(forKey: number) else { return [] }
+        underWay.remove(transfer.remaining)
+        let failed = waiters.filter { $0.value.overlaps(transfer.remaining) }.keys.sorted()
+        for waiter in failed { waiters[waiter] = nil }
+        return failed.isEmpty ? [] : [.fail(failed)]
+    }
+
+    private mutating func wakeSatisfied() -> [Action] {
+        let ready = waiters.filter { present.gaps(in: $0.value).isEmpty }.keys.sorted()
+        for waiter in ready { waiters[waiter] = nil }
+        return ready.isEmpty ? [] : [.wake(ready)]
+    }
+
+    /// Fills the window ahead of a stream, but only when half of it has been used up: a step with
+    /// every read would make a request for every read.
+    private mutating func extendWindow(_ range: Range<Int64>) -> [Action] {
+        guard let window = advanceStream(range) else { return [] }
+        let gaps = present.gaps(in: window).flatMap { underWay.gaps(in: $0) }
+        guard let first = gaps.first,
+            first.lowerBound - window.lowerBound < Int64(window.count) / 2
+        else { return [] }
+        return gaps.flatMap { start($0, wanted: []) }
+    }
+
+    private mutating func promoteTransfers(overlapping ranges: [Range<Int64>]) -> [Action] {
+        var actions: [Action] = []
+        for number in transfers.keys.sorted() {
+            guard let transfer = transfers[number], !transfer.isUrgent,
+                ranges.contains(where: { $0.overlaps(transfer.remaining) })
+            else { continue }
+            transfers[number]?.isUrgent = true
+            actions.append(.promote(number))
+        }
+        return actions
+    }
+
+    /// Starts transfers for what of `range` is not under way, rounded out to whole units; those
+    /// that bring some of `wanted` are urgent.
+    private mutating func start(_ range: Range<Int64>, wanted: [Range<Int64>]) -> [Action] {
+        let lower = range.lowerBound / unitByteCount * unitByteCount
+        let upper = min(
+            sizeBytes, (range.upperBound + unitByteCount - 1) / unitByteCount * unitByteCount)
+        var actions: [Action] = []
+        for gap in underWay.gaps(in: lower..<upper).flatMap({ present.gaps(in: $0) }) {
+            var position = gap.lowerBound
+            while position < gap.upperBound {
+                let end = min(position + ContentPlan.transferByteCountMax, gap.upperBound)
+                let number = nextTransfer
+                nextTransfer += 1
+                let isUrgent = wanted.contains { $0.overlaps(position..<end) }
+                transfers[number] = Transfer(
+                    remaining: position..<end, isUrgent: isUrgent, attempts: 0)
+                underWay.insert(position..<end)
+                actions.append(.start(number, position..<end, isUrgent: isUrgent))
+                position = end
+            }
+        }
+        return actions
+    }
+
+    /// Moves the stream that the read belongs to, or begins one.
+    ///
+    /// - Returns: what should be there or under way ahead of the reader; nil for nothing.
+    private mutating func advanceStream(_ range: Range<Int64>) -> Range<Int64>? {
+        guard readsAhead else { return nil }
+        readCount += 1
+        let match = streams.firstIndex {
+            range.lowerBound <= $0.next + ContentPlan.skipByteCountMax
+                && range.upperBound + ContentPlan.skipByteCountMax >= $0.next
+        }
+        guard let index = match else {
+            if streams.count >= ContentPlan.streamCountMax,
+                let stalest = streams.indices.min(by: {
+                    streams[$0].lastUse < streams[$1].lastUse
+                })
+            {
+                streams.remove(at: stalest)
+            }
+            // A read at the beginning is most likely the first of many in order.
+            streams.append(
+                Stream(
+                    next: range.upperBound, windowByteCount: ContentPlan.windowByteCountMin,
+                    lastUse: readCount))
+            return window(from: range.lowerBound, ContentPlan.windowByteCountMin)
+        }
+        streams[index].lastUse = readCount
+        if range.upperBound > streams[index].next {
+            streams[index].next = range.upperBound
+            streams[index].windowByteCount = min(
+                streams[index].windowByteCount * 2, ContentPlan.windowByteCountMax)
+        }
+        return window(from: streams[index].next, streams[index].windowByteCount)
+    }
+
+    private func window(from start: Int64, _ byteCount: Int64) -> Range<Int64>? {
+        start < sizeBytes ? start..<min(start + byteCount, sizeBytes) : nil
+    }
+}

@@ -1,0 +1,135 @@
+// The fetcher: what operations of the filesystem lack, brought from the Hub.
+//
+// It joins those who ask for the same, starts one fetch for them, and tells them when it is in the
+// catalog or in the store. Names and trees go through `MetadataFetcher`, bytes through
+// `ContentFetcher`. Every request is answered exactly once: by its arrival, its failure or its
+// deadline; one that is cancelled is not answered at all.
+//
+// Nothing here waits. Decisions are made by pure state machines (`SingleFlight`, `ContentPlan`)
+// under a lock, and carried out after it is let go.
+
+package import Catalog
+package import ChunkStore
+package import HubAPI
+package import Platform
+package import Telemetry
+
+/// How patient and how eager the fetcher is.
+package struct FetchOptions: Sendable {
+    /// How long a reader waits for bytes; infinite is possible.
+    package var readDeadlineSeconds = 120.0
+    /// How long a lookup waits for names.
+    package var metadataDeadlineSeconds = 30.0
+    /// Whether more is fetched than what readers ask for.
+    package var readsAhead = true
+    /// How long a refusal is remembered before the Hub is asked again.
+    package var refusalSeconds = 30.0
+    /// An owner's repositories beyond this number are found by name, but not listed.
+    package var listingCountMax = 1000
+
+    package init() {}
+}
+
+/// What is under way, for `status`.
+package struct FetchProgress: Sendable {
+    /// One place where the content stands.
+    package let name: String
+    package let sizeBytes: Int64
+    /// Bytes of it that are in the store.
+    package let cachedBytes: Int64
+    /// Bytes of it that are on their way.
+    package let underWayBytes: Int64
+    /// Readers that wait for it.
+    package let waiterCount: Int
+}
+
+/// A repository that the Hub refuses, for `status`.
+package struct Refusal: Sendable {
+    package let repository: RepositoryID
+    package let error: HubError
+}
+
+/// Fetches what is lacking.
+package final class Fetcher: Sendable {
+    /// A request, by which it can be cancelled. Later requests have larger numbers.
+    package struct Ticket: Hashable, Sendable {
+        package let number: UInt64
+    }
+
+    /// Called once with the outcome, on a thread of the fetcher's.
+    package typealias Completion = @Sendable (Result<Void, FetchError>) -> Void
+
+    private let metadata: MetadataFetcher
+    private let contents: ContentFetcher
+    private let alarms: AlarmClock
+    private let options: FetchOptions
+    private let lastTicket = Lock<UInt64>(0)
+
+    /// - Throws: `EAGAIN` when the system has no room for a thread.
+    package init(
+        hub: HubClient, catalog: Catalog, store: ChunkStore, options: FetchOptions, log: Log
+    ) throws(Errno) {
+        self.options = options
+        alarms = try AlarmClock()
+        metadata = MetadataFetcher(hub: hub, catalog: catalog, options: options, log: log)
+        contents = try ContentFetcher(
+            hub: hub, catalog: catalog, store: store, alarms: alarms, options: options, log: log)
+    }
+
+    /// Asks for what an operation lacks.
+    ///
+    /// - Parameter seconds: how long it is worth waiting for; nil for the usual deadline. The
+    ///   fetch itself goes on after that.
+    package func request(
+        _ need: Need, withinSeconds seconds: Double?, completion: @escaping Completion
+    ) -> Ticket {
+        let ticket = lastTicket.withLock { last in
+            last += 1
+            return Ticket(number: last)
+        }
+        switch need {
+        case .bytes(let content, let range, let insists):
+            let deadline = MonotonicInstant.now + (seconds ?? options.readDeadlineSeconds)
+            contents.request(
+                content, range, insists: insists, ticket, deadline: deadline, completion)
+            if deadline < .distantFuture {
+                alarms.at(deadline) { [contents] in contents.expire(ticket) }
+            }
+        case .organisation, .revision, .refs, .tree, .access:
+            let deadline = MonotonicInstant.now + (seconds ?? options.metadataDeadlineSeconds)
+            metadata.request(need, ticket, isRenewal: seconds != nil, completion)
+            alarms.at(deadline) { [metadata] in metadata.expire(ticket) }
+        }
+        return ticket
+    }
+
+    /// The one who asked gave up and will not be answered. What is being fetched goes on.
+    package func cancel(_ ticket: Ticket) {
+        metadata.cancel(ticket)
+        contents.cancel(ticket)
+    }
+
+    /// Fills `buffer` with a content's bytes if all of them are here, checked.
+    package func read(
+        _ content: Content, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        unsafe contents.read(content, at: offset, into: buffer)
+    }
+
+    /// The contents that are being fetched.
+    package var progress: [FetchProgress] { contents.progress }
+
+    /// The repositories that the Hub refused lately.
+    package var refusals: [Refusal] { metadata.refusals }
+
+    /// Bytes that came and were not what their hash says.
+    package var damagedContentCount: Int64 { contents.damaged.value }
+
+    /// Answers everyone who waits with `stopped`, and ends the threads. The Hub's client has to
+    /// be closed before, so that nothing more arrives.
+    package func close() {
+        alarms.close()
+        metadata.close()
+        contents.close()
+    }
+}

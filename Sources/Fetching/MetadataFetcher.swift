@@ -1,0 +1,315 @@
+// Names, refs, trees and permissions: asked once for all who wait, recorded, remembered if refused.
+//
+// A refusal (not there, gated, token refused) is kept for a while, so that a program that looks for
+// a missing file a thousand times costs one request. When a renewal of something already known
+// was not answered in time, the next renewals do not wait at all until the Hub has answered
+// something: a mount without a network is slow once, not at every name.
+
+internal import Catalog
+internal import Hashing
+internal import HubAPI
+internal import Platform
+internal import Telemetry
+
+/// Fetches everything but bytes.
+final class MetadataFetcher: Sendable {
+    private struct Waiter {
+        let completion: Fetcher.Completion
+        let isRenewal: Bool
+    }
+
+    private struct State {
+        var flights = SingleFlight<Need>()
+        var waiters: [UInt64: Waiter] = [:]
+        var refused = RecentCache<Need, (error: HubError, until: MonotonicInstant)>(costMax: 4096)
+        var refusals: [RepositoryID: HubError] = [:]
+        /// A renewal was not answered in time, and nothing was answered since.
+        var isHubSlow = false
+        var isClosed = false
+    }
+
+    private enum Step {
+        case start
+        case wait
+        case answer(Result<Void, FetchError>)
+        /// Fetch it, but answer now.
+        case startAndAnswer(FetchError)
+    }
+
+    /// Repositories that `status` can name as refused.
+    private static let refusalCountMax = 100
+
+    private let hub: HubClient
+    private let catalog: Catalog
+    private let options: FetchOptions
+    private let log: Log
+    private let state = Lock(State())
+
+    init(hub: HubClient, catalog: Catalog, options: FetchOptions, log: Log) {
+        self.hub = hub
+        self.catalog = catalog
+        self.options = options
+        self.log = log
+    }
+
+    var refusals: [Refusal] {
+        state.withLock { state in
+            state.refusals.map { Refusal(repository: $0.key, error: $0.value) }
+                .sorted { $0.repository.description < $1.repository.description }
+        }
+    }
+
+    func request(
+        _ need: Need, _ ticket: Fetcher.Ticket, isRenewal: Bool,
+        _ completion: @escaping Fetcher.Completion
+    ) {
+        let now = MonotonicInstant.now
+        let step = state.withLock { state -> Step in
+            if state.isClosed { return .answer(.failure(.stopped)) }
+            if let refused = state.refused.value(for: need) {
+                if now < refused.until { return .answer(.failure(.hub(refused.error))) }
+                state.refused.remove(need)
+            }
+            let isFirst = state.flights.join(need, ticket.number)
+            if isRenewal && state.isHubSlow {
+                _ = state.flights.leave(ticket.number)
+                let error = FetchError.hub(.deadline)
+                return isFirst ? .startAndAnswer(error) : .answer(.failure(error))
+            }
+            state.waiters[ticket.number] = Waiter(completion: completion, isRenewal: isRenewal)
+            return isFirst ? .start : .wait
+        }
+        switch step {
+        case .wait: break
+        case .answer(let result): completion(result)
+        case .start: start(need)
+        case .startAndAnswer(let error):
+            start(need)
+            completion(.failure(error))
+        }
+    }
+
+    func cancel(_ ticket: Fetcher.Ticket) {
+        _ = take(ticket)
+    }
+
+    /// The deadline of one who waits has passed.
+    func expire(_ ticket: Fetcher.Ticket) {
+        guard let waiter = take(ticket) else { return }
+        if waiter.isRenewal { state.withLock { $0.isHubSlow = true } }
+        waiter.completion(.failure(.hub(.deadline)))
+    }
+
+    func close() {
+        let waiting = state.withLock { state -> [Waiter] in
+            state.isClosed = true
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        for waiter in waiting { waiter.completion(.failure(.stopped)) }
+    }
+
+    private func take(_ ticket: Fetcher.Ticket) -> Waiter? {
+        state.withLock { state in
+            _ = state.flights.leave(ticket.number)
+            return state.waiters.removeValue(forKey: ticket.number)
+        }
+    }
+
+    /// The Hub has answered, or will not.
+    private func finish(_ need: Need, _ result: Result<Void, FetchError>) {
+        let told = state.withLock { state -> [Waiter] in
+            note(need, result, &state)
+            return state.flights.finish(need).compactMap { state.waiters.removeValue(forKey: $0) }
+        }
+        if case .failure(let error) = result { report(need, error) }
+        for waiter in told { waiter.completion(result) }
+    }
+
+    /// REQUIRES: the lock on `state`.
+    private func note(_ need: Need, _ result: Result<Void, FetchError>, _ state: inout State) {
+        guard case .failure(let error) = result else {
+            state.isHubSlow = false
+            if let repository = need.repository { state.refusals[repository] = nil }
+            return
+        }
+        guard case .hub(let reason) = error, reason.isAnswer else { return }
+        state.isHubSlow = false
+        let until = MonotonicInstant.now + options.refusalSeconds
+        state.refused.insert((error: reason, until: until), for: need)
+        if let repository = need.repository, reason.isRefusal,
+            state.refusals.count < MetadataFetcher.refusalCountMax
+        {
+            state.refusals[repository] = reason
+        }
+    }
+
+    private func report(_ need: Need, _ error: FetchError) {
+        guard case .hub(let reason) = error else { return }
+        let subject = need.subject
+        switch reason {
+        case .repositoryNotFound:
+            // Asking whether a name at the top is a legacy repository is no mistake of anybody's.
+            if need.repository?.organisation == nil {
+                log.debug("no such repository", ["repository": subject])
+            } else {
+                log.warning(
+                    "no such repository, or a private one that this token does not open",
+                    ["repository": subject])
+            }
+        case .revisionNotFound:
+            log.warning("no such revision", ["repository": subject])
+        case .gated:
+            log.warning(
+                "the repository is gated: accept its conditions on its page, and use that token",
+                ["repository": subject, "page": page(need)])
+        case .tokenRefused:
+            log.warning(
+                "the Hub refused the token: log in again, or renew the token file",
+                ["repository": subject])
+        case .disabled, .forbidden:
+            log.warning("the Hub refuses access", ["repository": subject, "reason": "\(reason)"])
+        case .entryNotFound, .rateLimited, .unreachable, .server, .malformed, .deadline, .offline:
+            log.warning("a request to the Hub failed", ["about": subject, "reason": "\(reason)"])
+        case .cancelled: break
+        }
+    }
+
+    private func page(_ need: Need) -> String {
+        guard let id = need.repository else { return hub.configuration.endpoint }
+        return "\(hub.configuration.endpoint)/\(id.kind.resolvePrefix)\(id.name)"
+    }
+
+    // MARK: Asking and recording
+
+    private func start(_ need: Need) {
+        let deadline = MonotonicInstant.now + options.metadataDeadlineSeconds
+        switch need {
+        case .organisation(let kind, let name):
+            hub.repositories(
+                kind, author: name, countMax: options.listingCountMax, deadline: deadline
+            ) { result in
+                self.record(need, result) { (listing) throws(CatalogError) in
+                    try self.catalog.record(
+                        listing: listing.repositories, of: name, kind: kind,
+                        isTruncated: listing.isCut, at: .now)
+                }
+            }
+        case .revision(let id, let revision):
+            hub.revision(id, revision, deadline: deadline) { result in
+                self.record(need, result) { (info) throws(CatalogError) in
+                    try self.catalog.record(info, asked: id, revision: revision, at: .now)
+                }
+            }
+        case .refs(let id):
+            hub.refs(id, deadline: deadline) { result in
+                self.record(need, result) { (refs) throws(CatalogError) in
+                    try self.catalog.record(refs: refs, of: id, at: .now)
+                }
+            }
+        case .access(let id):
+            hub.authCheck(id, deadline: deadline) { result in
+                self.record(need, result) { (_) throws(CatalogError) in
+                    try self.catalog.recordAccess(to: id)
+                }
+            }
+        case .tree(let id, let commit): startTree(need, id, commit, deadline)
+        case .bytes: preconditionFailure("bytes are the content fetcher's")
+        }
+    }
+
+    private func startTree(
+        _ need: Need, _ id: RepositoryID, _ commitID: CommitID, _ deadline: MonotonicInstant
+    ) {
+        let commit: KnownCommit?
+        do throws(CatalogError) {
+            commit = try catalog.commit(commitID)
+        } catch {
+            finish(need, .failure(.catalog(error)))
+            return
+        }
+        guard let commit else {
+            finish(need, .failure(.hub(.revisionNotFound)))
+            return
+        }
+        hub.tree(id, commit.oid, deadline: deadline) { result in
+            self.record(need, result) { (listing) throws(CatalogError) in
+                let layout = try self.catalog.record(tree: listing.entries, of: commit)
+                let leftOut =
+                    listing.unreadableNameCount + layout.rejected.values.reduce(0, +)
+                if leftOut > 0 {
+                    self.log.warning(
+                        "entries were left out of a tree",
+                        [
+                            "repository": id.description, "commit": commit.oid.hex,
+                            "count": "\(leftOut)",
+                            "reasons": layout.rejected.keys.map(\.rawValue).sorted()
+                                .joined(separator: "; "),
+                            "such_as": layout.examples.joined(separator: " "),
+                        ])
+                }
+            }
+        }
+    }
+
+    private func record<Answer>(
+        _ need: Need, _ result: Result<Answer, HubError>,
+        _ body: (Answer) throws(CatalogError) -> Void
+    ) {
+        do throws(HubError) {
+            let answer = try result.get()
+            do throws(CatalogError) {
+                try body(answer)
+                finish(need, .success(()))
+            } catch {
+                finish(need, .failure(.catalog(error)))
+            }
+        } catch {
+            finish(need, .failure(.hub(error)))
+        }
+    }
+}
+
+extension Need {
+    /// The repository that it is about, if it is about one.
+    var repository: RepositoryID? {
+        switch self {
+        case .revision(let id, _), .refs(let id), .tree(let id, _), .access(let id): id
+        case .organisation, .bytes: nil
+        }
+    }
+
+    /// For the log.
+    var subject: String {
+        switch self {
+        case .organisation(let kind, let name): "\(kind.plural)/\(name)"
+        case .revision(let id, let revision):
+            revision.map { "\(id)@\($0.pathComponent)" } ?? id.description
+        case .refs(let id), .tree(let id, _), .access(let id): id.description
+        case .bytes(let content, _, _): "content \(content.row)"
+        }
+    }
+}
+
+extension HubError {
+    /// Whether the Hub has said so, and would say so again.
+    package var isAnswer: Bool {
+        switch self {
+        case .repositoryNotFound, .revisionNotFound, .entryNotFound, .gated, .tokenRefused,
+            .disabled, .forbidden:
+            true
+        case .rateLimited, .unreachable, .server, .malformed, .deadline, .cancelled, .offline:
+            false
+        }
+    }
+
+    /// Whether the user can do something about it.
+    var isRefusal: Bool {
+        switch self {
+        case .gated, .tokenRefused, .disabled, .forbidden: true
+        case .repositoryNotFound, .revisionNotFound, .entryNotFound, .rateLimited, .unreachable,
+            .server, .malformed, .deadline, .cancelled, .offline:
+            false
+        }
+    }
+}

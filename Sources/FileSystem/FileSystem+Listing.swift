@@ -1,0 +1,148 @@
+// Listings: what `ls` sees, a batch at a time, with attributes where they cost no request.
+//
+// A commit's folder never changes, so an offset is a position in it. A directory that can change
+// is listed from a copy made when the reader began; its mtime moves with every change, which makes
+// the kernel drop what it kept.
+
+package import Catalog
+internal import Fetching
+internal import HubAPI
+package import Platform
+internal import Telemetry
+
+extension FileSystem {
+    /// How many names one batch may have: some more than fit a kernel buffer of 32 KiB.
+    package static let listingBatchCountMax = 256
+    /// The offsets before the first name are those of `.` and `..`.
+    private static let dotCount: Int64 = 2
+
+    /// The names of a directory from an offset on; empty at its end.
+    ///
+    /// - Parameter withAttributes: whether entries are wanted with their attributes.
+    package func list(
+        _ id: NodeID, from offset: Int64, withAttributes: Bool, now: WallTime = .now,
+        _ context: AttemptContext
+    ) -> Outcome<[ListedEntry]> {
+        attempt { () throws(Detour) in
+            let directory = try named(id)
+            var batch = FileSystem.dots(from: offset)
+            let start = Int(max(0, offset - FileSystem.dotCount))
+            switch directory.kind {
+            case .folder(let commit, let path):
+                batch += try listFolder(
+                    directory, commit, path, from: start, withAttributes: withAttributes, context)
+            case .root, .repositories, .organisation, .versions:
+                let names = try names(
+                    of: directory, isFirst: offset == 0, now: now, context)
+                let kind: Attributes.Kind
+                if case .versions = directory.kind { kind = .link } else { kind = .directory }
+                for index in names.indices.dropFirst(start).prefix(FileSystem.listingBatchCountMax)
+                {
+                    batch.append(
+                        ListedEntry(
+                            name: Array(names[index].utf8), kind: kind, entry: nil,
+                            nextOffset: Int64(index) + FileSystem.dotCount + 1))
+                }
+            case .link: throw .failed(.notDirectory)
+            }
+            return batch
+        }
+    }
+
+    private static func dots(from offset: Int64) -> [ListedEntry] {
+        let dots: [[UInt8]] = [Array(".".utf8), Array("..".utf8)]
+        return dots.enumerated().dropFirst(Int(offset)).map { index, name in
+            ListedEntry(name: name, kind: .directory, entry: nil, nextOffset: Int64(index) + 1)
+        }
+    }
+
+    private func listFolder(
+        _ directory: NamedNode, _ commitID: CommitID, _ path: [UInt8], from start: Int,
+        withAttributes: Bool, _ context: AttemptContext
+    ) throws(Detour) -> [ListedEntry] {
+        let commit = try commitWithTree(commitID, context)
+        let folder = try ask { () throws(CatalogError) in
+            try catalog.directory(commitID, path: path)
+        }
+        guard let folder else { throw .failed(.stale) }
+        let end = min(folder.count, start + FileSystem.listingBatchCountMax)
+        if start >= end { return [] }
+        let entries = (start..<end).map { folder[$0] }
+        var subfolders: [NamedNode] = []
+        if withAttributes {
+            let wanted = entries.compactMap { entry -> Catalog.Child? in
+                guard case .directory = entry.target else { return nil }
+                let name = Array(entry.name)
+                return Catalog.Child(
+                    name: name, kind: .folder(commitID, path: join(path, name)))
+            }
+            subfolders = try ask { () throws(CatalogError) in
+                try catalog.children(of: directory.row, wanted)
+            }
+            subfolders.reverse()
+        }
+        return zip(start..<end, entries).map { index, entry in
+            let kind: Attributes.Kind
+            var told: Entry?
+            switch entry.target {
+            case .file(let content, let size, let modified):
+                kind = .file
+                told = fileEntry(content, sizeBytes: size, modifiedSeconds: modified)
+            case .directory(let count):
+                kind = .directory
+                if let node = subfolders.popLast() {
+                    told = folderEntry(node, commit, subdirectoryCount: count)
+                }
+            }
+            return ListedEntry(
+                name: Array(entry.name), kind: kind, entry: told,
+                nextOffset: Int64(index) + FileSystem.dotCount + 1)
+        }
+    }
+
+    /// The names of a directory that can change: fresh for a reader that begins, then as they
+    /// were, so that an offset means the same in every batch.
+    private func names(
+        of directory: NamedNode, isFirst: Bool, now: WallTime, _ context: AttemptContext
+    ) throws(Detour) -> [String] {
+        if !isFirst, let kept = snapshots.withLock({ $0.value(for: directory.row) }) { return kept }
+        let names = try currentNames(of: directory, now: now, context)
+        snapshots.withLock { $0.insert(names, for: directory.row) }
+        return names
+    }
+
+    private func currentNames(
+        of directory: NamedNode, now: WallTime, _ context: AttemptContext
+    ) throws(Detour) -> [String] {
+        switch directory.kind {
+        case .root: return RepositoryKind.allCases.map(\.plural)
+        case .repositories(let kind):
+            let used = try ask { () throws(CatalogError) in try catalog.usedNames(of: kind) }
+            var names = used.organisations
+            for id in used.legacy { names += try versionNames(of: id) }
+            return names.sorted()
+        case .organisation(let kind, let name):
+            let listing = try listing(of: name, kind, now: now, context)
+            var names: [String] = []
+            for id in listing.repositories.prefix(options.listingCountMax) {
+                names += try versionNames(of: id)
+            }
+            if listing.isTruncated || listing.repositories.count > options.listingCountMax {
+                log.warning(
+                    "a listing was cut; names left out are still found",
+                    ["owner": name, "shown": "\(options.listingCountMax)"])
+            }
+            return names
+        case .versions(let id):
+            let repository = try repository(id, revision: nil, context)
+            return try refs(of: repository, now: now, context).map(\.name.pathComponent)
+        case .folder, .link: return []
+        }
+    }
+
+    /// A repository's name, and `name@ref` for every ref that is known without asking.
+    private func versionNames(of id: RepositoryID) throws(Detour) -> [String] {
+        let refs = try ask { () throws(CatalogError) in try catalog.refs(of: id) }?.refs ?? []
+        return [id.base] + refs.map { "\(id.base)@\($0.name.pathComponent)" }
+    }
+}

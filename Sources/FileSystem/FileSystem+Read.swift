@@ -1,0 +1,39 @@
+// Reading bytes: from the store at once, or what is lacking.
+
+package import Catalog
+internal import ChunkStore
+internal import Fetching
+
+extension FileSystem {
+    /// Reads a file's bytes into `buffer`, which is filled unless the file ends before.
+    ///
+    /// - Returns: how many bytes; 0 at the end of the file and beyond it.
+    package func read(
+        _ id: NodeID, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer,
+        _ context: AttemptContext
+    ) -> Outcome<Int> {
+        attempt { () throws(Detour) in
+            let content = try content(id)
+            if offset < 0 || offset >= content.sizeBytes { return 0 }
+            let end = min(offset + Int64(buffer.count), content.sizeBytes)
+            let target = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: buffer[..<Int(end - offset)])
+            if unsafe fetcher.read(content, at: offset, into: target) { return target.count }
+            let need = Need.bytes(
+                content.id, offset..<end, insists: context.attemptCount > 0)
+            // A reader must never be told that the file itself is missing: its name was found.
+            if let error = context.failures[need] {
+                let meaning = FileSystemError(error)
+                throw .failed(meaning == .notFound ? .unavailable : meaning)
+            }
+            if context.attemptCount >= FileSystem.readAttemptCountMax {
+                throw .failed(.unavailable)
+            }
+            throw .lacks(need, withinSeconds: nil)
+        }
+    }
+
+    /// How often bytes may vanish between their arrival and their reading, by eviction or a
+    /// failing disk, before the read is given up.
+    private static let readAttemptCountMax = 8
+}

@@ -1,0 +1,64 @@
+// What every message of a mount needs, and the way from a message to its answer.
+
+internal import CFuse3
+internal import Catalog
+internal import FileSystem
+internal import Platform
+
+/// A mount's side of the conversation with the kernel.
+final class MountContext: Sendable {
+    let fileSystem: FileSystem
+    let root: NodeID
+    let owner: Ownership
+    let messages = KernelMessages()
+    let buffers = BufferPool()
+
+    /// The kernel's number for the root of every mount. Source: `FUSE_ROOT_ID`.
+    private static let kernelRoot: UInt64 = 1
+
+    init(_ fileSystem: FileSystem, _ options: FuseSessionOptions) {
+        self.fileSystem = fileSystem
+        root = options.root
+        owner = options.owner
+    }
+
+    /// The context that a request belongs to.
+    static func of(_ request: fuse_req_t) -> MountContext? {
+        guard let data = unsafe fuse_req_userdata(request) else { return nil }
+        return unsafe Unmanaged<MountContext>.fromOpaque(data).takeUnretainedValue()
+    }
+
+    func node(_ number: fuse_ino_t) -> NodeID {
+        number == MountContext.kernelRoot ? root : NodeID(rawValue: number)
+    }
+
+    /// Answers a request: at once, or when what it lacks has come.
+    ///
+    /// - Parameters:
+    ///   - attempt: run here first, and again on other threads.
+    ///   - reply: given what an attempt found.
+    func answer<Value: Sendable>(
+        _ request: FuseRequest,
+        _ attempt: @escaping @Sendable (AttemptContext) -> Outcome<Value>,
+        reply: @escaping @Sendable (Value) -> Void
+    ) {
+        switch attempt(AttemptContext()) {
+        case .done(let value): reply(value)
+        case .failed(let error): request.reply(Errno(error))
+        case .lacks(let need, let seconds):
+            let token = InterruptRegistry.shared.reserve()
+            let operation = Operation(fileSystem, attempt: attempt) { result in
+                InterruptRegistry.shared.remove(token)
+                switch result {
+                case .success(let value): reply(value)
+                case .failure(let error): request.reply(Errno(error))
+                }
+            }
+            // Known to the registry before the kernel may interrupt, and before it can be
+            // answered: an answered request must not be touched.
+            InterruptRegistry.shared.add(token) { operation.interrupt() }
+            request.watchInterrupt(token)
+            operation.wait(for: need, withinSeconds: seconds)
+        }
+    }
+}

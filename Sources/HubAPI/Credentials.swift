@@ -1,0 +1,135 @@
+// The token: where it comes from, and that it is never shown.
+//
+// Owns the only copies of the token. A token cannot be printed: its type has no other text than
+// `<token>`, and the one place that reads its value is the header of a request to the Hub's own
+// origin. The token file is looked at again at most once a second, on the hub thread, so that a
+// new login is noticed without a restart and no other thread waits for a disk.
+
+internal import Glibc
+internal import Platform
+internal import Transport
+
+/// A secret for the Hub.
+package struct AccessToken: Equatable, Sendable, CustomStringConvertible,
+    CustomDebugStringConvertible, CustomReflectable
+{
+    private let secret: String
+
+    /// Without line ends and surrounding blanks, as the official client cleans it; nil when
+    /// nothing is left or it cannot stand in a header.
+    package init?(_ text: some StringProtocol) {
+        let clean = String(text.filter { !$0.isNewline }).trimmingBlanks()
+        guard !clean.isEmpty, clean.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else { return nil }
+        secret = clean
+    }
+
+    /// The value of an `Authorization` field.
+    var authorization: String { "Bearer \(secret)" }
+
+    package var description: String { "<token>" }
+    package var debugDescription: String { "<token>" }
+    /// No children, so that `dump` shows nothing either.
+    package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// The present token of a process.
+final class Credentials: Sendable {
+    /// What tells one state of the file from another.
+    private struct Stamp: Equatable {
+        let device: UInt64
+        let inode: UInt64
+        let size: Int64
+        let modifiedSeconds: Int
+        let modifiedNanoseconds: Int
+    }
+
+    private struct State {
+        var token: AccessToken?
+        var stamp: Stamp?
+        var checkedAt: MonotonicInstant?
+    }
+
+    /// How long the file is taken to be unchanged.
+    static let checkSeconds = 1.0
+    /// Tokens have some forty characters.
+    static let fileByteCountMax = 4096
+
+    private let origin: HTTPOrigin
+    /// Nil when the token is fixed, or none is to be sent.
+    private let path: String?
+    private let state: Lock<State>
+
+    init(_ configuration: HubConfiguration) {
+        origin = configuration.origin
+        let fixed = configuration.sendsToken ? configuration.environmentToken : nil
+        path = configuration.sendsToken && fixed == nil ? configuration.tokenPath : nil
+        state = Lock(State(token: fixed))
+        refresh(at: .now, force: true)
+    }
+
+    /// The token for a request to `url`: nil for every origin but the Hub's.
+    func token(for url: HTTPURL) -> AccessToken? {
+        url.origin == origin ? state.withLock { $0.token } : nil
+    }
+
+    /// Whether the file was looked at too long ago.
+    func isDue(at now: MonotonicInstant) -> Bool {
+        path != nil && state.withLock { isDue($0, now) }
+    }
+
+    /// Reads the file again if it has changed. Only on the hub thread, since it reads a disk.
+    ///
+    /// - Parameter force: also if it does not seem to have changed or was just looked at.
+    func refresh(at now: MonotonicInstant, force: Bool = false) {
+        guard let path else { return }
+        let known: Stamp?? = state.withLock { state in
+            if !force && !isDue(state, now) { return nil }
+            state.checkedAt = now
+            return .some(state.stamp)
+        }
+        guard let known else { return }
+        guard let file = try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK),
+            let stamp = Credentials.stamp(of: file)
+        else {
+            // No file, or none that we may read: not logged in.
+            state.withLock { state in
+                state.token = nil
+                state.stamp = nil
+            }
+            return
+        }
+        if stamp == known && !force { return }
+        let token = Credentials.read(file, size: stamp.size)
+        state.withLock { state in
+            state.token = token
+            state.stamp = stamp
+        }
+    }
+
+    private func isDue(_ state: State, _ now: MonotonicInstant) -> Bool {
+        guard let checkedAt = state.checkedAt else { return true }
+        return now.seconds(since: checkedAt) >= Credentials.checkSeconds
+    }
+
+    private static func stamp(of file: borrowing FileDescriptor) -> Stamp? {
+        var status = stat()
+        guard unsafe fstat(file.rawValue, &status) == 0, status.st_mode & S_IFMT == S_IFREG
+        else { return nil }
+        return Stamp(
+            device: UInt64(status.st_dev), inode: UInt64(status.st_ino),
+            size: Int64(status.st_size), modifiedSeconds: status.st_mtim.tv_sec,
+            modifiedNanoseconds: status.st_mtim.tv_nsec)
+    }
+
+    private static func read(_ file: borrowing FileDescriptor, size: Int64) -> AccessToken? {
+        guard size > 0, size <= Int64(fileByteCountMax) else { return nil }
+        var bytes = [UInt8](repeating: 0, count: Int(size))
+        // Tells apart a buffer and its owner: the closure may not capture a borrowed file.
+        let number = file.rawValue
+        let count = unsafe bytes.withUnsafeMutableBytes {
+            unsafe pread(number, $0.baseAddress, $0.count, 0)
+        }
+        guard count > 0 else { return nil }
+        return AccessToken(String(decoding: bytes.prefix(count), as: UTF8.self))
+    }
+}

@@ -1,0 +1,107 @@
+// Contents: one attempt to fetch a range of a file's bytes.
+//
+// Everything about a fetch happens on the transfer thread: callers only leave messages there.
+// Retrying, from where an attempt stopped, belongs to the caller, who knows what has been kept.
+
+package import Hashing
+package import Platform
+internal import Synchronization
+package import Transport
+
+/// A range of a file of a commit.
+package struct ContentRequest: Sendable {
+    package let id: RepositoryID
+    /// Never a ref: what was asked for cannot change on the way.
+    package let commit: GitObjectID
+    /// From the root of the repository, not encoded.
+    package let path: String
+    /// The whole file's length in bytes, by the tree.
+    package let expectedSize: Int64
+    /// The bytes wanted; all if nil.
+    package let range: Range<Int64>?
+    package let priority: TransferPriority
+    package let deadline: MonotonicInstant
+
+    package init(
+        id: RepositoryID, commit: GitObjectID, path: String, expectedSize: Int64,
+        range: Range<Int64>?, priority: TransferPriority, deadline: MonotonicInstant
+    ) {
+        precondition(expectedSize >= 0)
+        precondition(range.map { $0.lowerBound >= 0 && $0.upperBound <= expectedSize } ?? true)
+        self.id = id
+        self.commit = commit
+        self.path = path
+        self.expectedSize = expectedSize
+        self.range = range
+        self.priority = priority
+        self.deadline = deadline
+    }
+
+    /// The range as it is: the whole file where none was given.
+    package var bytes: Range<Int64> { range ?? 0..<expectedSize }
+}
+
+/// Receives one fetch. Both are called on the transfer thread and may not wait.
+package protocol ContentSink: AnyObject, Sendable {
+    /// The next bytes of the range, in order; never more than were asked for. With `.pause` they
+    /// count as not taken and come again after `HubClient.resume`; `.cancel` ends the fetch.
+    func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective
+
+    /// The end, exactly once. Success means that every byte of the range was delivered.
+    func contentDidFinish(_ result: Result<Void, HubError>)
+}
+
+/// Names a fetch; never used twice.
+package struct FetchID: Hashable, Sendable {
+    fileprivate let number: UInt64
+}
+
+/// The fetches under way and the URLs that were learned.
+///
+/// Sendable because `active`, `locations` and `isClosed` are touched on the transfer thread only.
+final class FetchBoard: @unchecked Sendable {
+    var active: [FetchID: ContentFetch] = [:]
+    var locations = SignedLocations()
+    var isClosed = false
+    private let lastNumber = Atomic<UInt64>(0)
+
+    func nextID() -> FetchID {
+        FetchID(number: lastNumber.add(1, ordering: .relaxed).newValue)
+    }
+}
+
+extension HubClient {
+    /// Starts one attempt to bring the bytes; `sink` is told on the transfer thread.
+    package func fetch(_ request: ContentRequest, sink: any ContentSink) -> FetchID {
+        let id = fetches.nextID()
+        let fetch = ContentFetch(id: id, request: request, sink: sink, client: self)
+        let isTaken = transport.run { [fetches] in
+            if fetches.isClosed { return sink.contentDidFinish(.failure(.cancelled)) }
+            fetches.active[id] = fetch
+            fetch.begin()
+        }
+        if !isTaken { sink.contentDidFinish(.failure(.cancelled)) }
+        return id
+    }
+
+    /// Ends a fetch with `.cancelled`, unless it has ended already.
+    package func cancel(_ id: FetchID) {
+        transport.run { [fetches] in fetches.active[id]?.cancel() }
+    }
+
+    /// Changes how urgent a fetch is.
+    package func promote(_ id: FetchID, to priority: TransferPriority) {
+        transport.run { [fetches] in fetches.active[id]?.promote(to: priority) }
+    }
+
+    /// Lets a fetch go on whose sink answered `.pause`.
+    package func resume(_ id: FetchID) {
+        transport.run { [fetches] in fetches.active[id]?.resume() }
+    }
+
+    /// REQUIRES: the transfer thread.
+    func endAllFetches() {
+        fetches.isClosed = true
+        for fetch in Array(fetches.active.values) { fetch.cancel() }
+    }
+}

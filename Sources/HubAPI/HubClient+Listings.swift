@@ -1,0 +1,183 @@
+// The calls whose answers come in pages: the tree of a commit, the repositories of an owner.
+//
+// A page names the next one by a `Link` field. It is followed only on the Hub's own origin, never
+// twice to the same URL, and within limits of pages and entries, so no answer can make this run
+// for ever or take all memory.
+
+package import Hashing
+package import Platform
+package import Transport
+
+extension HubClient {
+    /// Entries that we ask for in a page: the most that the Hub gives.
+    static let pageEntryCount = 1000
+    /// 10,000 pages of 1,000 entries are twice the entries we take.
+    static let pageCountMax = 10_000
+    /// The files of a repository: the Hub recommends to stay below 100,000.
+    static let treeEntryCountMax = 5_000_000
+
+    /// Every file and directory of a commit.
+    ///
+    /// - Parameter completion: called once, on the hub thread.
+    package func tree(
+        _ id: RepositoryID, _ commit: GitObjectID, deadline: MonotonicInstant,
+        priority: TransferPriority = .metadata,
+        completion: @escaping @Sendable (Result<TreeListing, HubError>) -> Void
+    ) {
+        let url = configuration.url(
+            "/api/\(id)/tree/\(commit)",
+            query: "recursive=true&expand=false&limit=\(HubClient.pageEntryCount)")
+        let pages = PageWalk<TreePage>(
+            kind: .tree, subject: id.description, deadline: deadline, priority: priority,
+            entryCountMax: HubClient.treeEntryCountMax, stopsAtMax: false)
+        walk(pages, url, decode: { json throws(HubError) in try TreePage(json: json) }) { result in
+            completion(
+                result.map { walked in
+                    TreeListing(
+                        entries: walked.page.entries,
+                        unreadableNameCount: walked.page.unreadableNameCount)
+                })
+        }
+    }
+
+    /// Repositories of an owner, in the Hub's order.
+    ///
+    /// - Parameters:
+    ///   - countMax: how many are enough; 1 to 100,000.
+    ///   - completion: called once, on the hub thread.
+    package func repositories(
+        _ kind: RepositoryKind, author: String, countMax: Int, deadline: MonotonicInstant,
+        priority: TransferPriority = .metadata,
+        completion: @escaping @Sendable (Result<RepositoryListing, HubError>) -> Void
+    ) {
+        precondition((1...100_000).contains(countMax))
+        let author = percentEncoded(author, keepSlash: false)
+        let limit = min(HubClient.pageEntryCount, countMax)
+        let url = configuration.url(
+            "/api/\(kind.plural)", query: "author=\(author)&limit=\(limit)&full=true")
+        let pages = PageWalk<RepositoryPage>(
+            kind: .repositories, subject: "\(kind.plural) of \(author)", deadline: deadline,
+            priority: priority, entryCountMax: countMax, stopsAtMax: true)
+        walk(
+            pages, url,
+            decode: { json throws(HubError) in try RepositoryPage(json: json, kind: kind) }
+        ) { result in
+            completion(
+                result.map { walked in
+                    let all = walked.page.repositories
+                    return RepositoryListing(
+                        repositories: Array(all.prefix(countMax)),
+                        isCut: walked.isCut || all.count > countMax)
+                })
+        }
+    }
+
+    /// Asks for one page, and for the next when it has come.
+    private func walk<Page: ListingPage>(
+        _ walk: PageWalk<Page>, _ url: HTTPURL,
+        decode: @escaping @Sendable ([UInt8]) throws(HubError) -> Page,
+        completion: @escaping @Sendable (Result<PageWalk<Page>, HubError>) -> Void
+    ) {
+        ask(
+            walk.kind, subject: walk.subject, url: url, deadline: walk.deadline,
+            priority: walk.priority
+        ) { [self] answer in
+            do throws(HubError) {
+                let answer = try answer.get()
+                try walk.take(try decode(answer.body))
+                if let next = try walk.next(answer.headers, after: url) {
+                    self.walk(walk, next, decode: decode, completion: completion)
+                } else {
+                    completion(.success(walk))
+                }
+            } catch {
+                completion(.failure(error))
+            }
+        }
+    }
+}
+
+/// A part of a listing that can be joined with the next one.
+protocol ListingPage: Sendable {
+    init()
+    var entryCount: Int { get }
+    mutating func append(_ next: Self)
+}
+
+/// A listing as far as it has come.
+///
+/// Sendable because it is made complete before its first request, and from then on touched on the
+/// hub thread only.
+private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
+    let kind: HubRequestKind
+    let subject: String
+    let deadline: MonotonicInstant
+    let priority: TransferPriority
+    private(set) var page = Page()
+    private(set) var isCut = false
+    private let entryCountMax: Int
+    /// Whether reaching the maximum is the wish of the caller and not an error.
+    private let stopsAtMax: Bool
+    private var pageCount = 0
+    private var visited: Set<HTTPURL> = []
+
+    init(
+        kind: HubRequestKind, subject: String, deadline: MonotonicInstant,
+        priority: TransferPriority, entryCountMax: Int, stopsAtMax: Bool
+    ) {
+        self.kind = kind
+        self.subject = subject
+        self.deadline = deadline
+        self.priority = priority
+        self.entryCountMax = entryCountMax
+        self.stopsAtMax = stopsAtMax
+    }
+
+    /// Adds a page.
+    func take(_ next: Page) throws(HubError) {
+        pageCount += 1
+        page.append(next)
+        if page.entryCount > entryCountMax && !stopsAtMax {
+            throw .malformed(reason: "more than \(entryCountMax) entries")
+        }
+    }
+
+    /// The URL of the next page; nil when there is none or no more is wanted.
+    func next(_ headers: HTTPHeaders, after url: HTTPURL) throws(HubError) -> HTTPURL? {
+        visited.insert(url)
+        guard let target = nextLink(headers.all("Link")) else { return nil }
+        if stopsAtMax && page.entryCount >= entryCountMax {
+            isCut = true
+            return nil
+        }
+        guard let next = url.resolving(target), next.origin == url.origin else {
+            throw .malformed(reason: "the next page is on another host")
+        }
+        if visited.contains(next) { throw .malformed(reason: "pages that loop") }
+        if pageCount >= HubClient.pageCountMax {
+            throw .malformed(reason: "more than \(HubClient.pageCountMax) pages")
+        }
+        return next
+    }
+}
+
+/// The target of the first link with `rel="next"`. Source: RFC 8288, 3, the part of it in use.
+func nextLink(_ fields: [String]) -> String? {
+    for field in fields {
+        var rest = field[...]
+        while let start = rest.firstIndex(of: "<"), let end = rest[start...].firstIndex(of: ">") {
+            let target = rest[rest.index(after: start)..<end]
+            let after = rest[rest.index(after: end)...]
+            let parameters = after.prefix(while: { $0 != "<" })
+            for parameter in parameters.split(whereSeparator: { $0 == ";" || $0 == "," }) {
+                let pair = parameter.split(separator: "=", maxSplits: 1)
+                guard pair.count == 2, pair[0].trimmingBlanks().lowercased() == "rel"
+                else { continue }
+                let relations = pair[1].filter { $0 != "\"" }.split(separator: " ")
+                if relations.contains("next") { return String(target) }
+            }
+            rest = after[parameters.endIndex...]
+        }
+    }
+    return nil
+}

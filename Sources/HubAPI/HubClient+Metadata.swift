@@ -1,0 +1,116 @@
+// The metadata calls: their URLs, their limits, and their answers as checked values.
+
+package import Platform
+package import Transport
+
+extension HubClient {
+    /// What an answer about one thing may weigh: a model's card data is some kilobytes, a space's
+    /// or a large repository's list of files some megabytes.
+    static let answerByteCountMax: Int64 = 16 << 20
+
+    /// What a name stands for now.
+    ///
+    /// - Parameters:
+    ///   - revision: a branch, a tag or a (short) commit; the default branch if nil.
+    ///   - completion: called once, on the hub thread.
+    package func revision(
+        _ id: RepositoryID, _ revision: RevisionName?, deadline: MonotonicInstant,
+        priority: TransferPriority = .metadata,
+        completion: @escaping @Sendable (Result<RevisionInfo, HubError>) -> Void
+    ) {
+        let path = revision.map { "/revision/\(percentEncoded($0.name, keepSlash: false))" } ?? ""
+        ask(.revision, id, path, deadline: deadline, priority: priority) { answer in
+            completion(
+                answer.decoded { json throws(HubError) in
+                    try RevisionInfo(json: json, kind: id.kind)
+                })
+        }
+    }
+
+    /// All names for commits of a repository, pull requests included.
+    ///
+    /// - Parameter completion: called once, on the hub thread.
+    package func refs(
+        _ id: RepositoryID, deadline: MonotonicInstant, priority: TransferPriority = .metadata,
+        completion: @escaping @Sendable (Result<[RefInfo], HubError>) -> Void
+    ) {
+        ask(
+            .refs, id, "/refs", query: "include_prs=1", deadline: deadline, priority: priority
+        ) { answer in
+            completion(answer.decoded { json throws(HubError) in try refInfos(json: json) })
+        }
+    }
+
+    /// Whether the present token opens the contents of a repository.
+    ///
+    /// - Parameter completion: called once, on the hub thread.
+    package func authCheck(
+        _ id: RepositoryID, deadline: MonotonicInstant, priority: TransferPriority = .metadata,
+        completion: @escaping @Sendable (Result<Void, HubError>) -> Void
+    ) {
+        ask(.authCheck, id, "/auth-check", deadline: deadline, priority: priority) { answer in
+            completion(answer.map { _ in () })
+        }
+    }
+
+    /// Whom the present token belongs to.
+    ///
+    /// - Parameter completion: called once, on the hub thread.
+    package func whoami(
+        deadline: MonotonicInstant,
+        completion: @escaping @Sendable (Result<TokenOwner, HubError>) -> Void
+    ) {
+        ask(
+            .whoami, subject: "whoami", url: configuration.url("/api/whoami-v2"),
+            deadline: deadline, priority: .metadata
+        ) { answer in
+            completion(answer.decoded { json throws(HubError) in try TokenOwner(json: json) })
+        }
+    }
+
+    /// A request about one repository.
+    private func ask(
+        _ kind: HubRequestKind, _ id: RepositoryID, _ path: String, query: String? = nil,
+        deadline: MonotonicInstant, priority: TransferPriority,
+        completion: @escaping @Sendable (Result<HTTPAnswer, HubError>) -> Void
+    ) {
+        ask(
+            kind, subject: id.description,
+            url: configuration.url("/api/\(id)\(path)", query: query), deadline: deadline,
+            priority: priority, completion: completion)
+    }
+
+    func ask(
+        _ kind: HubRequestKind, subject: String, url: HTTPURL, deadline: MonotonicInstant,
+        priority: TransferPriority,
+        completion: @escaping @Sendable (Result<HTTPAnswer, HubError>) -> Void
+    ) {
+        begin(
+            HubCall(
+                kind: kind, subject: subject, url: url, deadline: deadline, priority: priority,
+                bodyLimitBytes: HubClient.answerByteCountMax, seed: nextSeed(),
+                completion: completion))
+    }
+}
+
+/// Encodes what may not stand in a path's part; RFC 3986, 2.3: letters, digits and `-._~` stay.
+///
+/// - Parameter keepSlash: whether `text` is a path of several parts.
+package func percentEncoded(_ text: String, keepSlash: Bool) -> String {
+    let digits = Array("0123456789ABCDEF".utf8)
+    var out: [UInt8] = []
+    out.reserveCapacity(text.utf8.count)
+    for byte in text.utf8 {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+            UInt8(ascii: "_"), UInt8(ascii: "~"):
+            out.append(byte)
+        case UInt8(ascii: "/") where keepSlash:
+            out.append(byte)
+        default:
+            out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        }
+    }
+    return String(decoding: out, as: UTF8.self)
+}

@@ -1,0 +1,175 @@
+// The Hub's client: what is asked, when it is asked again, and who is told.
+//
+// Owns the thread "hub", on which answers to metadata requests are parsed, waits between attempts
+// run out and completions are called; and the fetches of contents, which live on the transfer
+// thread (`HubClient+Content.swift`). Every completion is called exactly once, also on `close`.
+// Requests with equal arguments are not joined here, and nothing is remembered but signed URLs.
+// Never logs a token or a URL's query.
+
+package import Platform
+internal import Synchronization
+package import Telemetry
+package import Transport
+
+/// The Hub, as the rest of the process sees it.
+package final class HubClient: Sendable {
+    package let configuration: HubConfiguration
+    package let counters = HubCounters()
+    let transport: Transport
+    let credentials: Credentials
+    let log: Log
+    let fetches = FetchBoard()
+    private let reachability: Lock<Reachability>
+    private let problems = Lock<[HubProblem]>([])
+    private let events = Mailbox<HubEvent>()
+    private let thread: Lock<Thread?>
+    private let lastSeed: Atomic<UInt64>
+
+    /// How many errors `status` remembers.
+    package static let problemCountMax = 16
+
+    /// Starts the hub thread. `close` has to be called before the transport is shut down.
+    ///
+    /// - Throws: `EAGAIN` when the system has no room for a thread.
+    package init(
+        _ configuration: HubConfiguration, transport: Transport, log: Log
+    ) throws(Errno) {
+        self.configuration = configuration
+        self.transport = transport
+        self.log = log
+        credentials = Credentials(configuration)
+        reachability = Lock(Reachability(offline: configuration.isOffline))
+        lastSeed = Atomic(UInt64(bitPattern: MonotonicInstant.now.nanoseconds))
+        thread = Lock(nil)
+        let started = try Thread(named: "hub") { [self] in
+            let loop = HubLoop(client: self, events: events)
+            loop.run()
+        }
+        keep(started)
+    }
+
+    private func keep(_ started: consuming sending Thread) {
+        var started: Thread? = consume started
+        thread.withLock { $0 = started.take() }
+    }
+
+    /// Ends what is under way with `.cancelled`, and the thread. Not to be called on that thread.
+    package func close() {
+        transport.run { [self] in endAllFetches() }
+        events.send(.stop)
+        events.close()
+        if let thread = thread.withLock({ $0.take() }) { thread.join() }
+    }
+
+    /// What `status` shows.
+    package var status: HubStatus {
+        HubStatus(
+            endpoint: configuration.endpoint,
+            reachability: reachability.withLock { $0.state },
+            hasToken: credentials.token(for: configuration.url("/")) != nil,
+            problems: problems.withLock { $0 })
+    }
+
+    /// To be called by whoever retries fetches, when no attempt got an answer until the deadline:
+    /// from now on requests fail at once, until a probe gets through.
+    package func noteUnreachable(_ error: TransportError) {
+        guard HubClient.showsAbsence(error) else { return }
+        let isNews = reachability.withLock { $0.requestExhausted(error, at: .now) }
+        if isNews {
+            log.warning(
+                "the Hub is not reachable; only what is cached is served until it is",
+                ["endpoint": configuration.endpoint, "reason": "\(error)"])
+            events.send(.wake)
+        }
+    }
+
+    /// Why a request may not be sent now; nil if it may.
+    package var refusal: HubError? { reachability.withLock { $0.refusal } }
+
+    /// Whether an error says that nobody answers, and not that we gave up or are too busy.
+    static func showsAbsence(_ error: TransportError) -> Bool {
+        switch error {
+        case .nameResolution, .connectionRefused, .connectTimeout, .stalled, .closedEarly, .tls,
+            .protocolError:
+            true
+        case .deadline, .tooLarge, .cancelled, .queueFull, .shutDown: false
+        }
+    }
+
+    /// The Hub's own host has answered something.
+    func noteAnswer(from url: HTTPURL) {
+        guard url.origin == configuration.origin else { return }
+        if reachability.withLock({ $0.hostAnswered() }) {
+            log.info("the Hub is reachable again", ["endpoint": configuration.endpoint])
+        }
+    }
+
+    /// Remembers an error for `status`.
+    func noteProblem(_ kind: HubRequestKind, _ subject: String, _ error: HubError) {
+        if error == .cancelled { return }
+        let problem = HubProblem(time: .now, kind: kind, subject: subject, error: error)
+        problems.withLock { problems in
+            problems.append(problem)
+            if problems.count > HubClient.problemCountMax { problems.removeFirst() }
+        }
+    }
+
+    /// A seed for the jitter of one request.
+    func nextSeed() -> UInt64 {
+        lastSeed.wrappingAdd(0x9e37_79b9_7f4a_7c15, ordering: .relaxed).newValue
+    }
+
+    /// Hands a request to the hub thread.
+    func begin(_ call: HubCall) {
+        if !events.send(.begin(call)) { call.complete(.failure(.cancelled)) }
+    }
+
+    /// Has the token file read again on the hub thread, and then something done there.
+    func rereadToken(force: Bool, then body: (@Sendable () -> Void)? = nil) {
+        if !events.send(.rereadToken(force: force, then: body)) { body?() }
+    }
+
+    /// REQUIRES: the hub thread.
+    func whileReachability<Result>(
+        _ body: (inout sending Reachability) -> sending Result
+    ) -> Result {
+        reachability.withLock { body(&$0) }
+    }
+}
+
+/// A failed request, as `status` shows it.
+package struct HubProblem: Equatable, Sendable {
+    package let time: WallTime
+    package let kind: HubRequestKind
+    /// Which repository, or the path of the request.
+    package let subject: String
+    package let error: HubError
+}
+
+/// The client's state for `status`.
+package struct HubStatus: Sendable {
+    package let endpoint: String
+    package let reachability: Reachability.State
+    package let hasToken: Bool
+    /// The newest errors, oldest first.
+    package let problems: [HubProblem]
+}
+
+/// Requests by kind, since the start.
+package final class HubCounters: Sendable {
+    private let requests: [HubRequestKind: Counter]
+    /// Attempts after the first.
+    package let retries = Counter()
+    /// Body bytes of contents.
+    package let contentBytes = Counter()
+
+    init() {
+        requests = Dictionary(
+            uniqueKeysWithValues: HubRequestKind.allCases.map { ($0, Counter()) })
+    }
+
+    /// HTTP requests of that kind, redirects and repeated attempts included.
+    package func requestCount(_ kind: HubRequestKind) -> Int64 { requests[kind]?.value ?? 0 }
+
+    func countRequest(_ kind: HubRequestKind) { requests[kind]?.add() }
+}

@@ -1,0 +1,207 @@
+// The hub thread: sends metadata requests, judges their answers, waits and tries again, probes.
+
+internal import Platform
+internal import Telemetry
+internal import Transport
+
+/// What reaches the hub thread.
+enum HubEvent: Sendable {
+    case begin(HubCall)
+    case answered(HubCall, Result<HTTPAnswer, TransportError>)
+    case probed(Result<HTTPAnswer, TransportError>)
+    case rereadToken(force: Bool, then: (@Sendable () -> Void)?)
+    case wake
+    case stop
+}
+
+/// The state of the hub thread; made and used on it alone.
+final class HubLoop {
+    /// The longest wait without looking at anything.
+    private static let idleSeconds = 60.0
+    /// How long a probe may take.
+    private static let probeDeadlineSeconds = 5.0
+
+    private let client: HubClient
+    private let events: Mailbox<HubEvent>
+    private var pending: [ObjectIdentifier: HubCall] = [:]
+    private var timers: [(at: MonotonicInstant, call: HubCall)] = []
+
+    init(client: HubClient, events: Mailbox<HubEvent>) {
+        self.client = client
+        self.events = events
+    }
+
+    func run() {
+        while true {
+            if let event = events.receive(until: nextInstant()) {
+                if case .stop = event { break }
+                handle(event)
+            }
+            fireTimers(.now)
+            probeIfDue(.now)
+        }
+        for call in Array(pending.values) { finish(call, .failure(.cancelled)) }
+        // What was sent while we stopped is told, not lost.
+        while let event = events.receive() {
+            switch event {
+            case .begin(let call): call.complete(.failure(.cancelled))
+            case .rereadToken(_, let body): body?()
+            case .answered, .probed, .wake, .stop: break
+            }
+        }
+    }
+
+    private func nextInstant() -> MonotonicInstant {
+        var next = MonotonicInstant.now + HubLoop.idleSeconds
+        for timer in timers { next = min(next, timer.at) }
+        if let probe = client.whileReachability({ $0.nextProbe }) { next = min(next, probe) }
+        return next
+    }
+
+    private func handle(_ event: HubEvent) {
+        switch event {
+        case .begin(let call):
+            if let refusal = client.refusal { return call.complete(.failure(refusal)) }
+            pending[ObjectIdentifier(call)] = call
+            send(call)
+        case .answered(let call, .success(let answer)): judge(call, answer)
+        case .answered(let call, .failure(let error)): judge(call, error)
+        case .probed(let result): finishProbe(result)
+        case .rereadToken(let force, let body):
+            client.credentials.refresh(at: .now, force: force)
+            body?()
+        case .wake, .stop: break
+        }
+    }
+
+    private func fireTimers(_ now: MonotonicInstant) {
+        let due = timers.filter { $0.at <= now }
+        if due.isEmpty { return }
+        timers.removeAll { $0.at <= now }
+        for timer in due where pending[ObjectIdentifier(timer.call)] != nil {
+            client.counters.retries.add()
+            send(timer.call)
+        }
+    }
+
+    private func send(_ call: HubCall) {
+        call.attemptCount += 1
+        client.counters.countRequest(call.kind)
+        client.credentials.refresh(at: .now)
+        call.sentToken = call.hasLeftHub ? nil : client.credentials.token(for: call.url)
+        var headers = [(name: "User-Agent", value: client.configuration.userAgent)]
+        if let token = call.sentToken { headers.append(("Authorization", token.authorization)) }
+        let request = TransferRequest(
+            url: call.url, headers: headers, acceptCompressed: true, priority: call.priority,
+            stallTimeoutSeconds: client.configuration.metadataTimeoutSeconds,
+            deadline: call.deadline, bodyLimitBytes: call.bodyLimitBytes)
+        client.transport.gather(request) { [events] result in
+            events.send(.answered(call, result))
+        }
+    }
+
+    private func judge(_ call: HubCall, _ answer: HTTPAnswer) {
+        client.noteAnswer(from: call.url)
+        switch answer.status {
+        case 300..<400: redirect(call, answer)
+        case 200..<300: finish(call, .success(answer))
+        case 401 where changeToken(call): send(call)
+        default:
+            let pause = requestedPause(answer.headers, status: answer.status)
+            let error =
+                HubError(status: answer.status, headers: answer.headers, kind: call.kind)
+                ?? .server(status: answer.status)
+            retry(call, after: .status(answer.status, pauseSeconds: pause), orFail: error)
+        }
+    }
+
+    private func judge(_ call: HubCall, _ error: TransportError) {
+        switch error {
+        case .cancelled, .shutDown: finish(call, .failure(.cancelled))
+        case .tooLarge:
+            let limit = call.bodyLimitBytes
+            finish(call, .failure(.malformed(reason: "an answer of more than \(limit) bytes")))
+        case .deadline:
+            // Nothing came in this attempt; what ended the ones before says more.
+            giveUp(call, call.lastTransportError)
+        case .nameResolution, .connectionRefused, .connectTimeout, .tls, .stalled, .closedEarly,
+            .protocolError, .queueFull:
+            call.lastTransportError = error
+            retry(call, after: .transport(error), orFail: .unreachable(error))
+        }
+    }
+
+    private func retry(_ call: HubCall, after failure: AttemptFailure, orFail error: HubError) {
+        let now = MonotonicInstant.now
+        switch call.policy.next(after: failure, now: now, deadline: call.deadline) {
+        case .retry(let seconds):
+            timers.append((at: now + seconds, call: call))
+        case .giveUp:
+            if case .transport(let reason) = failure {
+                giveUp(call, reason)
+            } else {
+                finish(call, .failure(error))
+            }
+        }
+    }
+
+    private func giveUp(_ call: HubCall, _ reason: TransportError?) {
+        guard let reason else { return finish(call, .failure(.deadline)) }
+        client.noteUnreachable(reason)
+        finish(call, .failure(.unreachable(reason)))
+    }
+
+    /// Whether the token file holds another token than the one that was refused.
+    private func changeToken(_ call: HubCall) -> Bool {
+        if call.hasChangedToken { return false }
+        call.hasChangedToken = true
+        client.credentials.refresh(at: .now, force: true)
+        let token = client.credentials.token(for: call.url)
+        return token != nil && token != call.sentToken
+    }
+
+    private func redirect(_ call: HubCall, _ answer: HTTPAnswer) {
+        call.redirectCount += 1
+        guard call.redirectCount <= HubCall.redirectCountMax else {
+            return finish(call, .failure(.malformed(reason: "too many redirects")))
+        }
+        guard let target = answer.headers["Location"].flatMap({ call.url.resolving($0) }),
+            target.origin.isSecure || !call.url.origin.isSecure
+        else {
+            return finish(call, .failure(.malformed(reason: "a redirect that leads nowhere safe")))
+        }
+        if target.origin != client.configuration.origin { call.hasLeftHub = true }
+        call.url = target
+        send(call)
+    }
+
+    private func finish(_ call: HubCall, _ result: Result<HTTPAnswer, HubError>) {
+        guard pending.removeValue(forKey: ObjectIdentifier(call)) != nil else { return }
+        if case .failure(let error) = result {
+            client.noteProblem(call.kind, call.subject, error)
+        }
+        call.complete(result)
+    }
+}
+
+// Looking whether the Hub is back.
+extension HubLoop {
+    private func probeIfDue(_ now: MonotonicInstant) {
+        guard client.whileReachability({ $0.takeProbe(at: now) }) else { return }
+        client.counters.countRequest(.probe)
+        // Any answer will do, an error too; no token is needed for that.
+        let request = TransferRequest(
+            method: .head, url: client.configuration.url("/api/models", query: "limit=1"),
+            headers: [("User-Agent", client.configuration.userAgent)],
+            connectTimeoutSeconds: HubLoop.probeDeadlineSeconds,
+            deadline: now + HubLoop.probeDeadlineSeconds, bodyLimitBytes: 64 << 10)
+        client.transport.gather(request) { [events] in events.send(.probed($0)) }
+    }
+
+    private func finishProbe(_ result: Result<HTTPAnswer, TransportError>) {
+        switch result {
+        case .success: client.noteAnswer(from: client.configuration.url("/"))
+        case .failure: client.whileReachability { $0.probeFailed(at: .now) }
+        }
+    }
+}

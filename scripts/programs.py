@@ -1,0 +1,161 @@
+"""Our programs as a script uses them: a local Hub with repos in it, a mount, its status.
+
+Shared by the demo, the benchmarks, the soak and end-to-end suites. Everything lives below one
+scratch folder, listens on 127.0.0.1 alone, and carries MODELFS_SCRATCH in its environment, by which
+scripts/sweep.py finds whatever a script that died left behind.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+START_SECONDS = 15.0
+STOP_SECONDS = 15.0
+
+
+class ProgramError(Exception):
+    """A program of ours failed; the text is for the user."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Programs:
+    """Where the programs are, and the folder that they work in."""
+
+    def __init__(self, binaries, scratch):
+        self.scratch = scratch
+        self.modelfs = os.path.join(binaries, "modelfs")
+        self.hub = os.path.join(binaries, "modelfs-hub")
+        for program in (self.modelfs, self.hub):
+            if not os.access(program, os.X_OK):
+                raise ProgramError(f"{program} is missing: make release")
+
+    def environment(self, **variables):
+        """That of this process, marked as ours, without tokens and endpoints of the user."""
+        environment = dict(os.environ, MODELFS_SCRATCH=self.scratch)
+        for name in ("HF_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
+            environment.pop(name, None)
+        environment["HF_HOME"] = os.path.join(self.scratch, "hf-home")
+        environment.update({name: value for name, value in variables.items() if value is not None})
+        return environment
+
+    def run(self, *command, **variables):
+        """Runs to the end; gives standard output, or raises with what the program said."""
+        done = subprocess.run(command, env=self.environment(**variables), text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if done.returncode != 0:
+            words = " ".join(command)
+            raise ProgramError(f"{words}: exit {done.returncode}\n{done.stderr or done.stdout}")
+        return done.stdout
+
+
+class LocalHub:
+    """modelfs-hub over a folder of its own."""
+
+    def __init__(self, programs, name="hub"):
+        self.programs = programs
+        self.root = os.path.join(programs.scratch, name)
+        self.log = os.path.join(programs.scratch, f"{name}.log")
+        self.port = free_port()
+        self.process = None
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def add(self, repository, folder, *options):
+        return self.programs.run(self.programs.hub, "add", repository, folder,
+                                 "--root", self.root, *options)
+
+    def start(self, *options):
+        """Serves, and returns once it answers."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [self.programs.hub, "serve", "--root", self.root,
+                 "--listen", f"127.0.0.1:{self.port}", *options],
+                env=self.programs.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                urllib.request.urlopen(self.endpoint + "/api/models", timeout=1).close()
+                return self
+            except urllib.error.HTTPError:
+                return self
+            except OSError:
+                time.sleep(0.02)
+        self.stop()
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            raise ProgramError(f"modelfs-hub serve does not answer:\n{log.read()[-2000:]}")
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
+class Mount:
+    """One mount of one source, with a cache of its own."""
+
+    def __init__(self, programs, endpoint, source="hf://models", name="mount", cache="cache"):
+        self.programs = programs
+        self.endpoint = endpoint
+        self.source = source
+        self.path = os.path.join(programs.scratch, name)
+        self.cache = os.path.join(programs.scratch, cache)
+
+    def start(self, *options, **variables):
+        """Returns once the mount answers, as `modelfs mount` does."""
+        os.makedirs(self.path, exist_ok=True)
+        self.programs.run(self.programs.modelfs, "mount", self.source, self.path,
+                          "--cache", self.cache, *options,
+                          HF_ENDPOINT=self.endpoint, **variables)
+        return self
+
+    def stop(self):
+        self.programs.run(self.programs.modelfs, "umount", self.path)
+
+    def forget(self):
+        """Removes the cache of a mount that is stopped."""
+        shutil.rmtree(self.cache, ignore_errors=True)
+
+    def status(self):
+        return json.loads(self.programs.run(
+            self.programs.modelfs, "status", "--json", "--cache", self.cache))
+
+    def fetched_bytes(self):
+        return find_number(self.status(), "bytesFetched")
+
+    def request_count(self):
+        return find_number(self.status(), "hubRequests")
+
+
+def find_number(value, key):
+    """The first number under the key, or the sum of the numbers in the object under it."""
+    if isinstance(value, dict):
+        if key in value:
+            found = value[key]
+            return sum(found.values()) if isinstance(found, dict) else found
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            found = find_number(item, key)
+            if found is not None:
+                return found
+    return None
