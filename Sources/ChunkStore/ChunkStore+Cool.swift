@@ -66,6 +66,9 @@ extension ChunkStore {
             switch request {
             case .look: try coolToLimit()
             case .warm(let key): try warmIfRoom(key)
+            case .keepFlatMap(let key):
+                flush()
+                try keepFlatMap(key)
             }
         } catch {
             if error != .closed {

@@ -7,13 +7,16 @@ internal import Synchronization
 internal import Telemetry
 
 extension ChunkStore {
-    /// Opens the index. One that is damaged is set aside, and a new one is begun: flat files
-    /// without an index are of no use, so they are removed.
+    /// Opens the index. One that is damaged is set aside; that one, and one that is missing while
+    /// there are packs, is made anew from what the packs tell.
     static func openIndex(
         _ directory: String, _ files: any StoreFiles, _ log: Log
     ) throws(StoreError) -> StoreIndex {
         let path = "\(directory)/store.db"
-        if (try? files.open(damageMark(directory), create: false)) == nil {
+        let hasMark = (try? files.open(damageMark(directory), create: false)) != nil
+        let hasIndex = (try? files.open(path, create: false)) != nil
+        let hasPacks = (try? PackSet.numbers(in: "\(directory)/packs", files))?.isEmpty == false
+        if !hasMark && (hasIndex || !hasPacks) {
             do throws(DatabaseError) {
                 return try StoreIndex(path: path)
             } catch  where error.meansDamaged {
@@ -23,25 +26,30 @@ extension ChunkStore {
             }
         }
         log.error(
-            "the cache index is damaged; a new one is begun, and what was cached is fetched again",
-            ["kept": "\(path).damaged"])
+            "the cache index is damaged or missing and is rebuilt from the packs",
+            ["index": path, "kept": "\(path).damaged"])
         do throws(Errno) {
+            // Until it is rebuilt it is as bad as damaged.
+            _ = try files.open(damageMark(directory), create: true)
             for suffix in ["-wal", "-shm"] { try removeIfThere(path + suffix, files) }
             do throws(Errno) { try files.rename(path, to: "\(path).damaged") } catch
                 where error == .noEntry
             {}
-            for folder in try files.names(in: "\(directory)/flat") {
-                for name in try files.names(in: "\(directory)/flat/\(folder)") {
-                    try removeIfThere("\(directory)/flat/\(folder)/\(name)", files)
-                }
-            }
-            try removeIfThere(damageMark(directory), files)
         } catch {
             throw StoreError(error)
         }
-        do throws(DatabaseError) { return try StoreIndex(path: path) } catch {
+        let index: StoreIndex
+        do throws(DatabaseError) { index = try StoreIndex(path: path) } catch {
             throw StoreError(error)
         }
+        do throws(StoreError) {
+            try Rebuilder(directory: directory, index: index, files: files, log: log).run()
+        } catch {
+            index.close()
+            throw error
+        }
+        try? removeIfThere(damageMark(directory), files)
+        return index
     }
 
     /// Opens the index and asks it the first questions, which show whether it is sound.

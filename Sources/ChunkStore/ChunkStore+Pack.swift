@@ -8,10 +8,12 @@ internal import Telemetry
 extension ChunkStore {
     /// Packs a small content that is whole in memory; the caller has the result committed.
     func packSmall(
-        _ key: ContentKey, _ bytes: [UInt8], _ verification: Verification
+        _ key: ContentKey, incarnation: Int64, _ bytes: [UInt8], _ verification: Verification
     ) throws(StoreError) -> RecipeChange {
         var change: RecipeChange?
-        let packer = Packer(self, key) { (made) throws(StoreError) in change = made }
+        let packer = Packer(self, key, incarnation: incarnation) { (made) throws(StoreError) in
+            change = made
+        }
         try unsafe bytes.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
             try unsafe packer.feed(bytes)
         }

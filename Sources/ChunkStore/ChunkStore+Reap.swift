@@ -20,24 +20,23 @@ extension ChunkStore {
                 punchHoles()
                 return
             }
-            let stale = Set(ids.map { "\($0)" })
-            for path in flatFiles()
-            where stale.contains(String(path.split(separator: ".").last ?? "")) {
-                try? files.remove(path)
-            }
             for id in ids { reap(id, flatFile: nil) }
         } catch {
             noteFailure(error)
         }
     }
 
-    /// Every flat file, by its path.
-    func flatFiles() -> [String] {
+    /// Removes flat files that no content of the index has: those of condemned incarnations, and
+    /// of contents whose first bytes were not committed before a crash.
+    func removeOrphans() {
         let root = "\(directory)/flat"
-        guard let folders = try? files.names(in: root) else { return [] }
-        return folders.flatMap { folder in
-            let names = (try? files.names(in: "\(root)/\(folder)")) ?? []
-            return names.map { "\(root)/\(folder)/\($0)" }
+        guard let folders = try? files.names(in: root) else { return }
+        for folder in folders {
+            for name in (try? files.names(in: "\(root)/\(folder)")) ?? [] {
+                let id = name.split(separator: ".").last.flatMap { Int64($0) }
+                if let id, (try? index.hasFlat(id)) != false { continue }
+                try? files.remove("\(root)/\(folder)/\(name)")
+            }
         }
     }
 
@@ -59,10 +58,11 @@ extension ChunkStore {
                 addPacked(-Int64(freed))
                 hasFreed = hasFreed || freed > 0
             }
-            try index.writer.perform { (connection) throws(DatabaseError) in
+            let freed = try index.writer.perform { (connection) throws(DatabaseError) in
                 try StoreIndex.removeCondemned(id, connection)
             }
-            if hasFreed { punchHoles() }
+            addPacked(-Int64(freed))
+            if hasFreed || freed > 0 { punchHoles() }
         } catch {
             noteFailure(error)
         }
@@ -91,15 +91,28 @@ extension ChunkStore {
         let page = ChunkStore.pageByteCount
         let start = (hole.first.offset + page - 1) / page * page
         let end = hole.end.offset / page * page
-        guard start < end, let pack = try? packs.pack(hole.first.pack) else { return }
+        guard let pack = try? packs.pack(hole.first.pack) else { return }
         do throws(Errno) {
-            try pack.file.punchHole(at: Int64(start), byteCount: Int64(end - start))
+            if start < end && packs.canPunch {
+                try pack.file.punchHole(at: Int64(start), byteCount: Int64(end - start))
+            }
+            // What shares a page with the living is blanked, so that it does not come back to
+            // life when the index is rebuilt.
+            let size = Int(try pack.file.size())
+            let edge = min(start, hole.end.offset, size)
+            if hole.first.offset < edge { try blank(pack, hole.first.offset..<edge) }
+            let rest = min(hole.end.offset, size)
+            if max(start, end) < rest { try blank(pack, max(start, end)..<rest) }
         } catch {
-            // The space comes back when the whole pack is dead.
-            if error != .notSupported { counters.diskFailures.add() }
-            log.warning(
-                "the cache disk gives no space back from the middle of a file; it comes back later",
-                ["error": "\(error)"])
+            counters.diskFailures.add()
+            log.warning("the cache disk gave no space back", ["error": "\(error)"])
+        }
+    }
+
+    private func blank(_ pack: PackFile, _ range: Range<Int>) throws(Errno) {
+        let zeros = [UInt8](repeating: 0, count: range.count)
+        try unsafe zeros.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in
+            try unsafe pack.file.write(bytes, at: Int64(range.lowerBound))
         }
     }
 
@@ -110,13 +123,17 @@ extension ChunkStore {
         else { return }
         for number in numbers {
             guard let end = try? index.end(ofPack: number) else { return }
+            guard let pack = try? packs.pack(number) else {
+                log.warning(
+                    "a pack is damaged or of another cache and is left alone",
+                    ["path": PackSet.path(packs.directory, number)])
+                continue
+            }
             if end == 0 {
                 try? packs.remove(number)
                 continue
             }
-            guard let pack = try? packs.pack(number), let size = try? pack.file.size(),
-                size > Int64(end)
-            else { continue }
+            guard let size = try? pack.file.size(), size > Int64(end) else { continue }
             log.info(
                 "the end of a pack was not committed before a crash and is cut",
                 ["pack": "\(number)", "bytes": "\(size - Int64(end))"])
@@ -126,6 +143,15 @@ extension ChunkStore {
 }
 
 extension StoreIndex {
+    /// Whether an incarnation is in use and has a flat file.
+    func hasFlat(_ id: Int64) throws(DatabaseError) -> Bool {
+        try readers.withReader { (connection) throws(DatabaseError) in
+            try connection.first(
+                "SELECT 1 FROM content WHERE id = ? AND flat > 0", [.integer(id)]
+            ) { (_) throws(DatabaseError) in true } ?? false
+        }
+    }
+
     /// Where the last record of a pack ends; 0 if it has none.
     func end(ofPack number: Int) throws(DatabaseError) -> Int {
         try readers.withReader { (connection) throws(DatabaseError) in

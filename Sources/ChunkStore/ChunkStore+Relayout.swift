@@ -147,7 +147,8 @@ extension ChunkStore {
     }
 
     private func buildPacked(_ work: Relayout) throws(StoreError) -> BuiltLayout? {
-        let packer = Packer(self, work.key) { [self] (change) throws(StoreError) in
+        let packer = Packer(self, work.key, incarnation: work.nextID) {
+            [self] (change) throws(StoreError) in
             try commit(change, of: work.nextID)
         }
         var hasher = ContentHasher(like: work.key.hash, size: work.key.size)

@@ -89,7 +89,8 @@ extension ChunkStore {
         let verification = Verification.proven(.now)
         let change: RecipeChange
         do throws(StoreError) {
-            change = try packSmall(entry.key, bytes, verification)
+            change = try packSmall(
+                entry.key, incarnation: incarnation, bytes, verification)
         } catch {
             finish(entry, blocks, nil, incarnation)
             throw error

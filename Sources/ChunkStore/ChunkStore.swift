@@ -105,6 +105,7 @@ package final class ChunkStore: Sendable {
 
     private func start() throws(StoreError) {
         reapCondemned()
+        removeOrphans()
         trimPacks()
         try committer.start(
             Committer.Callbacks(
@@ -116,11 +117,13 @@ package final class ChunkStore: Sendable {
     }
 
     /// Bytes that the cache takes on the disk: valid flat blocks, and living records in packs.
-    package var usedByteCount: Int64 { flatByteCount + packedByteCount }
+    package var usedByteCount: Int64 { flatByteCount + packFileByteCount }
     /// Bytes of valid blocks in flat files.
     package var flatByteCount: Int64 { max(0, flatUsed.load(ordering: .relaxed)) }
     /// Bytes of living records in packs.
     package var packedByteCount: Int64 { max(0, packedUsed.load(ordering: .relaxed)) }
+    /// Bytes that packs take on the disk, dead records included where no holes can be punched.
+    var packFileByteCount: Int64 { packs.canPunch ? packedByteCount : packs.fileByteCount }
 
     /// Tells the store which contents the kernel knows, so that they are evicted last.
     package func setInUse(_ isInUse: @escaping @Sendable (ContentHash) -> Bool) {

@@ -11,6 +11,8 @@ final class Cooler: Sendable {
         /// Look whether the flat tier is over its limit.
         case look
         case warm(ContentKey)
+        /// Keep a copy of what the index knows about a flat content.
+        case keepFlatMap(ContentKey)
     }
 
     /// Requests that may wait; more are dropped, since they are only wishes.
@@ -45,6 +47,11 @@ final class Cooler: Sendable {
     /// Has a content made flat, when its turn comes.
     func warm(_ key: ContentKey) {
         if mailbox.count < Cooler.queueCountMax { mailbox.send(.warm(key)) }
+    }
+
+    /// Has a copy made of what the index knows about a flat content.
+    func keepFlatMap(_ key: ContentKey) {
+        if mailbox.count < Cooler.queueCountMax { mailbox.send(.keepFlatMap(key)) }
     }
 
     /// Whether work under way should be given up.

@@ -35,6 +35,8 @@ final class PackSet: Sendable {
         var nextNumber: Int
         var open: [Int: (pack: PackFile, use: UInt64)] = [:]
         var uses: UInt64 = 0
+        /// Lengths of all packs together.
+        var fileByteCount: Int64 = 0
         /// Packs with bytes that were not synchronized.
         var dirty: [Int: PackFile] = [:]
         /// Packs that could not be synchronized: what was written to them may be gone.
@@ -45,6 +47,8 @@ final class PackSet: Sendable {
 
     let directory: String
     let cacheID: CacheID
+    /// Whether the disk takes space back from the middle of a file.
+    let canPunch: Bool
     private let files: any StoreFiles
     private let state: Lock<State>
     /// One element, taken by the thread that begins a pack.
@@ -58,10 +62,34 @@ final class PackSet: Sendable {
         self.directory = directory
         self.cacheID = cacheID
         self.files = files
-        state = Lock(State(nextNumber: nextNumber))
+        canPunch = PackSet.probe(directory, files)
+        var fileByteCount: Int64 = 0
+        for number in (try? PackSet.numbers(in: directory, files)) ?? [] {
+            let file = try? files.open(PackSet.path(directory, number), create: false)
+            fileByteCount += (try? file?.size()) ?? 0
+        }
+        state = Lock(State(nextNumber: nextNumber, fileByteCount: fileByteCount))
         turn.send(())
         synchronizing.send(())
     }
+
+    /// Whether holes can be punched, tried on a file of two pages.
+    private static func probe(_ directory: String, _ files: any StoreFiles) -> Bool {
+        let path = "\(directory)/probe"
+        defer { try? files.remove(path) }
+        let page = Int64(PackHeader.byteCount)
+        do throws(Errno) {
+            let file = try files.open(path, create: true)
+            try file.truncate(to: 2 * page)
+            try file.punchHole(at: 0, byteCount: page)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Lengths of all packs together.
+    var fileByteCount: Int64 { state.withLock { $0.fileByteCount } }
 
     /// Where a pack's file is.
     static func path(_ directory: String, _ number: Int) -> String {
@@ -136,6 +164,7 @@ extension PackSet {
             else { return nil }
             let offset = state.tail
             state.tail += batch.byteCount
+            state.fileByteCount += Int64(batch.byteCount)
             state.uncommitted[pack.number, default: 0] += batch.entries.count
             return (pack, offset)
         }
@@ -253,6 +282,25 @@ extension PackSet {
         return opened
     }
 
+    /// A record's payload after all checks; only of records that are stored as they are.
+    func payload(at location: RecordLocation, _ kind: RecordKind) -> [UInt8]? {
+        guard let pack = try? pack(location.pack) else { return nil }
+        let start = BlockBuffer(byteCount: RecordHeader.byteCount)
+        guard (try? unsafe pack.file.read(into: start.bytes, at: Int64(location.offset))) != nil,
+            let header = unsafe RecordHeader(
+                UnsafeRawBufferPointer(start.bytes), salt: pack.salt, offset: location.offset),
+            header.kind == kind, header.codec == .stored
+        else { return nil }
+        let payload = BlockBuffer(byteCount: max(1, header.storedByteCount))
+        let bytes = unsafe UnsafeMutableRawBufferPointer(
+            rebasing: payload.bytes[..<header.storedByteCount])
+        let place = Int64(location.offset + RecordHeader.byteCount)
+        guard (try? unsafe pack.file.read(into: bytes, at: place)) == header.storedByteCount,
+            unsafe xxh3(UnsafeRawBufferPointer(bytes)) == header.payloadChecksum
+        else { return nil }
+        return unsafe [UInt8](bytes)
+    }
+
     /// The header of a pack; nil if it is damaged or of no pack.
     static func header(of file: any StoreFile) throws(Errno) -> PackHeader? {
         let buffer = BlockBuffer()
@@ -279,9 +327,11 @@ extension PackSet {
 
     /// Removes a pack that has no living record.
     func remove(_ number: Int) throws(StoreError) {
+        let size = (try? pack(number).file.size()) ?? 0
         state.withLock { state in
             state.open[number] = nil
             state.dirty[number] = nil
+            state.fileByteCount -= size
         }
         do throws(Errno) { try files.remove(PackSet.path(directory, number)) } catch {
             if error != .noEntry { throw StoreError(error) }

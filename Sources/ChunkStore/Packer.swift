@@ -32,6 +32,7 @@ final class Packer {
 
     private let store: ChunkStore
     private let key: ContentKey
+    private let incarnation: Int64
     private let emit: (RecipeChange) throws(StoreError) -> Void
     private let encoder = ChunkEncoder()
     private let batch = RecordBatch()
@@ -52,13 +53,16 @@ final class Packer {
     /// Numbers in the content, if they are known to be of one width.
     var width: ElementWidth?
 
-    /// - Parameter emit: takes the recipe's segments, in order.
+    /// - Parameters:
+    ///   - incarnation: that the recipe is for.
+    ///   - emit: takes the recipe's segments, in order.
     init(
-        _ store: ChunkStore, _ key: ContentKey,
+        _ store: ChunkStore, _ key: ContentKey, incarnation: Int64,
         emit: @escaping (RecipeChange) throws(StoreError) -> Void
     ) {
         self.store = store
         self.key = key
+        self.incarnation = incarnation
         self.emit = emit
     }
 
@@ -140,7 +144,7 @@ final class Packer {
         newRecords.append(
             NewRecord(
                 location: RecordLocation(rawValue: 0), storedByteCount: storedByteCount,
-                hash: hash, uses: 1))
+                rawByteCount: chunk.count, hash: hash, uses: 1))
         newByHash[hash] = number
         return (.new(number), storedByteCount)
     }
@@ -175,8 +179,8 @@ final class Packer {
                     storedByteCount: place.storedByteCount, location: location(of: place))
             })
         let copy = RecipeCopy(
-            key: key, verification: verification,
-            chunkDigest: RecipeCopy.digest(inside.map(\.hash)),
+            key: key, incarnation: incarnation, verification: verification,
+            chunkDigest: RecipeCopy.digest(inside.map(\.hash.indexed)),
             segment: segment)
         let payload = copy.bytes
         unsafe payload.withUnsafeBytes { bytes in
@@ -189,7 +193,8 @@ final class Packer {
             RecipeChange(
                 segment: segment,
                 copy: NewRecord(
-                    location: copyLocation, storedByteCount: payload.count, hash: nil, uses: 1),
+                    location: copyLocation, storedByteCount: payload.count, rawByteCount: 0,
+                    hash: nil, uses: 1),
                 newRecords: newRecords, shared: shared))
         nextSegment = index + 1
         // What reaches into the next segment stands there too, by a place that is known now.

@@ -144,7 +144,9 @@ extension StoreIndex {
             guard let segment = entry.segment else { continue }
             let rowKey = key(id, entry.index)
             try connection.run(
-                "INSERT INTO segment VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET data = ?2",
+                """
+                INSERT INTO segment VALUES (?1, 0, ?2) ON CONFLICT (key) DO UPDATE SET data = ?2
+                """,
                 [.integer(rowKey), .blob(segment.blob(rowKey: rowKey))])
         }
     }

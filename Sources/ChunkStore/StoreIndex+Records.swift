@@ -9,6 +9,8 @@ struct NewRecord: Sendable {
     var location: RecordLocation
     /// Bytes of its payload.
     let storedByteCount: Int
+    /// Bytes of the chunk decoded; 0 for a record that is none.
+    let rawByteCount: Int
     /// Of a chunk; nil for a record that is not shared.
     let hash: Digest256?
     /// How many recipes, or how many places in one, use it.
@@ -94,13 +96,15 @@ extension StoreIndex {
 
     static func insert(_ record: NewRecord, _ connection: Connection) throws(DatabaseError) {
         try connection.run(
-            "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)",
             [
                 .integer(record.location.rawValue), .integer(Int64(record.byteCount)),
+                .integer(Int64(record.rawByteCount)),
                 .integer(orNull: record.hash?.indexed), .integer(Int64(record.uses)),
             ])
         try connection.run(
-            "UPDATE total SET packed = packed + ?", [.integer(Int64(record.byteCount))])
+            "UPDATE total SET packed = packed + ?, raw = raw + ?",
+            [.integer(Int64(record.byteCount)), .integer(Int64(record.rawByteCount))])
     }
 
     /// Ends one use of a record; the last one makes its space a hole.
@@ -112,19 +116,23 @@ extension StoreIndex {
         try connection.run(
             "UPDATE record SET uses = uses - 1 WHERE id = ?", [.integer(location.rawValue)])
         let left = try connection.first(
-            "SELECT length FROM record WHERE id = ? AND uses <= 0", [.integer(location.rawValue)]
-        ) { (row) throws(DatabaseError) in Int(row.integer(0)) }
-        guard let length = left else { return 0 }
-        try remove(location, byteCount: length, connection)
-        return length
+            "SELECT length, raw FROM record WHERE id = ? AND uses <= 0",
+            [.integer(location.rawValue)]
+        ) { (row) throws(DatabaseError) in (row.integer(0), row.integer(1)) }
+        guard let (length, raw) = left else { return 0 }
+        try remove(location, byteCount: length, rawByteCount: raw, connection)
+        return Int(length)
     }
 
-    private static func remove(
-        _ location: RecordLocation, byteCount: Int, _ connection: Connection
+    static func remove(
+        _ location: RecordLocation, byteCount: Int64, rawByteCount: Int64,
+        _ connection: Connection
     ) throws(DatabaseError) {
         try connection.run("DELETE FROM record WHERE id = ?", [.integer(location.rawValue)])
-        try connection.run("UPDATE total SET packed = packed - ?", [.integer(Int64(byteCount))])
-        let end = location.rawValue + Int64(byteCount)
+        try connection.run(
+            "UPDATE total SET packed = packed - ?, raw = raw - ?",
+            [.integer(byteCount), .integer(rawByteCount)])
+        let end = location.rawValue + byteCount
         // Neighbouring holes are one, so that their common pages can be given back.
         try connection.run(
             "UPDATE hole SET end = ? WHERE end = ?",
@@ -164,9 +172,22 @@ extension StoreIndex {
     }
 
     /// Removes the rest of a condemned incarnation, after its recipe.
-    static func removeCondemned(_ id: Int64, _ connection: Connection) throws(DatabaseError) {
+    ///
+    /// - Returns: the bytes that became free.
+    static func removeCondemned(
+        _ id: Int64, _ connection: Connection
+    ) throws(DatabaseError) -> Int {
+        var copies: [RecordLocation] = []
+        try connection.query(
+            "SELECT record FROM segment WHERE key BETWEEN ? AND ? AND record <> 0", keyRange(id)
+        ) { (row) throws(DatabaseError) in
+            copies.append(RecordLocation(rawValue: row.integer(0)))
+        }
+        var freed = 0
+        for copy in copies { freed += try release(copy, connection) }
         try connection.run("DELETE FROM segment WHERE key BETWEEN ? AND ?", keyRange(id))
         try connection.run("DELETE FROM condemned WHERE id = ?", [.integer(id)])
+        return freed
     }
 
     /// Keeps a record from being shared, since it was found damaged.

@@ -37,16 +37,18 @@ final class StoreIndex: Sendable {
         CREATE INDEX content_flat_by_use ON content (last_use) WHERE flat > 0;
         CREATE TABLE segment (
             key INTEGER PRIMARY KEY,         -- incarnation << 20 | number of the segment
+            record INTEGER NOT NULL,         -- where a copy lies in a pack, 0: nowhere
             data BLOB NOT NULL
         );
         CREATE TABLE recipe (
             key INTEGER PRIMARY KEY,         -- as above
-            record INTEGER NOT NULL,         -- where a copy lies in a pack, 0: nowhere yet
+            record INTEGER NOT NULL,         -- where a copy lies in a pack
             data BLOB NOT NULL
         );
         CREATE TABLE record (
             id INTEGER PRIMARY KEY,          -- pack << 32 | offset
             length INTEGER NOT NULL,
+            raw INTEGER NOT NULL,            -- of a chunk its decoded length, else 0
             hash INTEGER,                    -- of a chunk 64 bits of its hash; null: not shared
             uses INTEGER NOT NULL
         );
@@ -56,16 +58,16 @@ final class StoreIndex: Sendable {
         );
         CREATE INDEX hole_by_end ON hole (end);
         CREATE TABLE metadata (
-            kind INTEGER NOT NULL, key BLOB NOT NULL, record INTEGER NOT NULL,
-            PRIMARY KEY (kind, key)
+            kind INTEGER NOT NULL, key BLOB NOT NULL, part INTEGER NOT NULL,
+            record INTEGER NOT NULL, PRIMARY KEY (kind, key, part)
         ) WITHOUT ROWID;
         CREATE TABLE pin (hash BLOB NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (hash, size))
             WITHOUT ROWID;
         CREATE TABLE condemned (id INTEGER PRIMARY KEY);
         CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE total (id INTEGER PRIMARY KEY CHECK (id = 1), flat INTEGER NOT NULL,
-            packed INTEGER NOT NULL);
-        INSERT INTO total VALUES (1, 0, 0);
+            packed INTEGER NOT NULL, raw INTEGER NOT NULL);
+        INSERT INTO total VALUES (1, 0, 0, 0);
         CREATE TRIGGER content_inserted AFTER INSERT ON content WHEN new.flat > 0 BEGIN
             UPDATE total SET flat = flat + new.flat;
         END;
