@@ -166,10 +166,13 @@ extension StoreIndex {
     }
 
     func isPinned(_ key: ContentKey) throws(DatabaseError) -> Bool {
-        try readers.withReader { (connection) throws(DatabaseError) in
+        var name = key.hash.bytes
+        appendNumber(UInt64(bitPattern: key.size), to: &name)
+        let pin = name
+        return try readers.withReader { (connection) throws(DatabaseError) in
             try connection.first(
-                "SELECT 1 FROM pin WHERE hash = ? AND size = ?",
-                [.blob(key.hash.bytes), .integer(key.size)]
+                "SELECT 1 FROM metadata WHERE kind = ? AND key = ?",
+                [.integer(Int64(ChunkStore.pinKind)), .blob(pin)]
             ) { (_) throws(DatabaseError) in true } ?? false
         }
     }

@@ -151,6 +151,7 @@ final class Packer {
 
     /// Writes the batch, which gives its records their places.
     private func place() throws(StoreError) {
+        try store.makeRoom(Int64(batch.byteCount), for: key)
         let locations = try store.append(batch)
         for (offset, location) in locations.enumerated() {
             newRecords[unplacedFrom + offset].location = location

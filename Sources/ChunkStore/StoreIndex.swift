@@ -61,8 +61,6 @@ final class StoreIndex: Sendable {
             kind INTEGER NOT NULL, key BLOB NOT NULL, part INTEGER NOT NULL,
             record INTEGER NOT NULL, PRIMARY KEY (kind, key, part)
         ) WITHOUT ROWID;
-        CREATE TABLE pin (hash BLOB NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (hash, size))
-            WITHOUT ROWID;
         CREATE TABLE condemned (id INTEGER PRIMARY KEY);
         CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE total (id INTEGER PRIMARY KEY CHECK (id = 1), flat INTEGER NOT NULL,

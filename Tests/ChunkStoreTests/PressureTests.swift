@@ -147,7 +147,7 @@ import Testing
 
 /// Real files, with one kind of operation that fails.
 final class FailingFiles: StoreFiles {
-    enum Operation { case read, write, synchronize }
+    enum Operation { case read, write, synchronize, punch }
 
     private let failing = Lock<(Operation, Errno)?>(nil)
     private let disk = DiskFiles()
@@ -199,6 +199,7 @@ private final class FailingFile: StoreFile {
     func duplicate() throws(Errno) -> FileDescriptor { try file.duplicate() }
     func allocatedByteCount() throws(Errno) -> Int64 { try file.allocatedByteCount() }
     func punchHole(at offset: Int64, byteCount: Int64) throws(Errno) {
+        try files.check(.punch)
         try file.punchHole(at: offset, byteCount: byteCount)
     }
 }
