@@ -67,7 +67,9 @@ let package = Package(
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
         module("HubAPI", ["Platform", "Telemetry", "Settings", "Hashing", "Transport"]),
         module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
-        module("ChunkStore", ["Platform", "Telemetry", "Hashing", "Database"]),
+        module(
+            "ChunkStore",
+            ["Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Database"]),
         module(
             "Fetching",
             ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore"]),
