@@ -67,7 +67,9 @@ let package = Package(
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
         module("HubAPI", ["Platform", "Telemetry", "Settings", "Hashing", "Transport"]),
         module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
-        module("ChunkStore", ["Platform", "Telemetry", "Hashing", "Database"]),
+        module(
+            "ChunkStore",
+            ["Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Database"]),
         module(
             "Fetching",
             ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore"]),
@@ -97,11 +99,12 @@ let package = Package(
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("TidyTests", []),
+        tests("FetchingTests", ["Fetching"]),
         tests(
             "FuzzTests",
             [
-                "Platform", "Settings", "Transport", "HubAPI", "Catalog", "ChunkStore",
-                "TestSupport",
+                "Platform", "Settings", "Compression", "Xet", "Transport", "HubAPI", "Catalog",
+                "ChunkStore", "TestSupport",
             ]),
         tests("SettingsTests", ["Settings"]),
         .target(
@@ -111,6 +114,9 @@ let package = Package(
         tests(
             "ChunkStoreTests",
             ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
+        tests(
+            "CatalogTests",
+            ["Platform", "Telemetry", "Hashing", "Database", "HubAPI", "Catalog", "TestSupport"]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),

@@ -92,7 +92,7 @@ class Show:
         heading("Time, and bytes fetched from the Hub")
         width = max(len(title) for title, _, _ in self.rows)
         for title, seconds, fetched in self.rows:
-            print(f"{title:{width}}  {seconds:8.3f} s  {fetched / 1e6:9.2f} MB")
+            print(f"{title:{width}}  {seconds:8.3f} s  {fetched:11,} bytes")
 
 
 def expect(output, digest):

@@ -42,21 +42,34 @@ extension Catalog {
     ) throws(CatalogError) {
         // Where the Hub does not date a commit, its files get the time at which it was seen.
         let date = info.lastModified ?? now
-        let changed = try write { (connection) throws(DatabaseError) in
-            var changed = false
+        let newlyShown = try write { (connection) throws(DatabaseError) in
+            var newlyShown: [(id: RepositoryID, isOwnerNew: Bool)] = []
             for asked in Set([id, info.canonicalID]) {
                 let row = try Catalog.upsert(
                     asked, canonical: info.canonicalID, isPrivate: info.isPrivate,
                     isGated: info.isGated, connection)
                 _ = try Catalog.upsertCommit(info.commit, row, date: date, connection)
                 let name = revision?.name ?? ""
-                changed = try Catalog.isShownFirst(name, of: row, connection) || changed
+                let isShownFirst = try Catalog.isShownFirst(name, of: row, connection)
                 try Catalog.setRef(name, of: row, kind: nil, info.commit, at: now, connection)
+                // An alias is a link to its canonical name, so both are used.
+                let isUsedFirst = try Catalog.markUsed(asked, connection)
+                if isShownFirst || isUsedFirst { newlyShown.append((asked, isUsedFirst)) }
             }
-            return try Catalog.markUsed(id, connection) || changed
+            return newlyShown
         }
-        memory.withLock { $0.commits.removeAll() }
-        if changed { try markListingChanged(of: id) }
+        forgetCommits()
+        for shown in newlyShown {
+            try markListingChanged(of: shown.id, isOwnerNew: shown.isOwnerNew)
+        }
+    }
+
+    /// Their dates may have become known.
+    private func forgetCommits() {
+        memory.withLock { memory in
+            memory.changeCount += 1
+            memory.commits.removeAll()
+        }
     }
 
     /// Records an owner's repositories.
@@ -92,8 +105,11 @@ extension Catalog {
             }
             return changed
         }
-        memory.withLock { $0.commits.removeAll() }
-        if changed { try markChanged(rows(of: .organisation(kind, organisation))) }
+        forgetCommits()
+        if changed {
+            try markChanged(
+                rows(of: .repositories(kind)) + rows(of: .organisation(kind, organisation)))
+        }
     }
 
     /// The owner's repositories, if they were ever listed.
@@ -144,7 +160,8 @@ extension Catalog {
         if changed { try markListingChanged(of: id) }
     }
 
-    /// Owners and legacy repositories that were looked at, for the root of a mount.
+    /// Owners and legacy repositories that were looked at, for the root of a mount. An owner was
+    /// looked at when a repository of theirs was, or when theirs were listed.
     package func usedNames(
         of kind: RepositoryKind
     ) throws(CatalogError) -> (organisations: [String], legacy: [RepositoryID]) {
@@ -152,13 +169,15 @@ extension Catalog {
             var organisations: Set<String> = []
             var legacy: [RepositoryID] = []
             try connection.query(
-                "SELECT name FROM repository WHERE kind = ? AND is_used = 1 ORDER BY name",
-                [.text(kind.rawValue)]
+                """
+                SELECT name, is_used FROM repository
+                WHERE kind = ? AND (is_used = 1 OR is_listed = 1) ORDER BY name
+                """, [.text(kind.rawValue)]
             ) { (row) throws(DatabaseError) in
                 guard let id = RepositoryID(kind: kind, name: row.text(0)) else { return }
                 if let organisation = id.organisation {
                     organisations.insert(organisation)
-                } else {
+                } else if row.integer(1) != 0 {
                     legacy.append(id)
                 }
             }
@@ -176,12 +195,19 @@ extension Catalog {
     }
 
     /// The directories that show this repository's name list something else now.
-    func markListingChanged(of id: RepositoryID) throws(CatalogError) {
-        var rows = try rows(of: .repositories(id.kind))
-        if let organisation = id.organisation {
-            rows += try self.rows(of: .organisation(id.kind, organisation))
+    ///
+    /// - Parameter isOwnerNew: whether its owner may be shown for the first time too.
+    func markListingChanged(
+        of id: RepositoryID, isOwnerNew: Bool = true
+    ) throws(CatalogError) {
+        var changed: [Int64] = []
+        if isOwnerNew || id.organisation == nil {
+            changed += try rows(of: .repositories(id.kind))
         }
-        try markChanged(rows)
+        if let organisation = id.organisation {
+            changed += try rows(of: .organisation(id.kind, organisation))
+        }
+        try markChanged(changed)
     }
 
     // MARK: Rows

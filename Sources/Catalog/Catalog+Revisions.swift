@@ -65,7 +65,10 @@ extension Catalog {
 
     /// A commit by its row.
     package func commit(_ id: CommitID) throws(CatalogError) -> KnownCommit? {
-        if let known = memory.withLock({ $0.commits.value(for: id.row) }) { return known }
+        let (known, changeCount) = memory.withLock {
+            ($0.commits.value(for: id.row), $0.changeCount)
+        }
+        if let known { return known }
         let found = try read { (connection) throws(DatabaseError) in
             try connection.first(
                 """
@@ -83,7 +86,11 @@ extension Catalog {
                     hasTree: row.integer(4) != 0)
             }
         }
-        if let found { memory.withLock { $0.commits.insert(found, for: id.row) } }
+        if let found {
+            memory.withLock { memory in
+                if memory.changeCount == changeCount { memory.commits.insert(found, for: id.row) }
+            }
+        }
         return found
     }
 

@@ -75,6 +75,9 @@ package final class Catalog: Sendable {
     package let epoch: UInt32
 
     struct Memory {
+        /// Counts the changes of rows that are copied here. A copy that was read before a change
+        /// is not kept after it: it would stand for the row until it is forgotten.
+        var changeCount: UInt64 = 0
         var nodes = RecentCache<Int64, NamedNode>(costMax: 65_536)
         var children = RecentCache<ChildKey, Int64>(costMax: 65_536)
         var commits = RecentCache<Int64, KnownCommit>(costMax: 4_096)
@@ -98,21 +101,32 @@ package final class Catalog: Sendable {
     /// - Parameter path: the database's file.
     package init(path: String, log: Log) throws(CatalogError) {
         self.log = log
+        let writer: DatabaseWriter
         do throws(DatabaseError) {
             writer = try DatabaseWriter(path: path, schema: Catalog.schema)
-            readers = DatabaseReaders(path: path)
-            let found = try readers.withReader { (connection) throws(DatabaseError) in
-                try connection.first("SELECT value FROM meta WHERE key = 'epoch'") {
-                    (row) throws(DatabaseError) in row.integer(0)
-                }
-            }
-            guard let found, found > 0, found < Int64(NodeID.epochLimit) else {
-                throw DatabaseError.corrupt
-            }
-            epoch = UInt32(found)
         } catch {
             throw CatalogError(error)
         }
+        self.writer = writer
+        readers = DatabaseReaders(path: path)
+        do throws(DatabaseError) {
+            epoch = try Catalog.readEpoch(readers)
+        } catch {
+            // Its thread would keep the file open for ever.
+            writer.close()
+            readers.close()
+            throw CatalogError(error)
+        }
+    }
+
+    private static func readEpoch(_ readers: DatabaseReaders) throws(DatabaseError) -> UInt32 {
+        let found = try readers.withReader { (connection) throws(DatabaseError) in
+            try connection.first("SELECT value FROM meta WHERE key = 'epoch'") {
+                (row) throws(DatabaseError) in row.integer(0)
+            }
+        }
+        guard let found, found > 0, found < Int64(NodeID.epochLimit) else { throw .corrupt }
+        return UInt32(found)
     }
 
     /// Commits what is pending and closes the database.

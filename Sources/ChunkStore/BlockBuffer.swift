@@ -1,15 +1,16 @@
-// Buffers of one block, for reads that want only a part of it.
+// Buffers for reads that cannot go straight to the caller: parts of blocks, records of packs.
 
 internal import Platform
 
-/// The owner of 128 KiB.
+/// The owner of some memory.
 @safe
 final class BlockBuffer: @unchecked Sendable {
     // Sendable because one thread has it at a time: it is in the pool, or with who took it.
     let bytes: UnsafeMutableRawBufferPointer
 
-    init() {
-        unsafe bytes = .allocate(byteCount: ChunkStore.blockByteCount, alignment: 4_096)
+    /// One block, unless asked otherwise.
+    init(byteCount: Int = ChunkStore.blockByteCount) {
+        unsafe bytes = .allocate(byteCount: byteCount, alignment: 4_096)
     }
 
     deinit {
@@ -17,17 +18,22 @@ final class BlockBuffer: @unchecked Sendable {
     }
 }
 
-/// Idle buffers, so that a small read costs no allocation.
+/// Idle buffers of one length, so that a read costs no allocation.
 final class BlockBufferPool: Sendable {
-    /// 16 of 128 KiB are 2 MiB.
-    private static let idleCountMax = 16
+    private let byteCount: Int
+    private let idleCountMax: Int
     private let idle = Lock<[BlockBuffer]>([])
 
+    init(byteCount: Int, idleCountMax: Int) {
+        self.byteCount = byteCount
+        self.idleCountMax = idleCountMax
+    }
+
     func take() -> BlockBuffer {
-        idle.withLock { $0.popLast() } ?? BlockBuffer()
+        idle.withLock { $0.popLast() } ?? BlockBuffer(byteCount: byteCount)
     }
 
     func give(_ buffer: BlockBuffer) {
-        idle.withLock { if $0.count < BlockBufferPool.idleCountMax { $0.append(buffer) } }
+        idle.withLock { if $0.count < idleCountMax { $0.append(buffer) } }
     }
 }

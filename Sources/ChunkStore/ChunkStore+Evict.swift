@@ -1,9 +1,11 @@
 // Making room: whole contents go, the one not used for the longest time first.
 //
 // The committing thread keeps the cache a little below its limit, so a writer seldom has to wait
-// for an eviction. A content that is being written is not evicted: it is the newest.
+// for an eviction. Pinned contents stay; those that the kernel knows go last. A content that is
+// being written is not evicted: it is the newest.
 
 internal import Database
+internal import Hashing
 internal import Platform
 internal import Telemetry
 
@@ -16,6 +18,7 @@ extension ChunkStore {
     func keepWithinLimit() {
         let low = sizeLimitBytes - sizeLimitBytes / ChunkStore.lowWaterShare
         if usedByteCount > low { evict(to: low, sparing: nil) }
+        if flatByteCount > 0 { cooler.wake() }
     }
 
     /// Throws `full` when so many bytes more would break the limit even after eviction.
@@ -30,47 +33,56 @@ extension ChunkStore {
         // One thread at a time: two would drop twice as much as needed.
         guard evictionTurn.receive() != nil else { return }
         defer { evictionTurn.send(()) }
-        var kept = 0
-        while usedByteCount > target {
-            guard let keys = try? index.leastRecentlyUsed(
-                limit: ChunkStore.candidateCount, after: kept), !keys.isEmpty
-            else { return }
-            for key in keys {
-                if usedByteCount <= target { return }
-                guard key != spared, let entry = try? loaded(key, blocks: 0..<0),
-                    entry.state.withLock({ $0.canRetire })
-                else {
-                    kept += 1
-                    continue
+        let isInUse = isInUse.withLock { $0 }
+        // Two rounds: the second takes what the kernel knows too.
+        for isLastResort in [false, true] {
+            var kept = 0
+            while usedByteCount > target {
+                guard
+                    let keys = try? index.leastRecentlyUsed(
+                        isFlatOnly: false, limit: ChunkStore.candidateCount, after: kept),
+                    !keys.isEmpty
+                else { break }
+                for key in keys {
+                    if usedByteCount <= target { return }
+                    guard key != spared, isLastResort || !isInUse(key.hash),
+                        (try? index.isPinned(key)) == false,
+                        let entry = try? loaded(key, blocks: 0..<0),
+                        entry.state.withLock({ $0.canRetire })
+                    else {
+                        kept += 1
+                        continue
+                    }
+                    counters.evictions.add()
+                    drop(entry, verification: .none)
                 }
-                counters.evictions.add()
-                drop(entry, verification: .none)
             }
         }
     }
 
     /// Forgets all of a content, on disk too.
-    func drop(_ entry: FlatContent, verification: Verification) {
+    func drop(_ entry: CachedContent, verification: Verification) {
         let nextID = table.freshID()
-        let dropped = entry.state.withLock { state in
+        let left = entry.state.withLock { state in
             state.drop(nextID: nextID, verification: verification)
         }
-        for mailbox in dropped.waiting { mailbox.send(()) }
-        subtractUsed(dropped.byteCount)
-        table.countDropped(segments: dropped.segmentCount, hadFile: dropped.hadFile)
+        settle(left)
         do throws(DatabaseError) {
             try index.writer.perform { (connection) throws(DatabaseError) in
-                try StoreIndex.delete(dropped.id, connection)
+                try StoreIndex.condemn(left.id, connection)
             }
+            reap(left.id, flatFile: path(of: entry.key, left.id))
         } catch {
             noteFailure(error)
         }
-        do throws(Errno) { try files.remove(path(of: entry.key, dropped.id)) } catch {
-            if error != .noEntry {
-                counters.diskFailures.add()
-                log.error("a file of the cache cannot be removed", ["error": "\(error)"])
-            }
-        }
         entry.state.withLock { $0.endDrop() }
+    }
+
+    /// Accounts for what an incarnation had in memory when it was left.
+    func settle(_ left: LeftIncarnation) {
+        for mailbox in left.waiting { mailbox.send(()) }
+        subtractFlat(left.flatByteCount)
+        table.countDropped(parts: left.partCount, hadFile: left.hadFile)
+        if let change = left.uncommitted { packs.commit(change.locations) }
     }
 }

@@ -1,4 +1,4 @@
-// Opening the index, and loading from it what is asked about a content.
+// Opening the index and the packs, and loading from the index what is asked about a content.
 
 internal import Database
 internal import Hashing
@@ -7,47 +7,57 @@ internal import Synchronization
 internal import Telemetry
 
 extension ChunkStore {
-    /// Opens the index. One that is damaged is set aside, and a new one is begun: flat files
-    /// without an index are of no use, so they are removed.
+    /// Opens the index. One that is damaged is set aside; that one, and one that is missing while
+    /// there are packs, is made anew from what the packs tell.
     static func openIndex(
         _ directory: String, _ files: any StoreFiles, _ log: Log
     ) throws(StoreError) -> StoreIndex {
         let path = "\(directory)/store.db"
-        if (try? files.open(damageMark(directory), create: false)) == nil {
+        let hasMark = (try? files.open(damageMark(directory), create: false)) != nil
+        let hasIndex = (try? files.open(path, create: false)) != nil
+        let hasPacks = (try? PackSet.numbers(in: "\(directory)/packs", files))?.isEmpty == false
+        if !hasMark && (hasIndex || !hasPacks) {
             do throws(DatabaseError) {
                 return try StoreIndex(path: path)
-            } catch where error.meansDamaged {
+            } catch  where error.meansDamaged {
                 // Set aside below.
             } catch {
                 throw StoreError(error)
             }
         }
         log.error(
-            "the cache index is damaged; a new one is begun, and what was cached is fetched again",
-            ["kept": "\(path).damaged"])
+            "the cache index is damaged or missing and is rebuilt from the packs",
+            ["index": path, "kept": "\(path).damaged"])
         do throws(Errno) {
+            // Until it is rebuilt it is as bad as damaged.
+            _ = try files.open(damageMark(directory), create: true)
             for suffix in ["-wal", "-shm"] { try removeIfThere(path + suffix, files) }
-            try files.rename(path, to: "\(path).damaged")
-            for folder in try files.names(in: "\(directory)/flat") {
-                for name in try files.names(in: "\(directory)/flat/\(folder)") {
-                    try removeIfThere("\(directory)/flat/\(folder)/\(name)", files)
-                }
-            }
-            try removeIfThere(damageMark(directory), files)
+            do throws(Errno) { try files.rename(path, to: "\(path).damaged") } catch
+                where error == .noEntry
+            {}
         } catch {
             throw StoreError(error)
         }
-        do throws(DatabaseError) { return try StoreIndex(path: path) } catch {
+        let index: StoreIndex
+        do throws(DatabaseError) { index = try StoreIndex(path: path) } catch {
             throw StoreError(error)
         }
+        do throws(StoreError) {
+            try Rebuilder(directory: directory, index: index, files: files, log: log).run()
+        } catch {
+            index.close()
+            throw error
+        }
+        try? removeIfThere(damageMark(directory), files)
+        return index
     }
 
     /// Opens the index and asks it the first questions, which show whether it is sound.
     static func openSoundIndex(
         _ directory: String, _ files: any StoreFiles, _ log: Log
-    ) throws(StoreError) -> (StoreIndex, (validByteCount: Int64, newestID: Int64)) {
+    ) throws(StoreError) -> (StoreIndex, StoreIndex.Opening) {
         var index = try openIndex(directory, files, log)
-        do throws(DatabaseError) { return (index, try index.totals()) } catch {
+        do throws(DatabaseError) { return (index, try index.opening()) } catch {
             index.close()
             guard error.meansDamaged else { throw StoreError(error) }
         }
@@ -55,10 +65,37 @@ extension ChunkStore {
             throw StoreError(error)
         }
         index = try openIndex(directory, files, log)
-        do throws(DatabaseError) { return (index, try index.totals()) } catch {
+        do throws(DatabaseError) { return (index, try index.opening()) } catch {
             index.close()
             throw StoreError(error)
         }
+    }
+
+    /// Opens the packs; a new cache gets its identity.
+    static func openPacks(
+        _ directory: String, _ opening: StoreIndex.Opening, _ index: StoreIndex,
+        _ files: any StoreFiles
+    ) throws(StoreError) -> PackSet {
+        let cacheID = opening.cacheID ?? CacheID.random()
+        if opening.cacheID == nil {
+            do throws(DatabaseError) {
+                try index.writer.perform { (connection) throws(DatabaseError) in
+                    try StoreIndex.set("cache", cacheID.bytes, connection)
+                }
+            } catch {
+                throw StoreError(error)
+            }
+        }
+        let folder = "\(directory)/packs"
+        let newest: Int
+        do throws(Errno) { newest = try PackSet.numbers(in: folder, files).last ?? 0 } catch {
+            throw StoreError(error)
+        }
+        let packs = PackSet(
+            directory: folder, cacheID: cacheID, files: files,
+            nextNumber: max(opening.nextPack, newest + 1))
+        if let tail = opening.tail { packs.resume(tail.pack, tail: tail.offset) }
+        return packs
     }
 
     /// A file that tells the next start that the index was found damaged.
@@ -67,7 +104,7 @@ extension ChunkStore {
     }
 
     private static func removeIfThere(_ path: String, _ files: any StoreFiles) throws(Errno) {
-        do throws(Errno) { try files.remove(path) } catch where error == .noEntry {}
+        do throws(Errno) { try files.remove(path) } catch  where error == .noEntry {}
     }
 
     /// Notes a failure of the index, and what the next start has to do about it.
@@ -79,8 +116,20 @@ extension ChunkStore {
         }
     }
 
+    /// Lets the next start go on with the pack being written.
+    func rememberTail() {
+        guard let active = packs.active else { return }
+        var bytes: [UInt8] = []
+        appendNumber(UInt64(active.number), to: &bytes)
+        appendNumber(UInt64(active.tail), to: &bytes)
+        let value = bytes
+        try? index.writer.perform { (connection) throws(DatabaseError) in
+            try StoreIndex.set("tail", value, connection)
+        }
+    }
+
     /// The content with its row, and with the segments of the blocks, in memory.
-    func loaded(_ key: ContentKey, blocks: Range<Int>) throws(StoreError) -> FlatContent {
+    func loaded(_ key: ContentKey, blocks: Range<Int>) throws(StoreError) -> CachedContent {
         while true {
             let entry = table.content(key)
             do throws(DatabaseError) {
@@ -92,46 +141,44 @@ extension ChunkStore {
         }
     }
 
-    /// False when the content was replaced meanwhile.
-    private func load(_ entry: FlatContent, blocks: Range<Int>) throws(DatabaseError) -> Bool {
+    /// False when the content was replaced meanwhile, or its layout exchanged.
+    private func load(_ entry: CachedContent, blocks: Range<Int>) throws(DatabaseError) -> Bool {
         if entry.state.withLock({ !$0.isLoaded }) {
             let row = try index.row(of: entry.key)
             entry.state.withLock { $0.load(row) }
         }
-        let (incarnation, wanted, isRetired) = entry.state.withLock { state in
-            (state.id, state.segmentsToLoad(blocks), state.isRetired)
+        let (incarnation, isPacked, wanted, isRetired) = entry.state.withLock { state in
+            (state.id, state.isPacked, state.segmentsToLoad(blocks), state.isRetired)
         }
         if isRetired { return false }
         if wanted.isEmpty { return true }
-        let segments = try index.segments(wanted, of: entry.key, id: incarnation)
-        let count = entry.state.withLock { $0.load(segments, of: incarnation) }
-        table.countLoadedSegments(count)
-        for segment in segments where segment.segment == nil {
+        let segments = try index.segments(
+            wanted, of: entry.key, id: incarnation, isPacked: isPacked)
+        let (count, isCurrent) = entry.state.withLock { state in
+            (state.load(segments, of: incarnation), state.id == incarnation && !state.isRetired)
+        }
+        table.countLoadedParts(count)
+        for segment in segments where segment.segment == nil && isCurrent {
             counters.checksumFailures.add()
-            subtractUsed(segment.validByteCount)
             log.error(
                 "a row of the cache index is damaged; its part of the content is dropped",
                 ["content": entry.key.hash.hex])
             enlist(entry)
         }
-        return true
+        return isCurrent
     }
 
     /// Has the content's changes committed.
-    func enlist(_ entry: FlatContent) {
+    func enlist(_ entry: CachedContent) {
         if entry.state.withLock({ $0.enlist() }) { committer.add(entry) }
     }
 
-    func addUsed(_ byteCount: Int64) {
-        used.add(byteCount, ordering: .relaxed)
-    }
-
-    func subtractUsed(_ byteCount: Int64) {
-        used.subtract(byteCount, ordering: .relaxed)
-    }
+    func addFlat(_ byteCount: Int64) { flatUsed.add(byteCount, ordering: .relaxed) }
+    func subtractFlat(_ byteCount: Int64) { flatUsed.subtract(byteCount, ordering: .relaxed) }
+    func addPacked(_ byteCount: Int64) { packedUsed.add(byteCount, ordering: .relaxed) }
 
     /// Records in the index that a content was used, at most once in `useSeconds`.
-    func recordUse(_ entry: FlatContent) {
+    func recordUse(_ entry: CachedContent) {
         let now = WallTime.now
         let isDue = entry.state.withLock { state in
             let since = now.secondsSince1970 - state.recordedUse.secondsSince1970

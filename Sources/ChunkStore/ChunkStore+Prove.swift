@@ -44,6 +44,7 @@ extension ChunkStore {
         if !isSame { throw .incomplete }
         counters.proofs.add()
         enlist(entry)
+        cooler.keepFlatMap(key)
         return true
     }
 }

@@ -1,22 +1,37 @@
-// Reading: which blocks cover a range, their bytes from the file, and the check of each.
+// Reading: where each block of a range is, its bytes, and the check of each.
 //
 // A block that is wanted whole is read straight into the caller's buffer and checked there; one
-// that is wanted in part is read whole into a buffer of our own.
+// that is wanted in part is read whole into a buffer of our own. The layout may be exchanged while
+// a read is under way; a read that fails for that reason begins again.
 
 package import Hashing
 internal import Platform
 internal import Telemetry
 
-/// What one read needs, taken under the content's lock.
-private struct ReadPlan {
-    let entry: FlatContent
-    let blocks: Range<Int>
-    let checksums: [UInt64]
-    let file: any StoreFile
+/// A content at the moment of a read.
+struct ReadPlan {
+    let entry: CachedContent
     let incarnation: Int64
+    let sources: [BlockSource]
+    let blocks: Range<Int>
+    let file: (any StoreFile)?
+
+    var key: ContentKey { entry.key }
+}
+
+/// How a part of a read ended.
+enum ReadStep {
+    case done
+    /// Something was damaged and was dropped, or is not here.
+    case missing
+    /// The layout has changed meanwhile.
+    case stale
 }
 
 extension ChunkStore {
+    /// A read begins again so often when layouts change under it.
+    private static let attemptCountMax = 4
+
     /// Reads a range of a content, as far as the content goes.
     ///
     /// - Returns: `missing` when a part of it is not here; the buffer's bytes mean nothing then.
@@ -26,108 +41,165 @@ extension ChunkStore {
         into buffer: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> ReadOutcome {
         guard offset >= 0, size >= 0 else { throw .invalidRange }
-        let count = Int(max(0, min(Int64(buffer.count), size - offset)))
-        if count == 0 { return .bytes(0) }
         let key = ContentKey(hash: content, size: size)
-        let range = offset..<offset + Int64(count)
-        guard let plan = try plan(key, blocks: key.blocks(covering: range)) else {
+        let outcome = try unsafe readQuietly(key, at: offset, into: buffer)
+        guard case .bytes(let count) = outcome else {
             counters.misses.add()
             return .missing
         }
-        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-        for (index, block) in plan.blocks.enumerated() {
-            let bytes = key.bytes(of: block..<block + 1)
-            let part = bytes.clamped(to: range)
-            let slice = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: target[
-                    Int(part.lowerBound - offset)..<Int(part.upperBound - offset)])
-            let isRight = try unsafe read(
-                plan, block, checksum: plan.checksums[index], from: part.lowerBound, into: slice)
-            if !isRight {
-                counters.misses.add()
-                return .missing
-            }
-        }
+        if count == 0 { return outcome }
         counters.hits.add()
         counters.hitBytes.add(Int64(count))
-        recordUse(plan.entry)
-        return .bytes(count)
+        recordUse(table.content(key))
+        return outcome
+    }
+
+    /// As `read`, without counting it as a use.
+    func readQuietly(
+        _ key: ContentKey, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) -> ReadOutcome {
+        let count = Int(max(0, min(Int64(buffer.count), key.size - offset)))
+        if count == 0 { return .bytes(0) }
+        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+        let range = offset..<offset + Int64(count)
+        for _ in 0..<ChunkStore.attemptCountMax {
+            guard let plan = try plan(key, blocks: key.blocks(covering: range)) else { break }
+            switch try unsafe read(plan, range, into: target) {
+            case .done: return .bytes(count)
+            case .missing: return .missing
+            case .stale: continue
+            }
+        }
+        return .missing
     }
 
     /// Nil when a block is not here.
     private func plan(_ key: ContentKey, blocks: Range<Int>) throws(StoreError) -> ReadPlan? {
         let entry = try loaded(key, blocks: blocks)
-        let (checksums, known, incarnation) = entry.state.withLock { state in
-            (state.checksums(of: blocks), state.file, state.id)
+        let (sources, file, incarnation) = entry.state.withLock { state in
+            (state.sources(of: blocks), state.file, state.id)
         }
-        guard let checksums else { return nil }
-        var opened = known
-        if opened == nil { opened = try open(entry, incarnation, create: false) }
-        guard let file = opened else { return nil }
+        guard let sources else { return nil }
+        var opened = file
+        if opened == nil && sources.contains(where: { $0 != .packed }) {
+            opened = try open(entry, incarnation, create: false)
+            if opened == nil { return nil }
+        }
         return ReadPlan(
-            entry: entry, blocks: blocks, checksums: checksums, file: file,
-            incarnation: incarnation)
+            entry: entry, incarnation: incarnation, sources: sources, blocks: blocks,
+            file: opened)
     }
 
-    /// Reads a part of a block, checking all of it; false when it was damaged, and was dropped.
     private func read(
-        _ plan: ReadPlan, _ block: Int, checksum: UInt64, from start: Int64,
+        _ plan: ReadPlan, _ range: Range<Int64>, into target: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) -> ReadStep {
+        var result = ReadStep.done
+        var block = plan.blocks.lowerBound
+        while block < plan.blocks.upperBound {
+            let source = plan.sources[block - plan.blocks.lowerBound]
+            var end = block + 1
+            if source == .packed {
+                // Chunks reach over blocks, so packed neighbours are read together.
+                while end < plan.blocks.upperBound
+                    && plan.sources[end - plan.blocks.lowerBound] == .packed
+                {
+                    end += 1
+                }
+            }
+            let part = plan.key.bytes(of: block..<end).clamped(to: range)
+            let first = Int(part.lowerBound - range.lowerBound)
+            let slice = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: target[first..<first + part.count])
+            let step =
+                switch source {
+                case .packed: try unsafe readPacked(plan, part, into: slice)
+                case .flat(let checksum):
+                    try unsafe readFlat(plan, block, checksum, from: part.lowerBound, into: slice)
+                }
+            if step == .stale { return .stale }
+            // All that is damaged in the range is found in one go, so it is fetched in one go.
+            if step == .missing { result = .missing }
+            block = end
+        }
+        return result
+    }
+
+    /// Reads a part of a block from the flat file, checking all of it.
+    private func readFlat(
+        _ plan: ReadPlan, _ block: Int, _ checksum: UInt64, from start: Int64,
         into target: UnsafeMutableRawBufferPointer
-    ) throws(StoreError) -> Bool {
-        let whole = plan.entry.key.bytes(of: block..<block + 1)
+    ) throws(StoreError) -> ReadStep {
+        guard let file = plan.file else { return .stale }
+        let whole = plan.key.bytes(of: block..<block + 1)
         if target.count == whole.count {
-            if try unsafe check(plan, at: whole.lowerBound, target, checksum) { return true }
+            if unsafe check(file, plan.key, at: whole.lowerBound, target, checksum) {
+                return .done
+            }
         } else {
             let buffer = buffers.take()
             defer { buffers.give(buffer) }
             let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<whole.count])
-            if try unsafe check(plan, at: whole.lowerBound, bytes, checksum) {
+            if unsafe check(file, plan.key, at: whole.lowerBound, bytes, checksum) {
                 let first = Int(start - whole.lowerBound)
                 let part = unsafe UnsafeRawBufferPointer(
                     rebasing: bytes[first..<first + target.count])
                 unsafe target.copyMemory(from: part)
-                return true
+                return .done
             }
         }
-        dropBlock(plan.entry, block, checksum, plan.incarnation)
-        return false
+        return dropBlocks(plan.entry, block..<block + 1, plan.incarnation) {
+            $0 == .flat(checksum: checksum)
+        }
     }
 
     private func check(
-        _ plan: ReadPlan, at offset: Int64, _ bytes: UnsafeMutableRawBufferPointer,
-        _ checksum: UInt64
-    ) throws(StoreError) -> Bool {
+        _ file: any StoreFile, _ key: ContentKey, at offset: Int64,
+        _ bytes: UnsafeMutableRawBufferPointer, _ checksum: UInt64
+    ) -> Bool {
         do throws(Errno) {
-            let count = try unsafe plan.file.read(into: bytes, at: offset)
+            let count = try unsafe file.read(into: bytes, at: offset)
             return unsafe count == bytes.count && xxh3(UnsafeRawBufferPointer(bytes)) == checksum
         } catch {
             // A sector that cannot be read is a damaged block: the network still has it.
             counters.diskFailures.add()
             log.error(
                 "the cache disk failed to read",
-                ["content": plan.entry.key.hash.hex, "error": "\(error)"])
+                ["content": key.hash.hex, "error": "\(error)"])
             return false
         }
     }
 
-    private func dropBlock(
-        _ entry: FlatContent, _ block: Int, _ checksum: UInt64, _ incarnation: Int64
-    ) {
-        let byteCount = entry.state.withLock { state in
-            state.invalidate(block, checksum: checksum, of: incarnation)
+    /// Drops damaged blocks that are still where they were read from.
+    func dropBlocks(
+        _ entry: CachedContent, _ blocks: Range<Int>, _ incarnation: Int64,
+        where isDamaged: (BlockSource) -> Bool
+    ) -> ReadStep {
+        var droppedCount = 0
+        for block in blocks {
+            let flatByteCount: Int64? = entry.state.withLock { state in
+                guard let source = state.sources(of: block..<block + 1)?.first, isDamaged(source)
+                else { return nil }
+                return state.invalidate(block, source, of: incarnation)
+            }
+            guard let flatByteCount else { continue }
+            subtractFlat(flatByteCount)
+            droppedCount += 1
         }
-        if byteCount == 0 { return }
-        subtractUsed(byteCount)
+        if droppedCount == 0 { return .stale }
         counters.checksumFailures.add()
         log.error(
-            "a block of the cache is damaged and was dropped; it is fetched again when read",
-            ["content": entry.key.hash.hex, "block": "\(block)"])
+            "a part of the cache is damaged and was dropped; it is fetched again when read",
+            [
+                "content": entry.key.hash.hex, "block": "\(blocks.lowerBound)",
+                "count": "\(droppedCount)",
+            ])
         enlist(entry)
+        return .missing
     }
 
-    /// The content's file; nil when it is gone, which drops the content.
+    /// The content's flat file; nil when it is gone, which drops the content.
     func open(
-        _ entry: FlatContent, _ incarnation: Int64, create: Bool
+        _ entry: CachedContent, _ incarnation: Int64, create: Bool
     ) throws(StoreError) -> (any StoreFile)? {
         let path = path(of: entry.key, incarnation)
         do throws(Errno) {
@@ -140,6 +212,7 @@ extension ChunkStore {
             return file
         } catch {
             if error == .noEntry && !create {
+                // After a change of layout it is gone as it should be.
                 if entry.state.withLock({ $0.id == incarnation }) {
                     log.error(
                         "a file of the cache is gone; its content is fetched again when read",
@@ -155,7 +228,7 @@ extension ChunkStore {
         }
     }
 
-    /// Where an incarnation's file is.
+    /// Where an incarnation's flat file is.
     func path(of key: ContentKey, _ incarnation: Int64) -> String {
         "\(folder(of: key))/\(key.hash.hex).\(incarnation)"
     }

@@ -15,7 +15,7 @@ extension ChunkStore {
     package func write(
         _ content: ContentHash, size: Int64, at offset: Int64, _ bytes: UnsafeRawBufferPointer
     ) throws(StoreError) {
-        if unsafe bytes.isEmpty { return }
+        if bytes.count == 0 { return }
         let key = ContentKey(hash: content, size: size)
         let end = offset + Int64(bytes.count)
         let each = Int64(ChunkStore.blockByteCount)
@@ -52,6 +52,8 @@ extension ChunkStore {
             return false
         }
         if bytes.isEmpty { return true }
+        let key = ContentKey(hash: content, size: size)
+        if bytes.count <= ChunkStore.smallByteCount, try pack(key, bytes) { return true }
         try unsafe bytes.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
             try unsafe write(content, size: size, at: 0, bytes)
         }
@@ -59,20 +61,72 @@ extension ChunkStore {
         return try prove(content, size: size)
     }
 
+    /// Puts a proven content into a pack; false if a part of it is here already.
+    private func pack(_ key: ContentKey, _ bytes: [UInt8]) throws(StoreError) -> Bool {
+        try makeRoom(key.size, for: key)
+        let blocks = 0..<key.blockCount
+        while true {
+            let entry = try loaded(key, blocks: blocks)
+            switch entry.state.withLock({ $0.claim(blocks) }) {
+            case .retired: continue
+            case .valid: return false
+            case .wait(let mailbox): _ = mailbox.receive()
+            case .write(let runs, let incarnation):
+                if runs != [blocks] {
+                    for run in runs { finish(entry, run, nil, incarnation) }
+                    return false
+                }
+                return try pack(entry, bytes, incarnation)
+            }
+        }
+    }
+
+    /// REQUIRES: all blocks were claimed.
+    private func pack(
+        _ entry: CachedContent, _ bytes: [UInt8], _ incarnation: Int64
+    ) throws(StoreError) -> Bool {
+        let blocks = 0..<entry.key.blockCount
+        let verification = Verification.proven(.now)
+        let change: RecipeChange
+        do throws(StoreError) {
+            change = try packSmall(
+                entry.key, incarnation: incarnation, bytes, verification)
+        } catch {
+            finish(entry, blocks, nil, incarnation)
+            throw error
+        }
+        let waiting: [Mailbox<Void>]? = entry.state.withLock { state in
+            let waiting = state.finish(packed: change, of: incarnation)
+            if waiting != nil { state.verification = verification }
+            return waiting
+        }
+        guard let waiting else {
+            packs.commit(change.locations)
+            finish(entry, blocks, nil, incarnation)
+            return false
+        }
+        for mailbox in waiting { mailbox.send(()) }
+        counters.writtenBytes.add(entry.key.size)
+        counters.proofs.add()
+        enlist(entry)
+        recordUse(entry)
+        return true
+    }
+
     private func write(
-        _ entry: FlatContent, _ runs: [Range<Int>], _ incarnation: Int64,
+        _ entry: CachedContent, _ runs: [Range<Int>], _ incarnation: Int64,
         _ bytes: UnsafeRawBufferPointer, from offset: Int64
     ) throws(StoreError) {
         var done = 0
         defer {
             for run in runs[done...] { finish(entry, run, nil, incarnation) }
         }
-        let file = try writableFile(entry, incarnation)
+        guard let file = try writableFile(entry, incarnation) else { return }
         for run in runs {
             let range = entry.key.bytes(of: run)
             let part = unsafe UnsafeRawBufferPointer(
                 rebasing: bytes[Int(range.lowerBound - offset)..<Int(range.upperBound - offset)])
-            let checksums = unsafe checksums(part)
+            let checksums = unsafe blockChecksums(part)
             do throws(Errno) {
                 try unsafe file.write(part, at: range.lowerBound)
             } catch {
@@ -87,7 +141,8 @@ extension ChunkStore {
         recordUse(entry)
     }
 
-    private func checksums(_ bytes: UnsafeRawBufferPointer) -> [UInt64] {
+    /// XXH3-64 of each block of some bytes that start at a block.
+    func blockChecksums(_ bytes: UnsafeRawBufferPointer) -> [UInt64] {
         stride(from: 0, to: bytes.count, by: ChunkStore.blockByteCount).map { start in
             let end = min(bytes.count, start + ChunkStore.blockByteCount)
             return unsafe xxh3(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
@@ -95,27 +150,27 @@ extension ChunkStore {
     }
 
     private func finish(
-        _ entry: FlatContent, _ run: Range<Int>, _ checksums: [UInt64]?, _ incarnation: Int64
+        _ entry: CachedContent, _ run: Range<Int>, _ checksums: [UInt64]?, _ incarnation: Int64
     ) {
         let (byteCount, waiting) = entry.state.withLock { state in
             state.finish(run, checksums: checksums, of: incarnation)
         }
-        addUsed(byteCount)
+        addFlat(byteCount)
         counters.writtenBytes.add(byteCount)
         for mailbox in waiting { mailbox.send(()) }
     }
 
+    /// The flat file to write to; nil if the content was dropped, and the write begins again.
     private func writableFile(
-        _ entry: FlatContent, _ incarnation: Int64
-    ) throws(StoreError) -> any StoreFile {
-        let (known, isEmpty) = entry.state.withLock { ($0.file, $0.validByteCount == 0) }
+        _ entry: CachedContent, _ incarnation: Int64
+    ) throws(StoreError) -> (any StoreFile)? {
+        let (known, isNew) = entry.state.withLock { ($0.file, $0.flatByteCount == 0) }
         if let known { return known }
-        if isEmpty {
+        if isNew {
             do throws(Errno) { try files.makeDirectory(folder(of: entry.key)) } catch {
                 throw StoreError(error)
             }
         }
-        guard let file = try open(entry, incarnation, create: isEmpty) else { throw .incomplete }
-        return file
+        return try open(entry, incarnation, create: isNew)
     }
 }

@@ -1,14 +1,19 @@
 // The disk cache: contents by their hash, block by block, checked on every read.
 //
 // Owns one directory: `store.lock` (held for life, so that a cache has one owner), `store.db` (the
-// index) and `flat/xx/<hash>.<id>`, a sparse file for each content with its bytes at their own
-// offsets. Any thread may call it; no lock is held across I/O.
+// index), `flat/xx/<hash>.<incarnation>` (a sparse file for a content with its bytes at their own
+// offsets) and `packs/` (deduplicated, compressed chunks). Any thread may call it; no lock is held
+// across I/O. docs/FORMATS.md has the bytes.
+//
+// What is fetched goes into the flat file. A background thread cools what has not been used for
+// long: it cuts the content into chunks, writes those that are not in a pack yet, and exchanges
+// the layout when all of it is there. Small contents go into packs at once.
 //
 // The order on disk is payload, then index. A written block is valid in memory at once and for
 // this process; a background thread then synchronizes the files and records validity in the index,
 // `Committer.intervalSeconds` later at most. A crash loses that much, and a block that the index
-// calls valid was on the disk before. Each read checks the XXH3 of the blocks it touches; a block
-// that fails is dropped, counted and logged, and is missing from then on.
+// calls valid was on the disk before. Each read checks the XXH3 of the blocks or records that it
+// touches; what fails is dropped, counted and logged, and is missing from then on.
 //
 // What it never does: serve a byte that was not checked, overwrite a valid block, wait for the
 // network.
@@ -20,82 +25,110 @@ package import Telemetry
 
 /// The store of contents on disk.
 package final class ChunkStore: Sendable {
-    /// The unit of validity and of the checksum.
+    /// The unit of validity and of the checksum in the flat tier.
     package static let blockByteCount = 131_072
+    /// Contents up to this size go into packs at once, when they are written whole and proven.
+    package static let smallByteCount = 1 << 20
 
-    /// Counts of what went wrong and right, for `status`.
-    package struct Counters: Sendable {
-        /// Blocks whose checksum failed on a read from disk.
-        package let checksumFailures = Counter()
-        /// Contents whose hash was proven, and contents whose hash was wrong.
-        package let proofs = Counter()
-        package let proofFailures = Counter()
-        /// Reads answered and not answered from the disk, and the bytes of those answered.
-        package let hits = Counter()
-        package let misses = Counter()
-        package let hitBytes = Counter()
-        /// Bytes written, and contents evicted to make room.
-        package let writtenBytes = Counter()
-        package let evictions = Counter()
-        /// Failures of the disk or the index.
-        package let diskFailures = Counter()
-    }
-
-    package let counters = Counters()
+    package let counters = StoreCounters()
     /// The limit of `usedByteCount`.
     package let sizeLimitBytes: Int64
+    /// What may lie flat before the background cools; 0: all that is complete is cooled.
+    package let hotLimitBytes: Int64
     let directory: String
     let files: any StoreFiles
     let index: StoreIndex
     let table: ContentTable
+    let packs: PackSet
     let committer: Committer
-    let buffers = BlockBufferPool()
+    let cooler: Cooler
+    /// 16 of 128 KiB are 2 MiB.
+    let buffers = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 16)
+    /// 8 of 1 MiB.
+    let recordBuffers = BlockBufferPool(
+        byteCount: ChunkStore.recordReadByteCount, idleCountMax: 8)
     let log: Log
-    let used: Atomic<Int64>
+    let flatUsed: Atomic<Int64>
+    let packedUsed: Atomic<Int64>
     /// One element, taken by the thread that evicts.
     let evictionTurn = Mailbox<Void>()
+    /// One element, taken by the thread that gives space back.
+    let holeTurn = Mailbox<Void>()
+    let isInUse: Lock<@Sendable (ContentHash) -> Bool>
     private let lockFile: Lock<(any StoreFile)?>
 
     /// Opens the cache in a directory, which is made if its parent exists.
     ///
+    /// - Parameter hotLimitBytes: half of the limit if nil.
     /// - Throws: `inUse` when another process has it; `database(.newerVersion)` when a newer
     ///   program wrote it; `readOnly`, `full` or `disk` when the directory cannot be used.
     package convenience init(
-        directory: String, sizeLimitBytes: Int64, log: Log
+        directory: String, sizeLimitBytes: Int64, hotLimitBytes: Int64? = nil, log: Log
     ) throws(StoreError) {
         try self.init(
-            directory: directory, sizeLimitBytes: sizeLimitBytes, log: log, files: DiskFiles())
+            directory: directory, sizeLimitBytes: sizeLimitBytes, hotLimitBytes: hotLimitBytes,
+            log: log, files: DiskFiles())
     }
 
     /// As above, with file operations of the caller's choice.
     package init(
-        directory: String, sizeLimitBytes: Int64, log: Log, files: any StoreFiles
+        directory: String, sizeLimitBytes: Int64, hotLimitBytes: Int64? = nil, log: Log,
+        files: any StoreFiles
     ) throws(StoreError) {
         do throws(Errno) {
             try files.makeDirectory(directory)
             lockFile = Lock(try files.lock("\(directory)/store.lock"))
             try files.makeDirectory("\(directory)/flat")
+            try files.makeDirectory("\(directory)/packs")
         } catch {
             throw error == .wouldBlock ? .inUse : StoreError(error)
         }
-        let totals: (validByteCount: Int64, newestID: Int64)
-        (index, totals) = try ChunkStore.openSoundIndex(directory, files, log)
-        used = Atomic(totals.validByteCount)
-        table = ContentTable(newestID: totals.newestID)
-        committer = Committer(index: index, files: files, directory: directory, log: log)
+        let opening: StoreIndex.Opening
+        (index, opening) = try ChunkStore.openSoundIndex(directory, files, log)
+        flatUsed = Atomic(opening.flatByteCount)
+        packedUsed = Atomic(opening.packedByteCount)
+        table = ContentTable(newestID: opening.newestID)
+        packs = try ChunkStore.openPacks(directory, opening, index, files)
+        committer = Committer(
+            index: index, packs: packs, files: files, directory: directory, log: log)
+        cooler = Cooler()
+        isInUse = Lock({ _ in false })
         self.directory = directory
         self.sizeLimitBytes = sizeLimitBytes
+        self.hotLimitBytes = hotLimitBytes ?? sizeLimitBytes / 2
         self.files = files
         self.log = log
         evictionTurn.send(())
-        try committer.start(
-            afterRound: { [self] in keepWithinLimit() },
-            onLost: { [self] content in drop(content, verification: .none) },
-            onFailure: { [self] error in noteFailure(error) })
+        holeTurn.send(())
+        try start()
     }
 
-    /// Bytes of all valid blocks.
-    package var usedByteCount: Int64 { max(0, used.load(ordering: .relaxed)) }
+    private func start() throws(StoreError) {
+        reapCondemned()
+        removeOrphans()
+        trimPacks()
+        try committer.start(
+            Committer.Callbacks(
+                afterRound: { [self] in keepWithinLimit() },
+                onLost: { [self] content in drop(content, verification: .none) },
+                onFailure: { [self] error in noteFailure(error) },
+                onPacked: { [self] byteCount in addPacked(byteCount) }))
+        try cooler.start { [self] request in serve(request) }
+    }
+
+    /// Bytes that the cache takes on the disk: valid flat blocks, and living records in packs.
+    package var usedByteCount: Int64 { flatByteCount + packFileByteCount }
+    /// Bytes of valid blocks in flat files.
+    package var flatByteCount: Int64 { max(0, flatUsed.load(ordering: .relaxed)) }
+    /// Bytes of living records in packs.
+    package var packedByteCount: Int64 { max(0, packedUsed.load(ordering: .relaxed)) }
+    /// Bytes that packs take on the disk, dead records included where no holes can be punched.
+    var packFileByteCount: Int64 { packs.canPunch ? packedByteCount : packs.fileByteCount }
+
+    /// Tells the store which contents the kernel knows, so that they are evicted last.
+    package func setInUse(_ isInUse: @escaping @Sendable (ContentHash) -> Bool) {
+        self.isInUse.withLock { $0 = isInUse }
+    }
 
     /// Waits until all that was written is recorded in the index, on the disk.
     package func flush() {
@@ -104,7 +137,9 @@ package final class ChunkStore: Sendable {
 
     /// Records what was written and gives the cache free. Calls from now on fail or find nothing.
     package func close() {
+        cooler.close()
         committer.close()
+        rememberTail()
         index.close()
         lockFile.withLock { $0 = nil }
     }
@@ -113,13 +148,11 @@ package final class ChunkStore: Sendable {
     package func state(of content: ContentHash, size: Int64) -> ContentState {
         let key = ContentKey(hash: content, size: size)
         if size == 0 { return ChunkStore.emptyState(key) }
-        guard let entry = try? loaded(key, blocks: 0..<0) else {
-            return ContentState(cachedByteCount: 0, isComplete: false, verification: .none)
-        }
+        guard let entry = try? loaded(key, blocks: 0..<0) else { return .nothing }
         return entry.state.withLock { state in
             ContentState(
-                cachedByteCount: state.validByteCount, isComplete: state.isComplete,
-                verification: state.verification)
+                cachedByteCount: state.validByteCount, flatByteCount: state.flatByteCount,
+                isComplete: state.isComplete, verification: state.verification)
         }
     }
 
@@ -164,6 +197,7 @@ package final class ChunkStore: Sendable {
     private static func emptyState(_ key: ContentKey) -> ContentState {
         let isRight = ContentHasher(like: key.hash, size: 0).finish() == key.hash
         return ContentState(
-            cachedByteCount: 0, isComplete: true, verification: isRight ? .proven(.now) : .failed)
+            cachedByteCount: 0, flatByteCount: 0, isComplete: true,
+            verification: isRight ? .proven(.now) : .failed)
     }
 }

@@ -16,9 +16,14 @@ package enum Verification: Equatable, Sendable {
 package struct ContentState: Equatable, Sendable {
     /// Bytes that can be read from the store.
     package let cachedByteCount: Int64
-    /// Whether these are all.
+    /// Those of them that lie in the flat file.
+    package let flatByteCount: Int64
+    /// Whether the cached bytes are all.
     package let isComplete: Bool
     package let verification: Verification
+
+    static let nothing = ContentState(
+        cachedByteCount: 0, flatByteCount: 0, isComplete: false, verification: .none)
 }
 
 /// What a read found.

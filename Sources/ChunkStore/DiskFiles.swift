@@ -1,5 +1,6 @@
 // The store's file operations on a real disk.
 
+internal import CShims
 internal import Glibc
 package import Platform
 
@@ -72,6 +73,18 @@ private final class DiskFile: StoreFile {
     func size() throws(Errno) -> Int64 { try descriptor.size() }
 
     func truncate(to size: Int64) throws(Errno) { try descriptor.truncate(to: size) }
+
+    func punchHole(at offset: Int64, byteCount: Int64) throws(Errno) {
+        let number = descriptor.rawValue
+        _ = try retryingOnInterrupt { modelfs_punch_hole(number, offset, byteCount) }
+    }
+
+    func allocatedByteCount() throws(Errno) -> Int64 {
+        var status = stat()
+        if unsafe fstat(descriptor.rawValue, &status) != 0 { throw Errno.current }
+        // The unit of st_blocks is 512 bytes, whatever the block size.
+        return Int64(status.st_blocks) * 512
+    }
 
     func synchronizeData() throws(Errno) { try descriptor.synchronizeData() }
 

@@ -33,6 +33,12 @@ package protocol StoreFile: AnyObject, Sendable {
     func size() throws(Errno) -> Int64
     /// Cuts or extends the file.
     func truncate(to size: Int64) throws(Errno)
+    /// Gives the whole disk blocks of a range back; its bytes are zeros from then on.
+    ///
+    /// - Throws: ENOTSUP where the filesystem cannot.
+    func punchHole(at offset: Int64, byteCount: Int64) throws(Errno)
+    /// Bytes that the file takes on the disk.
+    func allocatedByteCount() throws(Errno) -> Int64
     /// Waits until the data is on the disk.
     func synchronizeData() throws(Errno)
     /// A second descriptor of the same file, for those that hand it to the kernel.

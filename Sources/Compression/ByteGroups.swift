@@ -17,7 +17,9 @@ package enum ByteGroups: Int, Sendable, CaseIterable {
     /// For numbers of 32 bits.
     case four = 4
 
-    /// Writes the bytes of `source` group by group. The buffers have one length and are apart.
+    /// Writes the bytes of `source` group by group.
+    ///
+    /// The buffers have one length and are apart.
     package func group(
         _ source: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer
     ) {

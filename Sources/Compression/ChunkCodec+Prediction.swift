@@ -18,8 +18,9 @@
 //     shared libraries            486   555   544   457        464   2.1 GB/s
 
 extension ChunkCodec {
-    /// The length of one slice of the sample in bytes. A multiple of 8, so that slices do not
-    /// break numbers that are aligned in the chunk.
+    /// The length of one slice of the sample in bytes.
+    ///
+    /// A multiple of 8, so that slices do not break numbers that are aligned in the chunk.
     private static let sliceByteCount = 4096
 
     /// The codec that a sample makes hope most from; `stored` if from none.

@@ -4,7 +4,9 @@
 // wire format has the same codecs but `lz4GroupedBy2`, with frames in the place of blocks (module
 // Xet); `LZ4Frame.onlyBlock` turns one into the other without decoding.
 
-/// The encoding of a chunk's payload. The numbers are written to disk and never change.
+/// The encoding of a chunk's payload.
+///
+/// The numbers are written to disk and never change.
 package enum ChunkCodec: UInt8, Sendable, CaseIterable {
     /// The bytes themselves.
     case stored = 0

@@ -1,6 +1,8 @@
 // The memory that one thread needs to encode and decode chunks, allocated once.
 
-/// Room for one chunk whose bytes are grouped, and for a sample. One thread uses it at a time.
+/// Room for one chunk whose bytes are grouped, and for a sample.
+///
+/// One thread uses it at a time.
 @safe
 package struct CodecScratch: ~Copyable {
     /// The longest chunk: 128 KiB, the limit of Xet's chunks (`GearChunker.maximumByteCount`).

@@ -5,9 +5,8 @@
 // that waits (`perform`, `flush`) ends the group at once. Completions are called on the writer's
 // thread after the commit, and must not wait for the writer.
 
-internal import Synchronization
-
 package import Platform
+internal import Synchronization
 
 /// Runs changes of a database on a thread of its own.
 package final class DatabaseWriter: Sendable {

@@ -67,7 +67,7 @@ package struct ContentPlan: Sendable {
     /// - Parameters:
     ///   - sizeBytes: the content's length.
     ///   - unitByteCount: transfers begin at a multiple of it, and end at one or at the end.
-    ///   - present: what is stored already.
+    ///   - present: what is stored already; a part of a unit counts as nothing.
     ///   - readsAhead: whether more is fetched than what readers ask for.
     package init(
         sizeBytes: Int64, unitByteCount: Int64, present: RangeSet, readsAhead: Bool = true
@@ -76,6 +76,7 @@ package struct ContentPlan: Sendable {
         self.unitByteCount = unitByteCount
         self.present = present
         self.readsAhead = readsAhead
+        for gap in present.gaps(in: 0..<sizeBytes) { self.present.remove(units(covering: gap)) }
     }
 
     /// Nobody waits and nothing is under way: the plan can be forgotten without loss of work.
@@ -132,8 +133,11 @@ package struct ContentPlan: Sendable {
     }
 
     /// Stored bytes turned out wrong or were evicted; who waits for them is served anew.
+    ///
+    /// What is left of their units is lost with them: a content that is proven before it is served
+    /// is one unit, and a part of it proves nothing.
     package mutating func lost(_ range: Range<Int64>) -> [Action] {
-        present.remove(range)
+        present.remove(units(covering: range))
         var actions: [Action] = []
         for wanted in waiters.values.sorted(by: { $0.lowerBound < $1.lowerBound }) {
             for gap in present.gaps(in: wanted) { actions += start(gap, wanted: [gap]) }
@@ -194,11 +198,8 @@ package struct ContentPlan: Sendable {
     /// Starts transfers for what of `range` is not under way, rounded out to whole units; those
     /// that bring some of `wanted` are urgent.
     private mutating func start(_ range: Range<Int64>, wanted: [Range<Int64>]) -> [Action] {
-        let lower = range.lowerBound / unitByteCount * unitByteCount
-        let upper = min(
-            sizeBytes, (range.upperBound + unitByteCount - 1) / unitByteCount * unitByteCount)
         var actions: [Action] = []
-        for gap in underWay.gaps(in: lower..<upper).flatMap({ present.gaps(in: $0) }) {
+        for gap in underWay.gaps(in: units(covering: range)).flatMap({ present.gaps(in: $0) }) {
             var position = gap.lowerBound
             while position < gap.upperBound {
                 let end = min(position + ContentPlan.transferByteCountMax, gap.upperBound)
@@ -213,6 +214,12 @@ package struct ContentPlan: Sendable {
             }
         }
         return actions
+    }
+
+    private func units(covering range: Range<Int64>) -> Range<Int64> {
+        let lower = range.lowerBound / unitByteCount * unitByteCount
+        let upper = (range.upperBound + unitByteCount - 1) / unitByteCount * unitByteCount
+        return lower..<min(sizeBytes, upper)
     }
 
     /// Moves the stream that the read belongs to, or begins one.

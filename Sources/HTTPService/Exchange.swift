@@ -117,8 +117,10 @@ private final class GeneratedBody {
     private let connection: OpaquePointer?
     private let generator: HTTPBodyGenerator
 
-    /// The library's buffer for one step. Large enough that a step costs little beside its bytes,
-    /// small enough that 256 connections take 64 MiB at most.
+    /// The library's buffer for one step.
+    ///
+    /// Large enough that a step costs little beside its bytes, small enough that 256 connections
+    /// take 64 MiB at most.
     private static let bufferByteCount = 256 << 10
 
     init(

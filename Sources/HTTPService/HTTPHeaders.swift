@@ -1,6 +1,8 @@
 // The header fields of a request or a response, in order, found without regard to case.
 
-/// Header fields. Few enough that looking through all of them is the fastest way.
+/// Header fields.
+///
+/// Few enough that looking through all of them is the fastest way.
 package struct HTTPHeaders: Sendable {
     /// In the order in which they came or will be sent.
     package private(set) var fields: [(name: String, value: String)] = []
@@ -20,7 +22,9 @@ package struct HTTPHeaders: Sendable {
         fields.append((name, String(decoding: bytes, as: UTF8.self)))
     }
 
-    /// The first field of that name. Setting replaces all of that name; nil removes them.
+    /// The first field of that name.
+    ///
+    /// Setting replaces all of that name; nil removes them.
     package subscript(name: String) -> String? {
         get { fields.first { equalIgnoringCase($0.name, name) }?.value }
         set {

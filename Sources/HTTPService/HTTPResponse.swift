@@ -15,6 +15,7 @@ package enum HTTPBodyStep: Equatable, Sendable {
 }
 
 /// Makes a body piece by piece: fills the buffer with what stands at that position of the body.
+///
 /// Called on the connection's own thread, so it may wait.
 package typealias HTTPBodyGenerator =
     @Sendable (_ buffer: UnsafeMutableRawBufferPointer, _ position: Int64) -> HTTPBodyStep
@@ -36,7 +37,9 @@ package final class HTTPFile: Sendable {
 
 /// One answer.
 package struct HTTPResponse: Sendable {
-    /// Where the bytes come from. Safe: a generator's buffer is lent for the one call.
+    /// Where the bytes come from.
+    ///
+    /// Safe: a generator's buffer is lent for the one call.
     @safe
     package enum Body: Sendable {
         case bytes([UInt8])

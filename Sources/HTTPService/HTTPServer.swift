@@ -38,7 +38,9 @@ package struct HTTPRecord: Sendable {
     package let isComplete: Bool
 }
 
-/// A running server. `stop` must be called before it is let go.
+/// A running server.
+///
+/// `stop` must be called before it is let go.
 @safe
 package final class HTTPServer: @unchecked Sendable {
     // Sendable because `daemon` is set once by `init` and taken once under `state`'s lock; all

@@ -9,8 +9,12 @@ package import Platform
 package import Transport
 
 extension HubClient {
-    /// Entries that we ask for in a page: the most that the Hub gives.
+    /// Entries of a tree that we ask for in a page: the most that the Hub gives.
     static let pageEntryCount = 1000
+    /// Repositories that we ask for in a page.
+    ///
+    /// Each comes with its files: 200 of 50 KB fit.
+    static let pageRepositoryCount = 200
     /// 10,000 pages of 1,000 entries are twice the entries we take.
     static let pageCountMax = 10_000
     /// The files of a repository: the Hub recommends to stay below 100,000.
@@ -52,7 +56,7 @@ extension HubClient {
     ) {
         precondition((1...100_000).contains(countMax))
         let author = percentEncoded(author, keepSlash: false)
-        let limit = min(HubClient.pageEntryCount, countMax)
+        let limit = min(HubClient.pageRepositoryCount, countMax)
         let url = configuration.url(
             "/api/\(kind.plural)", query: "author=\(author)&limit=\(limit)&full=true")
         let pages = PageWalk<RepositoryPage>(

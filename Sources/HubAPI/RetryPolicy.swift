@@ -32,7 +32,9 @@ package struct RetryPolicy: Sendable {
     /// 0.25 + 0.5 + 1 + 2 + 4 + 8 s, about the official client's 1 + 2 + 4 + 8 + 8 s.
     package static let statusAttemptsMax = 7
     /// Attempts that failed in a way that mostly stays: a certificate that is not trusted, a port
-    /// that speaks something else. Waits of 0.25 + 0.5 + 1 s, so that the reason is soon told.
+    /// that speaks something else.
+    ///
+    /// Waits of 0.25 + 0.5 + 1 s, so that the reason is soon told.
     package static let brokenAttemptsMax = 4
     /// Request timeout, too many requests, and what servers and proxies say in trouble.
     package static let retriedStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
@@ -67,8 +69,11 @@ package struct RetryPolicy: Sendable {
             }
             pause = pauseSeconds
         }
-        let seconds = pause ?? ownWait()
-        return now + seconds < deadline ? .retry(afterSeconds: seconds) : .giveUp
+        let left = deadline.seconds(since: now)
+        if let pause { return pause < left ? .retry(afterSeconds: pause) : .giveUp }
+        // Near the deadline the waits become shorter, so that its last seconds are used too.
+        if left < RetryPolicy.firstSeconds * 2 { return .giveUp }
+        return .retry(afterSeconds: min(ownWait(), left / 2))
     }
 
     /// Whether another attempt may end otherwise.

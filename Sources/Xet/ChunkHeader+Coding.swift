@@ -2,7 +2,9 @@
 
 package import Compression
 
-/// Which schemes an encoder may use. The names are those of the official client's setting.
+/// Which schemes an encoder may use.
+///
+/// The names are those of the official client's setting.
 package enum CompressionPolicy: String, Sendable, CaseIterable {
     /// Everything stored.
     case none

@@ -24,7 +24,9 @@ package struct ChunkUse: Equatable, Hashable, Sendable {
 package struct XorbDownload: Equatable, Sendable {
     /// What to ask for.
     package let place: ReconstructionPlace
-    /// In the order of the file. Together they need not use every chunk of the place.
+    /// In the order of the file.
+    ///
+    /// Together they need not use every chunk of the place.
     package let uses: [ChunkUse]
 
     /// The smallest range of the file that has all uses in it.

@@ -14,7 +14,9 @@
 //
 // Everything else ends in `fallBack`: the file is then read over plain HTTP, which needs no Xet.
 
-/// Why a range is not read through Xet. The values are facts for the log.
+/// Why a range is not read through Xet.
+///
+/// The values are facts for the log.
 package enum XetFallback: Error, Equatable, Hashable, Sendable {
     /// The Hub gives no token: final status, or nil without any answer.
     case noToken(status: Int?)
@@ -103,7 +105,9 @@ package struct RangeRead: Sendable {
         return ask()
     }
 
-    /// No token came. `status` is the final one, nil without an answer.
+    /// No token came.
+    ///
+    /// `status` is the final one, nil without an answer.
     package mutating func tokenFailed(status: Int?) -> [Action] {
         end(.noToken(status: status))
     }

@@ -31,7 +31,9 @@ package struct ReconstructionPlace: Equatable, Hashable, Sendable {
     package let xorb: XetHash
     /// The chunks that lie there, all of them and nothing else; not empty.
     package let chunks: Range<Int>
-    /// Signed for exactly `bytes`, for about an hour; asked without any token. Not for logs.
+    /// Signed for exactly `bytes`, for about an hour; asked without any token.
+    ///
+    /// Not for logs.
     package let url: String
     /// The bytes behind the URL that are those chunks, headers and payloads.
     package let bytes: Range<Int64>
@@ -47,8 +49,10 @@ package struct ReconstructionPlace: Equatable, Hashable, Sendable {
 
 /// The parts of a file, or of a range of it, in their order.
 package struct Reconstruction: Equatable, Sendable {
-    /// The longest answer that is read, in bytes. A term and its place take about 700; a range
-    /// of 1 GiB has some 20 terms, and one cut to pieces of a chunk each 16,000: 11 MiB.
+    /// The longest answer that is read, in bytes.
+    ///
+    /// A term and its place take about 700; a range of 1 GiB has some 20 terms, and one cut to
+    /// pieces of a chunk each 16,000: 11 MiB.
     package static let mostAnswerBytes = 32 << 20
 
     /// The bytes of the first term that lie before the range.

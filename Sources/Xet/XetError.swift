@@ -2,7 +2,9 @@
 
 package import Compression
 
-/// Why Xet data was refused. The values are facts for the log; none of it is a caller's mistake.
+/// Why Xet data was refused.
+///
+/// The values are facts for the log; none of it is a caller's mistake.
 package enum XetError: Error, Equatable, Hashable, Sendable {
     /// A chunk header of another version.
     case unsupportedChunkVersion(UInt8)

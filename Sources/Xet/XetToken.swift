@@ -2,7 +2,9 @@
 
 package import Platform
 
-/// Permission to read from a Xet server for a while. Not for logs.
+/// Permission to read from a Xet server for a while.
+///
+/// Not for logs.
 package struct XetToken: Equatable, Sendable {
     /// How long before its end a token is renewed, in seconds: as the Hub's own client does.
     package static let marginSeconds: Int64 = 60

@@ -55,7 +55,9 @@ package struct XorbWriter: Sendable {
         return nodes.count - 1
     }
 
-    /// The footer for what was added; nil if that is nothing. Its hash is the xorb's name.
+    /// The footer for what was added; nil if that is nothing.
+    ///
+    /// Its hash is the xorb's name.
     package func footer() -> XorbFooter? {
         guard let hash = MerkleTree.root(of: nodes) else { return nil }
         return XorbFooter(

@@ -10,7 +10,8 @@ private let folder = Positional<String>(
     "FOLDER", .path, help: "Its files become the whole content of the revision.")
 private let revision = Option<String>(
     "--revision", "BRANCH", .text,
-    help: "The branch to move, or refs/pr/NUMBER; main if not given. A new branch starts from main.")
+    help: "The branch to move, or refs/pr/NUMBER; main if not given. A new branch starts from main."
+)
 private let tag = Option<String>("--tag", "TAG", .text, help: "A tag to put on the commit.")
 private let message = Option<String>(
     "--message", "TEXT", .text, help: "What the commit says; a standing phrase if not given.")
@@ -29,9 +30,9 @@ let addCommand: Command = {
             + "one is given. If the branch has that content already, no commit is made.",
         "Commits, trees and files get the ids that git gives them. Large and binary files are kept "
             + "by their SHA-256, as on the Hub; equal files are stored once.",
-        "Links inside the folder are followed. '.git' and '.cache/huggingface' are left out. What a "
-            + "repository cannot hold is refused: links that lead out, sockets, names with control "
-            + "characters.",
+        "Links inside the folder are followed. '.git' and '.cache/huggingface' are left out. What "
+            + "a repository cannot hold is refused: links that lead out, sockets, names with "
+            + "control characters.",
         "A server that is running serves the new commit at once.",
     ]
     command.examples = [

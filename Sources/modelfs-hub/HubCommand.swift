@@ -71,7 +71,8 @@ extension ValueReader where Value == NamedRepository {
             }
             guard RepositoryID(kind: .model, name: text) != nil else {
                 throw ValueProblem(
-                    "a repository is written ORG/NAME or NAME, of letters, digits, '-', '_' and '.'")
+                    "a repository is written ORG/NAME or NAME, of letters, digits, '-', '_' and '.'"
+                )
             }
             return NamedRepository(kind: nil, name: text)
         }

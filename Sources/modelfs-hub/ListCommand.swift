@@ -1,8 +1,9 @@
-// `modelfs-hub list`: what a root holds.
+// `modelfs-hub list`: what a root holds. Reads only, so it needs no lock and may run beside a
+// server and a writer.
 
+internal import Hashing
 internal import HubAPI
 internal import LocalHub
-internal import Hashing
 internal import Platform
 internal import Settings
 

@@ -51,12 +51,14 @@ let serveCommand: Command = {
             + "from the next request on.",
         "The network can be made worse: with latency, bandwidth and faults. A fault is written "
             + "KIND[,rate=0..1][,count=N][,path=GLOB]: it strikes the share 'rate' of the requests "
-            + "whose path fits, among the first N of them. The kinds are status=CODE[:RETRY-AFTER], "
-            + "stall=SECONDS, truncate, flip (one bit of the body), reset and expire (data URLs). "
-            + "Data URLs begin with /_data/, small files with /api/resolve-cache/.",
+            + "whose path fits, among the first N of them. The kinds are "
+            + "status=CODE[:RETRY-AFTER], stall=SECONDS, truncate, flip (one bit of the body), "
+            + "reset and expire (data URLs). Data URLs begin with /_data/, small files with "
+            + "/api/resolve-cache/.",
         "With --admin, GET /_modelfs/stats counts what was asked, and POST /_modelfs/faults with "
-            + "{\"latency\": \"30ms\", \"bandwidth\": \"50MB/s\", \"connectionBandwidth\": \"off\", "
-            + "\"faults\": [\"flip,rate=0.01\"], \"seed\": 1} changes the network.",
+            + "{\"latency\": \"30ms\", \"bandwidth\": \"50MB/s\", "
+            + "\"connectionBandwidth\": \"off\", \"faults\": [\"flip,rate=0.01\"], "
+            + "\"seed\": 1} changes the network.",
     ]
     command.examples = [
         Example("serve", "modelfs-hub serve --root ./hub --listen 127.0.0.1:8090"),

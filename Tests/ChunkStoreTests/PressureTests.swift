@@ -23,7 +23,9 @@ import Testing
                 OwnedThread {
                     var generator = SeededGenerator(seed: UInt64(number + 100))
                     for _ in 0..<150 {
-                        guard let content = contents.randomElement(using: &generator) else { return }
+                        guard let content = contents.randomElement(using: &generator) else {
+                            return
+                        }
                         let start = Int.random(in: 0..<17, using: &generator) * block
                         let end = min(
                             content.bytes.count,
@@ -145,7 +147,7 @@ import Testing
 
 /// Real files, with one kind of operation that fails.
 final class FailingFiles: StoreFiles {
-    enum Operation { case read, write, synchronize }
+    enum Operation { case read, write, synchronize, punch }
 
     private let failing = Lock<(Operation, Errno)?>(nil)
     private let disk = DiskFiles()
@@ -195,4 +197,9 @@ private final class FailingFile: StoreFile {
     func size() throws(Errno) -> Int64 { try file.size() }
     func truncate(to size: Int64) throws(Errno) { try file.truncate(to: size) }
     func duplicate() throws(Errno) -> FileDescriptor { try file.duplicate() }
+    func allocatedByteCount() throws(Errno) -> Int64 { try file.allocatedByteCount() }
+    func punchHole(at offset: Int64, byteCount: Int64) throws(Errno) {
+        try files.check(.punch)
+        try file.punchHole(at: offset, byteCount: byteCount)
+    }
 }

@@ -166,7 +166,7 @@ import Testing
     }
 
     private static let segments = FuzzCase(
-        "segments", bytes: [BlockSegment(blockCount: 9).blob(rowKey: 5)]
+        "segments", bytes: [BlockSegment(blockCount: 9, isPacked: false).blob(rowKey: 5)]
     ) { bytes in
         guard let segment = BlockSegment(blob: bytes, blockCount: 9, rowKey: 5) else { return }
         try FuzzFailure.unless(segment.blob(rowKey: 5) == bytes, "written otherwise")

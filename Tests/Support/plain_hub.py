@@ -72,8 +72,7 @@ class PlainHub:
         class Handler(PlainHubHandler):
             pass
         Handler.hub = hub
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = QuietServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
 
@@ -87,6 +86,13 @@ class PlainHub:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client may go away in the middle of an answer."""
 
 
 class Refusal(Exception):

@@ -5,6 +5,8 @@
 
 // GNU extensions that Swift's Glibc module leaves out.
 int modelfs_set_thread_name(const char *name);
+// Gives the blocks of a range back to the disk; the file keeps its length. 0, or -1 and errno.
+int modelfs_punch_hole(int descriptor, long long offset, long long count);
 int modelfs_accept_nonblocking(int listener);
 int modelfs_peer_user(int socket, unsigned int *user, int *process);
 int modelfs_spawn_set_new_session_flag(void);

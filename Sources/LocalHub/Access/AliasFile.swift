@@ -4,7 +4,9 @@ internal import FoundationEssentials
 package import HubAPI
 internal import Platform
 
-/// The aliases of a root. Shared by all threads.
+/// The aliases of a root.
+///
+/// Shared by all threads.
 package final class AliasFile: Sendable {
     private struct State {
         var stamp: FileStamp?

@@ -9,7 +9,9 @@ package enum QuotaClass: String, CaseIterable, Sendable {
     case api, resolvers
 }
 
-/// The limits. Without any, nothing is counted.
+/// The limits.
+///
+/// Without any, nothing is counted.
 package struct QuotaSettings: Equatable, Sendable {
     package var limits: [QuotaClass: Int] = [:]
     /// The Hub's own window: five minutes.

@@ -50,7 +50,9 @@ package struct URLSigner: Sendable {
     }
 }
 
-/// HMAC with SHA-256. Source: RFC 2104, for keys of at most one block (64 bytes).
+/// HMAC with SHA-256.
+///
+/// Source: RFC 2104, for keys of at most one block (64 bytes).
 package func hmacSHA256(key: [UInt8], _ message: [UInt8]) -> SHA256Digest {
     precondition(key.count <= 64)
     let padded = key + [UInt8](repeating: 0, count: 64 - key.count)

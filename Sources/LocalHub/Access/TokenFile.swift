@@ -1,8 +1,8 @@
 // Tokens: what opens private and gated repositories. Only their hashes are kept.
 
 internal import FoundationEssentials
-package import HubAPI
 internal import Hashing
+package import HubAPI
 package import Platform
 
 /// A repository, or all of one name, that a token opens.
@@ -62,7 +62,9 @@ private struct TokenJSON: Codable {
     var read: [String]?
 }
 
-/// The tokens of a root. Shared by all threads.
+/// The tokens of a root.
+///
+/// Shared by all threads.
 package final class TokenFile: Sendable {
     private struct State {
         var stamp: FileStamp?

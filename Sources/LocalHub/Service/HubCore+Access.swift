@@ -1,4 +1,5 @@
-// Who asks, and what they may see.
+// Who asks, and what they may see: tokens, private and gated repositories, old names. What a
+// caller may not know of is answered exactly as what is not there.
 
 internal import HTTPService
 internal import HubAPI

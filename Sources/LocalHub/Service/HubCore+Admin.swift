@@ -4,7 +4,9 @@ internal import FoundationEssentials
 internal import HTTPService
 internal import Settings
 
-/// New weather, as it is posted. What is left out stays; `"off"` ends a limit.
+/// New weather, as it is posted.
+///
+/// What is left out stays; `"off"` ends a limit.
 private struct WeatherJSON: Decodable {
     let latency: String?
     let bandwidth: String?

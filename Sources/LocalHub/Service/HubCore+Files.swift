@@ -4,8 +4,8 @@
 // while; a small one to `resolve-cache` on the same host (307). Both serve single byte ranges.
 
 internal import HTTPService
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 internal import Platform
 
 extension HubCore {
@@ -26,12 +26,15 @@ extension HubCore {
         headers.add("Accept-Ranges", "bytes")
         headers.add("ETag", "\"\(entry.content.hex)\"")
         headers.add("Vary", "Origin, Authorization")
-        if context.isNewest(entry.content.hex) { return HTTPResponse(status: 304, headers: headers) }
+        if context.isNewest(entry.content.hex) {
+            return HTTPResponse(status: 304, headers: headers)
+        }
         let location: String
         if let digest = entry.sha256 {
             headers.add("X-Linked-Size", "\(entry.byteCount)")
             headers.add("X-Linked-ETag", "\"\(digest.hex)\"")
-            location = dataLocation(entry, digest, context, hasExpired: hasExpired)
+            location = dataLocation(
+                entry, digest, commit.info.id, context, hasExpired: hasExpired)
         } else {
             location = smallLocation(record.id, commit.info.id, entry)
         }
@@ -61,9 +64,12 @@ extension HubCore {
         return try file(entry.content, headers, context)
     }
 
-    /// `/_data/{sha256}/{name}?Expires=…&Signature=…`.
+    /// `/_data/{sha256}/{commit}/{name}?Expires=…&Signature=…`.
+    ///
+    /// The official client follows redirects as long as they stay on the host, and wants the
+    /// commit in the last answer; that is why the URL has it, and not only the content.
     func data(
-        sha256: String, _ context: RequestContext, hasExpired: Bool
+        sha256: String, commit: String, _ context: RequestContext, hasExpired: Bool
     ) throws(Refusal) -> HTTPResponse {
         try context.allow("GET", "HEAD")
         let request = context.request
@@ -81,6 +87,7 @@ extension HubCore {
         var headers = HTTPHeaders()
         headers.add("Content-Disposition", HubCore.disposition(of: name))
         headers.add("Content-Type", "application/octet-stream")
+        headers.add("X-Repo-Commit", commit)
         return try file(.sha256(digest), headers, context)
     }
 
@@ -120,10 +127,11 @@ extension HubCore {
     }
 
     private func dataLocation(
-        _ entry: CommitEntry, _ digest: SHA256Digest, _ context: RequestContext, hasExpired: Bool
+        _ entry: CommitEntry, _ digest: SHA256Digest, _ commit: GitObjectID,
+        _ context: RequestContext, hasExpired: Bool
     ) -> String {
         let name = percentEncoded(entry.path.split(separator: "/").last ?? "file")
-        let path = "\(Route.dataPrefix)\(digest.hex)/\(name)"
+        let path = "\(Route.dataPrefix)\(digest.hex)/\(commit)/\(name)"
         let lifetime = hasExpired ? -1 : Int64(settings.urlLifetimeSeconds)
         let expiryDate = WallTime(secondsSince1970: WallTime.now.secondsSince1970 + lifetime)
         let query = signer.query(for: path, expiryDate: expiryDate)
@@ -134,7 +142,8 @@ extension HubCore {
         _ id: RepositoryID, _ commit: GitObjectID, _ entry: CommitEntry
     ) -> String {
         let path = percentEncoded(entry.path, keeping: "/")
-        let original = percentEncoded("/\(id.kind.resolvePrefix)\(id.name)/resolve/\(commit)/\(path)")
+        let original = percentEncoded(
+            "/\(id.kind.resolvePrefix)\(id.name)/resolve/\(commit)/\(path)")
         return "/api/resolve-cache/\(id)/\(commit)/\(path)?\(original)="
             + "&etag=%22\(entry.content.hex)%22"
     }
@@ -151,7 +160,9 @@ extension HubCore {
     }
 }
 
-/// What part of a file a `Range` header asks for. Source: RFC 9110, 14.2.
+/// What part of a file a `Range` header asks for.
+///
+/// Source: RFC 9110, 14.2.
 enum ByteRangeRequest: Equatable {
     /// Everything: there is no such header, or it is of a form that may be ignored.
     case whole

@@ -2,8 +2,8 @@
 
 internal import FoundationEssentials
 internal import HTTPService
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 internal import Platform
 
 extension HubCore {

@@ -2,8 +2,8 @@
 
 internal import FoundationEssentials
 internal import HTTPService
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 internal import Platform
 
 /// The posted body of paths-info in its JSON form.

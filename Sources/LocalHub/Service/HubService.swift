@@ -34,7 +34,9 @@ package enum HubServiceError: Error, Equatable, Sendable {
     case http(HTTPServiceError)
 }
 
-/// A local Hub that is being served. `stop` must be called before it is let go.
+/// A local Hub that is being served.
+///
+/// `stop` must be called before it is let go.
 package final class HubService: Sendable {
     /// The server of the API.
     package let server: HTTPServer
@@ -182,8 +184,8 @@ final class HubCore: Sendable {
     private func serve(
         _ route: Route, _ context: RequestContext, hasExpired: Bool
     ) throws(Refusal) -> HTTPResponse {
-        if case .data(let sha256) = route {
-            return try data(sha256: sha256, context, hasExpired: hasExpired)
+        if case .data(let sha256, let commit) = route {
+            return try data(sha256: sha256, commit: commit, context, hasExpired: hasExpired)
         }
         let caller = try caller(of: context)
         if case .repository(let id, .pathsInfo(let revision)) = route {

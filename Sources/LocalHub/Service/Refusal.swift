@@ -1,8 +1,8 @@
 // The Hub's ways of saying no: a status, and two headers by which the official client tells its
 // error classes apart.
 
-internal import Hashing
 internal import HTTPService
+internal import Hashing
 
 /// Why a request is not answered with what it asked for.
 enum Refusal: Error, Equatable {

@@ -84,7 +84,8 @@ struct RequestContext {
     func isNewest(_ tag: String) -> Bool {
         guard let known = request.headers["If-None-Match"] else { return false }
         let bare = bareTag(tag)
-        return known == "*" || known.split(separator: Character(",")).contains { bareTag($0) == bare }
+        return known == "*"
+            || known.split(separator: Character(",")).contains { bareTag($0) == bare }
     }
 }
 

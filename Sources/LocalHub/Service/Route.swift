@@ -13,8 +13,8 @@ enum Route: Equatable {
     case resolve(RepositoryID, revision: String, path: String)
     /// `/api/resolve-cache/{T}/{id}/{commit}/{path}`
     case resolveCache(RepositoryID, commit: String, path: String)
-    /// `/_data/{sha256}/{name}`
-    case data(sha256: String)
+    /// `/_data/{sha256}/{commit}/{name}`
+    case data(sha256: String, commit: String)
     case admin(String)
     case unknown
 }
@@ -49,7 +49,9 @@ extension Route {
         case "api":
             self = Route.api(parts.dropFirst(), exists)
         case "_data":
-            self = parts.count >= 2 ? .data(sha256: String(parts[1])) : .unknown
+            self =
+                parts.count == 4
+                ? .data(sha256: String(parts[1]), commit: String(parts[2])) : .unknown
         case "_modelfs":
             self = .admin(parts.dropFirst().joined(separator: "/"))
         default:
@@ -66,7 +68,8 @@ extension Route {
         if word == "resolve-cache" { return resolveCache(rest) }
         guard let kind = RepositoryKind(plural: word) else { return .unknown }
         if rest.isEmpty { return .listing(kind) }
-        guard let (id, action) = split(rest, kind, exists, isAction: RepositoryAction.words.contains)
+        guard
+            let (id, action) = split(rest, kind, exists, isAction: RepositoryAction.words.contains)
         else { return .unknown }
         return repositoryAction(action).map { .repository(id, $0) } ?? .unknown
     }
@@ -107,7 +110,9 @@ extension Route {
     }
 
     private static func resolveCache(_ parts: ArraySlice<Substring>) -> Route {
-        guard let kind = parts.first.flatMap({ RepositoryKind(plural: $0) }) else { return .unknown }
+        guard let kind = parts.first.flatMap({ RepositoryKind(plural: $0) }) else {
+            return .unknown
+        }
         let rest = Array(parts.dropFirst())
         // The commit is the only part of 40 hexadecimal digits behind one or two parts of a name.
         for nameLength in [2, 1] where rest.count > nameLength + 1 {

@@ -16,7 +16,9 @@ package enum RequestKind: String, CaseIterable, Sendable {
     case data, whoami, other
 }
 
-/// Counts since the start or the last reset. Shared by all threads.
+/// Counts since the start or the last reset.
+///
+/// Shared by all threads.
 package final class Statistics: Sendable {
     /// The numbers at one time.
     package struct Snapshot: Equatable, Sendable {

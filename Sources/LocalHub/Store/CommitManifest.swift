@@ -44,7 +44,8 @@ enum CommitManifest {
 
     /// Reads the file; nil if it does not have the form.
     static func commit(_ bytes: [UInt8]) -> Commit? {
-        var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)[...]
+        var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)[
+            ...]
         guard lines.popFirst().map({ $0.elementsEqual(heading.utf8) }) == true,
             let info = commitInfo(&lines)
         else { return nil }

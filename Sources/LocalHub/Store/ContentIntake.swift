@@ -120,7 +120,9 @@ struct ContentIntake {
         return digest
     }
 
-    /// Hashes all of a file; copies it too if told where. The descriptor stays the caller's.
+    /// Hashes all of a file; copies it too if told where.
+    ///
+    /// The descriptor stays the caller's.
     private static func digest(
         of source: borrowing FileDescriptor, copyingTo target: CInt?
     ) throws(Errno) -> SHA256Digest {

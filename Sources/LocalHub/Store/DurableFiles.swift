@@ -62,7 +62,9 @@ func renameFile(_ path: String, to target: String) throws(Errno) {
 }
 
 /// The names in a folder, sorted, without `.` and `..`; nil entries stand for names that are not
-/// UTF-8. Empty if there is no such folder.
+/// UTF-8.
+///
+/// Empty if there is no such folder.
 func names(in folder: String) throws(LocalHubError) -> [String?] {
     guard let stream = unsafe opendir(folder) else {
         if errno == ENOENT { return [] }

@@ -77,7 +77,9 @@ package struct GitCommit: Sendable {
     }
 }
 
-/// The small text that stands in git for a large file. Source: the Git LFS specification, version 1.
+/// The small text that stands in git for a large file.
+///
+/// Source: the Git LFS specification, version 1.
 package func largeFilePointer(_ digest: SHA256Digest, byteCount: Int64) -> [UInt8] {
     let text = """
         version https://git-lfs.github.com/spec/v1

@@ -19,7 +19,9 @@ internal import Hashing
 internal import HubAPI
 internal import Platform
 
-/// The layout of a local Hub's folder. Exists on disk once `create` or `open` has returned.
+/// The layout of a local Hub's folder.
+///
+/// Exists on disk once `create` or `open` has returned.
 package struct HubRoot: Sendable {
     /// Absolute or relative, as the user gave it, without a final `/`.
     package let path: String

@@ -22,11 +22,14 @@ package struct LargeFileRule: Sendable {
         ".png", ".raw", ".sam", ".tiff", ".wav", ".webm", ".webp",
     ]
 
+    /// - Parameter kind: data sets keep more kinds of files outside git.
     package init(_ kind: RepositoryKind) {
         endings = LargeFileRule.common + (kind == .dataset ? LargeFileRule.media : [])
     }
 
-    /// Whether a file is kept outside git. Empty files never are.
+    /// Whether a file is kept outside git.
+    ///
+    /// Empty files never are.
     package func isLarge(path: String, byteCount: Int64) -> Bool {
         if byteCount == 0 { return false }
         if byteCount >= LargeFileRule.byteCountMin { return true }

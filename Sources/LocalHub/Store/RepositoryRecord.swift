@@ -1,8 +1,8 @@
 // What may change of a repository: who may see it, and where its refs point.
 
-package import HubAPI
-package import Hashing
 internal import FoundationEssentials
+package import Hashing
+package import HubAPI
 package import Platform
 
 /// A repository without its commits.

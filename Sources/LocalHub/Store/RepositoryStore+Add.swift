@@ -1,7 +1,7 @@
 // Making commits: a folder becomes the new state of a branch.
 
-package import HubAPI
 package import Hashing
+package import HubAPI
 package import Platform
 
 /// What `add` is asked for.

@@ -5,8 +5,8 @@
 // their number of entries.
 
 internal import Glibc
-package import HubAPI
 package import Hashing
+package import HubAPI
 package import Platform
 
 /// A file's identity and age, to tell whether it must be read again.
@@ -26,7 +26,9 @@ struct FileStamp: Equatable {
     }
 }
 
-/// Reads repositories. Shared by all threads.
+/// Reads repositories.
+///
+/// Shared by all threads.
 package final class RepositoryStore: Sendable {
     /// Entries of commits in memory: at some 300 bytes each, 150 MB.
     private static let entryCountMax = 500_000

@@ -99,7 +99,9 @@ struct SourceFolder {
     }
 }
 
-/// The path without links; nil if it leads nowhere. The corresponding C function is `realpath`.
+/// The path without links; nil if it leads nowhere.
+///
+/// The corresponding C function is `realpath`.
 func resolvedPath(_ path: String) -> String? {
     guard let resolved = unsafe realpath(path, nil) else { return nil }
     defer { unsafe free(resolved) }

@@ -25,7 +25,9 @@ package struct FaultRule: Equatable, Sendable {
     package var rate = 1.0
     /// Only so many matching requests are looked at; all if nil.
     package var countMax: Int?
-    /// `*` stands for any characters, `?` for one. Compared with the path, without the query.
+    /// `*` stands for any characters, `?` for one.
+    ///
+    /// Compared with the path, without the query.
     package var pathPattern = "*"
 
     package init(_ kind: FaultKind) {

@@ -1,8 +1,8 @@
 // A body that goes out as the weather lets it: slowly, with a stall, cut short, or with a wrong
 // byte. It runs on the thread of its connection, so it waits by sleeping.
 
-internal import HTTPService
 internal import Glibc
+internal import HTTPService
 internal import Platform
 
 /// Where the bytes of a shaped body come from.

@@ -38,7 +38,9 @@ struct Forecast {
     }
 }
 
-/// The weather of a server. Shared by all threads.
+/// The weather of a server.
+///
+/// Shared by all threads.
 package final class Weather: Sendable {
     private struct State {
         var settings: WeatherSettings
@@ -56,6 +58,7 @@ package final class Weather: Sendable {
 
     private let state: Lock<State>
 
+    /// - Parameter settings: may be changed later.
     package init(_ settings: WeatherSettings) {
         state = Lock(State(settings))
     }
@@ -70,7 +73,7 @@ package final class Weather: Sendable {
 
     /// Decides about a request: the first rule that matches and strikes is the fault.
     func forecast(path: String) -> Forecast {
-        return state.withLock { state in
+        state.withLock { state in
             var forecast = Forecast(
                 latencySeconds: state.settings.latencySeconds,
                 bytesPerSecond: state.settings.bytesPerSecond,

@@ -7,14 +7,14 @@ internal import Platform
 internal import Synchronization
 
 /// The state of a content behind its lock.
-final class FlatContent: Sendable {
+final class CachedContent: Sendable {
     let key: ContentKey
-    let state: Lock<FlatState>
+    let state: Lock<CachedState>
     private let lastUse: Atomic<Int64>
 
     init(key: ContentKey, freshID: Int64) {
         self.key = key
-        state = Lock(FlatState(key: key, freshID: freshID))
+        state = Lock(CachedState(key: key, freshID: freshID))
         lastUse = Atomic(MonotonicInstant.now.nanoseconds)
     }
 
@@ -30,13 +30,14 @@ final class FlatContent: Sendable {
 final class ContentTable: Sendable {
     /// Contents in memory; about 1 KiB each with an open file, so 2 MiB.
     static let contentCountMax = 2_048
-    /// Segments in memory; 8.3 KiB each, so 17 MiB, which describe 256 GiB.
-    static let segmentCountMax = 2_048
+    /// Segments of both kinds in memory. A segment of blocks takes 8.4 KiB at most and tells about
+    /// 128 MiB, one of a recipe takes 32 KiB and tells about 64 MiB: 32 MiB if all are recipes.
+    static let partCountMax = 1_024
     /// Open files, well under the usual limit of 1,024 descriptors.
     static let fileCountMax = 256
 
-    private let contents = Lock<[ContentKey: FlatContent]>([:])
-    private let segmentCount = Atomic<Int>(0)
+    private let contents = Lock<[ContentKey: CachedContent]>([:])
+    private let partCount = Atomic<Int>(0)
     private let fileCount = Atomic<Int>(0)
     private let nextID: Atomic<Int64>
 
@@ -50,10 +51,10 @@ final class ContentTable: Sendable {
     }
 
     /// The object of a content, made if needed.
-    func content(_ key: ContentKey) -> FlatContent {
+    func content(_ key: ContentKey) -> CachedContent {
         let (content, count) = contents.withLock { table in
             if let known = table[key] { return (known, table.count) }
-            let made = FlatContent(key: key, freshID: freshID())
+            let made = CachedContent(key: key, freshID: freshID())
             table[key] = made
             return (made, table.count)
         }
@@ -62,8 +63,8 @@ final class ContentTable: Sendable {
         return content
     }
 
-    func countLoadedSegments(_ count: Int) {
-        if segmentCount.add(count, ordering: .relaxed).newValue > ContentTable.segmentCountMax {
+    func countLoadedParts(_ count: Int) {
+        if partCount.add(count, ordering: .relaxed).newValue > ContentTable.partCountMax {
             trim()
         }
     }
@@ -72,8 +73,8 @@ final class ContentTable: Sendable {
         if fileCount.add(1, ordering: .relaxed).newValue > ContentTable.fileCountMax { trim() }
     }
 
-    func countDropped(segments: Int, hadFile: Bool) {
-        segmentCount.subtract(segments, ordering: .relaxed)
+    func countDropped(parts: Int, hadFile: Bool) {
+        partCount.subtract(parts, ordering: .relaxed)
         if hadFile { fileCount.subtract(1, ordering: .relaxed) }
     }
 
@@ -84,19 +85,19 @@ final class ContentTable: Sendable {
             for content in oldest {
                 let tooManyContents = table.count > ContentTable.contentCountMax * 3 / 4
                 let tooManyParts =
-                    segmentCount.load(ordering: .relaxed) > ContentTable.segmentCountMax * 3 / 4
+                    partCount.load(ordering: .relaxed) > ContentTable.partCountMax * 3 / 4
                     || fileCount.load(ordering: .relaxed) > ContentTable.fileCountMax * 3 / 4
                 if !tooManyContents && !tooManyParts { return }
                 content.state.withLock { state in
                     if tooManyContents && state.canRetire {
-                        countDropped(segments: state.segments.count, hadFile: state.file != nil)
+                        countDropped(parts: state.partCount, hadFile: state.file != nil)
                         state.retire()
                         table[content.key] = nil
                     } else if tooManyParts {
                         let unloaded = state.unloadSegments()
                         let hadFile = state.canRetire && state.file != nil
                         if hadFile { state.file = nil }
-                        countDropped(segments: unloaded, hadFile: hadFile)
+                        countDropped(parts: unloaded, hadFile: hadFile)
                     }
                 }
             }

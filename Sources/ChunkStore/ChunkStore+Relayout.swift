@@ -1,0 +1,241 @@
+// Changes of layout: the next incarnation is built beside the one in use, and exchanged with it.
+
+internal import Database
+internal import Hashing
+internal import Platform
+internal import Telemetry
+
+/// A layout to change to.
+enum Layout {
+    case packed
+    case flat
+}
+
+/// A content at the start of a change of layout.
+private struct Relayout {
+    let entry: CachedContent
+    let key: ContentKey
+    let incarnation: Int64
+    let changeCount: UInt64
+    let isComplete: Bool
+    let verification: Verification
+    let nextID: Int64
+}
+
+/// What the next incarnation is.
+private struct BuiltLayout {
+    var validByteCount: Int64 = 0
+    var verification: Verification
+    /// Rows of segments; none for a content that is all in packs.
+    var segments: [LoadedSegment] = []
+    var isWrong = false
+}
+
+extension ChunkStore {
+    /// Changes a content's layout.
+    ///
+    /// - Returns: whether it has that layout now; false also when it was changed meanwhile.
+    func relayout(_ key: ContentKey, _ layout: Layout) throws(StoreError) -> Bool {
+        let entry = try loaded(key, blocks: 0..<0)
+        let nextID = table.freshID()
+        let (work, isDone) = entry.state.withLock { state in
+            (
+                Relayout(
+                    entry: entry, key: key, incarnation: state.id,
+                    changeCount: state.changeCount, isComplete: state.isComplete,
+                    verification: state.verification, nextID: nextID),
+                layout == .packed
+                    ? state.flatByteCount == 0 : state.flatByteCount == state.validByteCount
+            )
+        }
+        if isDone { return true }
+        try change { (connection) throws(DatabaseError) in
+            try StoreIndex.condemn(nextID, connection)
+        }
+        let flatFile = path(of: key, nextID)
+        do throws(StoreError) {
+            let built = try layout == .packed ? buildPacked(work) : buildFlat(work, flatFile)
+            if let built, built.isWrong {
+                reap(nextID, flatFile: nil)
+                drop(entry, verification: .failed)
+                return false
+            }
+            if let built, try exchange(work, built, layout) { return true }
+        } catch {
+            reap(nextID, flatFile: flatFile)
+            throw error
+        }
+        reap(nextID, flatFile: flatFile)
+        return false
+    }
+
+    private func change(
+        _ job: @escaping @Sendable (Connection) throws(DatabaseError) -> Void
+    ) throws(StoreError) {
+        do throws(DatabaseError) { try index.writer.perform(job) } catch {
+            if error == .sharedRecordIsGone { throw .incomplete }
+            noteFailure(error)
+            throw StoreError(error)
+        }
+    }
+
+    /// Exchanges the incarnations, unless the content has changed.
+    private func exchange(
+        _ work: Relayout, _ built: BuiltLayout, _ layout: Layout
+    ) throws(StoreError) -> Bool {
+        let entry = work.entry
+        let isFrozen = entry.state.withLock { state in
+            state.freeze(work.incarnation, changeCount: work.changeCount)
+        }
+        if !isFrozen { return false }
+        let lastUse = entry.state.withLock { $0.recordedUse }
+        let row = ContentRow(
+            id: work.nextID, validByteCount: built.validByteCount,
+            flatByteCount: layout == .flat ? built.validByteCount : 0,
+            isPacked: layout == .packed && work.isComplete, verification: built.verification,
+            lastUse: lastUse)
+        do throws(StoreError) {
+            try change { (connection) throws(DatabaseError) in
+                try StoreIndex.acquit(work.nextID, connection)
+                try StoreIndex.write(row, work.key, connection)
+                try StoreIndex.write(built.segments, of: work.nextID, connection)
+            }
+        } catch {
+            let (_, waiting) = entry.state.withLock { $0.thaw(nil) }
+            for mailbox in waiting { mailbox.send(()) }
+            enlist(entry)
+            throw error
+        }
+        let (left, waiting) = entry.state.withLock { $0.thaw(row) }
+        for mailbox in waiting { mailbox.send(()) }
+        addFlat(row.flatByteCount)
+        if let left {
+            settle(left)
+            reap(left.id, flatFile: path(of: work.key, left.id))
+        }
+        (layout == .packed ? counters.cooled : counters.warmed).add()
+        return true
+    }
+
+    /// Calls `body` with the content's valid bytes in order, block by block.
+    ///
+    /// - Returns: false when the content has changed, or the store is closing.
+    private func forEachBlock(
+        _ work: Relayout,
+        _ body: (Int, UnsafeRawBufferPointer) throws(StoreError) -> Void
+    ) throws(StoreError) -> Bool {
+        let buffer = buffers.take()
+        defer { buffers.give(buffer) }
+        for block in 0..<work.key.blockCount {
+            let entry = try loaded(work.key, blocks: block..<block + 1)
+            let (isSame, isValid) = entry.state.withLock { state in
+                (
+                    state.id == work.incarnation && state.changeCount == work.changeCount,
+                    state.isValid(block)
+                )
+            }
+            if !isSame || entry !== work.entry || cooler.isClosing { return false }
+            if !isValid { continue }
+            let bytes = work.key.bytes(of: block..<block + 1)
+            let target = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: buffer.bytes[..<bytes.count])
+            let outcome = try unsafe readQuietly(work.key, at: bytes.lowerBound, into: target)
+            if outcome != .bytes(bytes.count) { return false }
+            try unsafe body(block, UnsafeRawBufferPointer(target))
+        }
+        return true
+    }
+
+    private func buildPacked(_ work: Relayout) throws(StoreError) -> BuiltLayout? {
+        let packer = Packer(self, work.key, incarnation: work.nextID) {
+            [self] (change) throws(StoreError) in
+            try commit(change, of: work.nextID)
+        }
+        var hasher = ContentHasher(like: work.key.hash, size: work.key.size)
+        var built = BuiltLayout(verification: work.verification)
+        var segments: [Int: BlockSegment] = [:]
+        let isWhole = try unsafe forEachBlock(work) { (block, bytes) throws(StoreError) in
+            if work.isComplete {
+                unsafe hasher.update(bytes)
+            } else {
+                let index = block / BlockSegment.blockCountMax
+                let empty = BlockSegment(
+                    blockCount: work.key.blockCount(ofSegment: index), isPacked: false)
+                segments[index, default: empty].setPacked(block % BlockSegment.blockCountMax)
+                try packer.skip(to: work.key.bytes(of: block..<block + 1).lowerBound)
+            }
+            try unsafe packer.feed(bytes)
+            built.validByteCount += Int64(bytes.count)
+        }
+        if !isWhole { return nil }
+        if work.isComplete {
+            if hasher.finish() != work.key.hash {
+                counters.proofFailures.add()
+                log.error(
+                    "a content is not what its hash says; all of it is dropped",
+                    ["content": work.key.hash.hex])
+                built.isWrong = true
+                return built
+            }
+            if work.verification == .none {
+                counters.proofs.add()
+                built.verification = .proven(.now)
+            }
+        }
+        try packer.finish(built.verification)
+        built.segments = segments.keys.sorted().map {
+            LoadedSegment(index: $0, segment: segments[$0])
+        }
+        return built
+    }
+
+    /// Makes one segment of a recipe durable, under an incarnation that is still condemned.
+    private func commit(_ change: RecipeChange, of id: Int64) throws(StoreError) {
+        defer { packs.commit(change.locations) }
+        try packs.synchronize()
+        if packs.areLost(change.locations) { throw .disk(.inputOutput) }
+        try self.change { (connection) throws(DatabaseError) in
+            try StoreIndex.add(change, of: id, connection)
+        }
+        addPacked(change.newByteCount)
+    }
+
+    private func buildFlat(_ work: Relayout, _ path: String) throws(StoreError) -> BuiltLayout? {
+        var built = BuiltLayout(verification: work.verification)
+        var segments: [Int: BlockSegment] = [:]
+        do throws(Errno) {
+            try files.makeDirectory(folder(of: work.key))
+            let file = try files.open(path, create: true)
+            try file.truncate(to: work.key.size)
+            let isWhole: Bool
+            do throws(StoreError) {
+                isWhole = try unsafe forEachBlock(work) { (block, bytes) throws(StoreError) in
+                    try makeRoom(Int64(bytes.count), for: work.key)
+                    let index = block / BlockSegment.blockCountMax
+                    let empty = BlockSegment(
+                        blockCount: work.key.blockCount(ofSegment: index), isPacked: false)
+                    segments[index, default: empty].setFlat(
+                        block % BlockSegment.blockCountMax, checksum: unsafe xxh3(bytes))
+                    let offset = work.key.bytes(of: block..<block + 1).lowerBound
+                    do throws(Errno) { try unsafe file.write(bytes, at: offset) } catch {
+                        throw StoreError(error)
+                    }
+                    built.validByteCount += Int64(bytes.count)
+                }
+            } catch {
+                if case .disk(let number) = error { throw number }
+                throw .noSpace
+            }
+            if !isWhole { return nil }
+            try file.synchronizeData()
+            try files.synchronizeDirectory(folder(of: work.key))
+            try files.synchronizeDirectory("\(directory)/flat")
+        } catch {
+            throw StoreError(error)
+        }
+        built.segments = segments.keys.sorted().map {
+            LoadedSegment(index: $0, segment: segments[$0])
+        }
+        return built
+    }
+}
