@@ -107,6 +107,13 @@ let package = Package(
                 "ChunkStore", "TestSupport",
             ]),
         tests("SettingsTests", ["Settings"]),
+        tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),
+        tests(
+            "LocalHubTests",
+            [
+                "Platform", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
+                "TestSupport",
+            ]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
             swiftSettings: testSettings),
