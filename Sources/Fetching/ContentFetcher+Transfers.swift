@@ -85,6 +85,7 @@ extension ContentFetcher {
             pending.remove(bytes.count, hub)
             if isRight {
                 arrived(id, number, 0..<Int64(bytes.count))
+                ended(id, number, .success(()))
             } else {
                 damaged.add()
                 let error = HubError.malformed(reason: "the bytes are not what their hash says")
@@ -204,6 +205,8 @@ extension ContentFetcher {
                 for case .fail(let failed) in active.plan.abandoned(number) { waiters += failed }
                 if error.isAnswer {
                     active.refusal = (.hub(error), now + ContentFetcher.refusalSeconds)
+                } else if !waiters.isEmpty {
+                    active.expired = (left.remaining, now + ContentFetcher.expiredSeconds)
                 }
                 return .giveUp(waiters, .hub(error))
             }

@@ -20,6 +20,7 @@ internal import Telemetry
 final class ContentFetcher: Sendable {
     struct Waiter {
         let content: ContentID
+        let range: Range<Int64>
         let completion: Fetcher.Completion
         let deadline: MonotonicInstant
     }
@@ -36,7 +37,13 @@ final class ContentFetcher: Sendable {
         var proofFailureCount = 0
         /// A refusal is final until then.
         var refusal: (error: FetchError, until: MonotonicInstant)?
+        /// Bytes that a reader has waited for in vain: who asks for them until then is told so at
+        /// once. The kernel asks for a page again when the larger read ahead of it has failed.
+        var expired: (range: Range<Int64>, until: MonotonicInstant)?
     }
+
+    /// Long enough for the kernel to ask again, short enough for nobody else to notice.
+    static let expiredSeconds = 0.5
 
     struct RunningTransfer {
         var policy: RetryPolicy
@@ -175,9 +182,13 @@ final class ContentFetcher: Sendable {
                 refusal = known.error
                 return []
             }
+            if let expired = active.expired, now < expired.until, expired.range.overlaps(range) {
+                refusal = .hub(.deadline)
+                return []
+            }
             active.refusal = nil
             state.waiters[ticket.number] = Waiter(
-                content: id, completion: completion, deadline: deadline)
+                content: id, range: range, completion: completion, deadline: deadline)
             var actions: [ContentPlan.Action] = []
             if insists {
                 for lost in prepared.missing { actions += active.plan.lost(lost) }
@@ -196,7 +207,10 @@ final class ContentFetcher: Sendable {
     }
 
     func expire(_ ticket: Fetcher.Ticket) {
-        take(ticket)?.completion(.failure(.hub(.deadline)))
+        guard let waiter = take(ticket) else { return }
+        let until = MonotonicInstant.now + ContentFetcher.expiredSeconds
+        state.withLock { $0.active[waiter.content]?.expired = (waiter.range, until) }
+        waiter.completion(.failure(.hub(.deadline)))
     }
 
     private func take(_ ticket: Fetcher.Ticket) -> Waiter? {
