@@ -99,7 +99,6 @@ let package = Package(
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("TidyTests", []),
-        tests("FetchingTests", ["Fetching"]),
         tests(
             "FuzzTests",
             [
@@ -124,6 +123,9 @@ let package = Package(
         tests(
             "CatalogTests",
             ["Platform", "Telemetry", "Hashing", "Database", "HubAPI", "Catalog", "TestSupport"]),
+        tests(
+            "FetchingTests",
+            ["Platform", "Hashing", "Transport", "HubAPI", "Catalog", "Fetching", "TestSupport"]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
