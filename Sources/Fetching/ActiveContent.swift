@@ -224,7 +224,7 @@ struct ActiveContent {
         case .giveUp: break
         }
         let waiters = abandon(number)
-        if !waiters.isEmpty && !error.isAnswer {
+        if !waiters.isEmpty && !error.isAnswer && !isAway {
             unanswered = (left.remaining, now + ActiveContent.unansweredSeconds)
         }
         let isFelt = !waiters.isEmpty || hasExpired
