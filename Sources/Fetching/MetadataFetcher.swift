@@ -21,6 +21,7 @@ final class MetadataFetcher: Sendable {
     private struct State {
         var flights = SingleFlight<Need>()
         var waiters: [UInt64: Waiter] = [:]
+        var deadlines = Deadlines()
         var refused = RecentCache<Need, (error: HubError, until: MonotonicInstant)>(costMax: 4096)
         var refusals: [RepositoryID: HubError] = [:]
         /// A renewal was not answered in time, and nothing was answered since.
@@ -41,13 +42,17 @@ final class MetadataFetcher: Sendable {
 
     private let hub: HubClient
     private let catalog: Catalog
+    private let alarms: AlarmClock
     private let options: FetchOptions
     private let log: Log
     private let state = Lock(State())
 
-    init(hub: HubClient, catalog: Catalog, options: FetchOptions, log: Log) {
+    init(
+        hub: HubClient, catalog: Catalog, alarms: AlarmClock, options: FetchOptions, log: Log
+    ) {
         self.hub = hub
         self.catalog = catalog
+        self.alarms = alarms
         self.options = options
         self.log = log
     }
@@ -60,10 +65,11 @@ final class MetadataFetcher: Sendable {
     }
 
     func request(
-        _ need: Need, _ ticket: Fetcher.Ticket, isRenewal: Bool,
+        _ need: Need, _ ticket: Fetcher.Ticket, isRenewal: Bool, deadline: MonotonicInstant,
         _ completion: @escaping Fetcher.Completion
     ) {
         let now = MonotonicInstant.now
+        var alarm: MonotonicInstant?
         let step = state.withLock { state -> Step in
             if state.isClosed { return .answer(.failure(.stopped)) }
             if let refused = state.refused.value(for: need) {
@@ -77,8 +83,10 @@ final class MetadataFetcher: Sendable {
                 return isFirst ? .startAndAnswer(error) : .answer(.failure(error))
             }
             state.waiters[ticket.number] = Waiter(completion: completion, isRenewal: isRenewal)
+            alarm = state.deadlines.add(ticket.number, until: deadline)
             return isFirst ? .start : .wait
         }
+        if let alarm { setAlarm(alarm) }
         switch step {
         case .wait: break
         case .answer(let result): completion(result)
@@ -90,14 +98,31 @@ final class MetadataFetcher: Sendable {
     }
 
     func cancel(_ ticket: Fetcher.Ticket) {
-        _ = take(ticket)
+        state.withLock { state in
+            _ = state.flights.leave(ticket.number)
+            state.waiters[ticket.number] = nil
+            state.deadlines.remove(ticket.number)
+        }
     }
 
-    /// The deadline of one who waits has passed.
-    func expire(_ ticket: Fetcher.Ticket) {
-        guard let waiter = take(ticket) else { return }
-        if waiter.isRenewal { state.withLock { $0.isHubSlow = true } }
-        waiter.completion(.failure(.hub(.deadline)))
+    private func setAlarm(_ instant: MonotonicInstant) {
+        alarms.at(instant) { [self] in ring(instant) }
+    }
+
+    /// Deadlines have passed.
+    private func ring(_ instant: MonotonicInstant) {
+        let now = MonotonicInstant.now
+        let (late, next) = state.withLock { state -> ([Waiter], MonotonicInstant?) in
+            let (expired, next) = state.deadlines.ring(instant, at: now)
+            let late = expired.compactMap { number -> Waiter? in
+                _ = state.flights.leave(number)
+                return state.waiters.removeValue(forKey: number)
+            }
+            if late.contains(where: \.isRenewal) { state.isHubSlow = true }
+            return (late, next)
+        }
+        if let next { setAlarm(next) }
+        for waiter in late { waiter.completion(.failure(.hub(.deadline))) }
     }
 
     func close() {
@@ -109,18 +134,14 @@ final class MetadataFetcher: Sendable {
         for waiter in waiting { waiter.completion(.failure(.stopped)) }
     }
 
-    private func take(_ ticket: Fetcher.Ticket) -> Waiter? {
-        state.withLock { state in
-            _ = state.flights.leave(ticket.number)
-            return state.waiters.removeValue(forKey: ticket.number)
-        }
-    }
-
     /// The Hub has answered, or will not.
     private func finish(_ need: Need, _ result: Result<Void, FetchError>) {
         let told = state.withLock { state -> [Waiter] in
             note(need, result, &state)
-            return state.flights.finish(need).compactMap { state.waiters.removeValue(forKey: $0) }
+            return state.flights.finish(need).compactMap { number in
+                state.deadlines.remove(number)
+                return state.waiters.removeValue(forKey: number)
+            }
         }
         if case .failure(let error) = result { report(need, error) }
         for waiter in told { waiter.completion(result) }

@@ -77,9 +77,7 @@ final class TransferReceiver: ContentSink {
                 return state.buffer
             }
             fetcher.pending.add(bytes.count)
-            // Which is its end too: whether it went well is known when the bytes are proven.
-            fetcher.hand(.whole(content, number, bytes), number)
-            return
+            return fetcher.hand(.whole(content, number, bytes), number)
         }
         fetcher.hand(.end(content, number, result), number)
     }
