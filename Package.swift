@@ -99,7 +99,6 @@ let package = Package(
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("TidyTests", []),
-        tests("FetchingTests", ["Fetching"]),
         tests(
             "FuzzTests",
             [
