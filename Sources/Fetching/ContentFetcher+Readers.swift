@@ -173,6 +173,7 @@ extension ContentFetcher {
             present: present, readsAhead: options.readsAhead)
         guard let active = ActiveContent(content, plan: plan, sources: sources ?? [])
         else { throw .noSource }
-        return Prepared(active: active, sources: nil, missing: missing.filter { $0.overlaps(range) })
+        return Prepared(
+            active: active, sources: nil, missing: missing.filter { $0.overlaps(range) })
     }
 }
