@@ -22,11 +22,18 @@ final class MetadataFetcher: Sendable {
         var flights = SingleFlight<Need>()
         var waiters: [UInt64: Waiter] = [:]
         var deadlines = Deadlines()
-        var refused = RecentCache<Need, (error: HubError, until: MonotonicInstant)>(costMax: 4096)
+        var refused = RecentCache<Need, Refused>(costMax: 4096)
         var refusals: [RepositoryID: HubError] = [:]
         /// A renewal was not answered in time, and nothing was answered since.
         var isHubSlow = false
         var isClosed = false
+    }
+
+    /// What the Hub said no to, for how long that is believed, and of which token.
+    private struct Refused {
+        let error: HubError
+        let until: MonotonicInstant
+        let tokenGeneration: UInt64
     }
 
     private enum Step {
@@ -69,11 +76,14 @@ final class MetadataFetcher: Sendable {
         _ completion: @escaping Fetcher.Completion
     ) {
         let now = MonotonicInstant.now
+        let generation = hub.tokenGeneration()
         var alarm: MonotonicInstant?
         let step = state.withLock { state -> Step in
             if state.isClosed { return .answer(.failure(.stopped)) }
             if let refused = state.refused.value(for: need) {
-                if now < refused.until { return .answer(.failure(.hub(refused.error))) }
+                if now < refused.until && refused.tokenGeneration == generation {
+                    return .answer(.failure(.hub(refused.error)))
+                }
                 state.refused.remove(need)
             }
             let isFirst = state.flights.join(need, ticket.number)
@@ -136,8 +146,9 @@ final class MetadataFetcher: Sendable {
 
     /// The Hub has answered, or will not.
     private func finish(_ need: Need, _ result: Result<Void, FetchError>) {
+        let generation = hub.tokenGeneration()
         let told = state.withLock { state -> [Waiter] in
-            note(need, result, &state)
+            note(need, result, generation, &state)
             return state.flights.finish(need).compactMap { number in
                 state.deadlines.remove(number)
                 return state.waiters.removeValue(forKey: number)
@@ -148,7 +159,10 @@ final class MetadataFetcher: Sendable {
     }
 
     /// REQUIRES: the lock on `state`.
-    private func note(_ need: Need, _ result: Result<Void, FetchError>, _ state: inout State) {
+    private func note(
+        _ need: Need, _ result: Result<Void, FetchError>, _ generation: UInt64,
+        _ state: inout State
+    ) {
         guard case .failure(let error) = result else {
             state.isHubSlow = false
             if let repository = need.repository { state.refusals[repository] = nil }
@@ -157,7 +171,8 @@ final class MetadataFetcher: Sendable {
         guard case .hub(let reason) = error, reason.isAnswer else { return }
         state.isHubSlow = false
         let until = MonotonicInstant.now + options.refusalSeconds
-        state.refused.insert((error: reason, until: until), for: need)
+        state.refused.insert(
+            Refused(error: reason, until: until, tokenGeneration: generation), for: need)
         if let repository = need.repository, reason.isRefusal,
             state.refusals.count < MetadataFetcher.refusalCountMax
         {
