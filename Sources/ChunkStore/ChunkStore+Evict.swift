@@ -17,45 +17,54 @@ extension ChunkStore {
     /// Called by the committing thread, and often.
     func keepWithinLimit() {
         let low = sizeLimitBytes - sizeLimitBytes / ChunkStore.lowWaterShare
-        if usedByteCount > low { evict(to: low, sparing: nil) }
+        if usedByteCount > low {
+            evict(to: low, sparing: nil, inUseToo: false)
+            if usedByteCount > sizeLimitBytes {
+                evict(to: sizeLimitBytes, sparing: nil, inUseToo: true)
+            }
+        }
         if flatByteCount > 0 { cooler.wake() }
     }
 
     /// Throws `full` when so many bytes more would break the limit even after eviction.
     func makeRoom(_ byteCount: Int64, for key: ContentKey) throws(StoreError) {
-        if usedByteCount + byteCount <= sizeLimitBytes { return }
-        evict(to: sizeLimitBytes - byteCount, sparing: key)
-        if usedByteCount + byteCount > sizeLimitBytes { throw .full }
+        let target = sizeLimitBytes - byteCount
+        if usedByteCount <= target { return }
+        evict(to: target, sparing: key, inUseToo: false)
+        if usedByteCount > target {
+            // What is not in the index yet cannot be evicted; now it can.
+            flush()
+            evict(to: target, sparing: key, inUseToo: false)
+        }
+        if usedByteCount > target { evict(to: target, sparing: key, inUseToo: true) }
+        if usedByteCount > target { throw .full }
     }
 
     /// Drops contents until no more than `target` bytes are used, or none is left to drop.
-    private func evict(to target: Int64, sparing spared: ContentKey?) {
+    private func evict(to target: Int64, sparing spared: ContentKey?, inUseToo: Bool) {
         // One thread at a time: two would drop twice as much as needed.
         guard evictionTurn.receive() != nil else { return }
         defer { evictionTurn.send(()) }
         let isInUse = isInUse.withLock { $0 }
-        // Two rounds: the second takes what the kernel knows too.
-        for isLastResort in [false, true] {
-            var kept = 0
-            while usedByteCount > target {
-                guard
-                    let keys = try? index.leastRecentlyUsed(
-                        isFlatOnly: false, limit: ChunkStore.candidateCount, after: kept),
-                    !keys.isEmpty
-                else { break }
-                for key in keys {
-                    if usedByteCount <= target { return }
-                    guard key != spared, isLastResort || !isInUse(key.hash),
-                        (try? index.isPinned(key)) == false,
-                        let entry = try? loaded(key, blocks: 0..<0),
-                        entry.state.withLock({ $0.canRetire })
-                    else {
-                        kept += 1
-                        continue
-                    }
-                    counters.evictions.add()
-                    drop(entry, verification: .none)
+        var kept = 0
+        while usedByteCount > target {
+            guard
+                let keys = try? index.leastRecentlyUsed(
+                    isFlatOnly: false, limit: ChunkStore.candidateCount, after: kept),
+                !keys.isEmpty
+            else { return }
+            for key in keys {
+                if usedByteCount <= target { return }
+                guard key != spared, inUseToo || !isInUse(key.hash),
+                    (try? index.isPinned(key)) == false,
+                    let entry = try? loaded(key, blocks: 0..<0),
+                    entry.state.withLock({ $0.canRetire })
+                else {
+                    kept += 1
+                    continue
                 }
+                counters.evictions.add()
+                drop(entry, verification: .none)
             }
         }
     }

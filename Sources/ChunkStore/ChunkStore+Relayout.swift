@@ -109,11 +109,11 @@ extension ChunkStore {
         let (left, waiting) = entry.state.withLock { $0.thaw(row) }
         for mailbox in waiting { mailbox.send(()) }
         addFlat(row.flatByteCount)
+        (layout == .packed ? counters.cooled : counters.warmed).add()
         if let left {
             settle(left)
             reap(left.id, flatFile: path(of: work.key, left.id))
         }
-        (layout == .packed ? counters.cooled : counters.warmed).add()
         return true
     }
 
