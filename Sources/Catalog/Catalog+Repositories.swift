@@ -1,8 +1,8 @@
 // Repositories and their owners: what the Hub said of them, and what the user has looked at.
 
 internal import Database
-package import HubAPI
 internal import Hashing
+package import HubAPI
 package import Platform
 
 extension Catalog {
@@ -34,7 +34,7 @@ extension Catalog {
         }
     }
 
-    /// Records what an answer about a revision said, of the id that was asked and the canonical one.
+    /// Records what an answer about a revision said, of the id asked for and of the canonical one.
     ///
     /// - Parameter revision: the name that was asked for; nil for the default branch.
     package func record(
@@ -160,8 +160,9 @@ extension Catalog {
         if changed { try markListingChanged(of: id) }
     }
 
-    /// Owners and legacy repositories that were looked at, for the root of a mount. An owner was
-    /// looked at when a repository of theirs was, or when theirs were listed.
+    /// Owners and legacy repositories that were looked at, for the root of a mount.
+    ///
+    /// An owner was looked at when a repository of theirs was, or when theirs were listed.
     package func usedNames(
         of kind: RepositoryKind
     ) throws(CatalogError) -> (organisations: [String], legacy: [RepositoryID]) {

@@ -5,8 +5,8 @@
 
 package import Catalog
 internal import Fetching
-package import HubAPI
 internal import Hashing
+package import HubAPI
 package import Platform
 
 /// Where a mount's root lies in the tree.
@@ -54,7 +54,8 @@ extension FileSystem {
         let folders = location.path.split(separator: "/").map(String.init)
         // The names are walked as the kernel would, so that every directory is a node.
         var node = try childDirectory(
-            NamedNode.row(of: id.kind), id.organisation, .organisation(id.kind, id.organisation ?? ""))
+            NamedNode.row(of: id.kind), id.organisation,
+            .organisation(id.kind, id.organisation ?? ""))
         node = try makeChild(
             of: node, "\(id.base)@\(oid)", .folder(resolved.commit.id, path: []))
         var path: [UInt8] = []

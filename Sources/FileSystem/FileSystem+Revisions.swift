@@ -90,8 +90,9 @@ extension FileSystem {
         return known.refs
     }
 
-    /// An owner's repositories, as fresh as listings have to be. Empty when it has none that this
-    /// user can see.
+    /// An owner's repositories, as fresh as listings have to be.
+    ///
+    /// Empty when it has none that this user can see.
     func listing(
         of organisation: String, _ kind: RepositoryKind, now: WallTime, _ context: AttemptContext
     ) throws(Detour) -> Catalog.OrganisationListing {

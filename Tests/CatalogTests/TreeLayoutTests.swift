@@ -44,8 +44,10 @@ import Testing
         (String(repeating: "n", count: 256), .tooLong),
         // 128 characters, 256 bytes.
         (String(repeating: "é", count: 128), .tooLong),
-        (Array(repeating: String(repeating: "p", count: 200), count: 21).joined(separator: "/"),
-            .tooLong),
+        (
+            Array(repeating: String(repeating: "p", count: 200), count: 21).joined(separator: "/"),
+            .tooLong
+        ),
         (Array(repeating: "d", count: 65).joined(separator: "/"), .tooDeep),
     ]
 
@@ -64,7 +66,9 @@ import Testing
     @Test func theLongestNamesStay() {
         let name = String(repeating: "n", count: 255)
         let deep = Array(repeating: "d", count: 63).joined(separator: "/") + "/f"
-        let layout = TreeLayout([file(name), file("...hidden"), file("..a"), file("a."), file(deep)])
+        let layout = TreeLayout([
+            file(name), file("...hidden"), file("..a"), file("a."), file(deep),
+        ])
         #expect(layout.rejected.isEmpty)
         #expect(names(layout) == [name, "...hidden", "..a", "a.", "d"])
     }
@@ -108,7 +112,9 @@ import Testing
 
     @Test(arguments: [-1, .min, (1 << 50) + 1, .max] as [Int64])
     func sizesThatLieAreLeftOut(size: Int64) {
-        let layout = TreeLayout([file("a", size: size), file("b", size: 1 << 50), file("c", size: 0)])
+        let layout = TreeLayout([
+            file("a", size: size), file("b", size: 1 << 50), file("c", size: 0),
+        ])
         #expect(layout.rejected == [.badSize: 1])
         #expect(names(layout) == ["b", "c"])
     }
