@@ -1,8 +1,8 @@
 // Refs and commits: what a revision's name stood for, and when that was asked.
 
 internal import Database
-package import HubAPI
 package import Hashing
+package import HubAPI
 package import Platform
 
 extension Catalog {
@@ -145,7 +145,9 @@ extension Catalog {
     }
 
     /// The refs that are known without asking: those that were listed, and those that somebody
-    /// looked at. Commits are no refs.
+    /// looked at.
+    ///
+    /// Commits are no refs.
     package func shownRefs(of id: RepositoryID) throws(CatalogError) -> [RevisionName] {
         try read { (connection) throws(DatabaseError) in
             var names: [RevisionName] = []

@@ -13,7 +13,9 @@ final class MountContext: Sendable {
     let messages = KernelMessages()
     let buffers = BufferPool()
 
-    /// The kernel's number for the root of every mount. Source: `FUSE_ROOT_ID`.
+    /// The kernel's number for the root of every mount.
+    ///
+    /// Source: `FUSE_ROOT_ID`.
     private static let kernelRoot: UInt64 = 1
 
     init(_ fileSystem: FileSystem, _ options: FuseSessionOptions) {
