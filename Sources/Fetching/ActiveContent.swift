@@ -57,11 +57,14 @@ struct ActiveContent {
     private var hasExpired = false
     /// Bytes that a reader has waited for in vain: who asks for them until then is told so at
     /// once. The kernel asks for a page again when the larger read ahead of it has failed.
-    private var unanswered: (range: Range<Int64>, until: MonotonicInstant)?
+    private var expired: (range: Range<Int64>, until: MonotonicInstant)?
 
-    /// After that many wrong arrivals in a row the readers of a content get an error for a while.
+    /// After that many wrong arrivals in a row the readers of a content get an error for a while;
+    /// for longer if they were served wrong bytes before these were complete.
     static let wrongCountMax = 3
     private static let wrongSeconds = 60.0
+    /// Long enough for the kernel to ask again, short enough for nobody else to notice.
+    private static let expiredSeconds = 0.5
     /// A refused content is asked for again after that, so that a new token is noticed.
     private static let refusalSeconds = 2.0
     /// Without a reader who waits, a failing transfer is given up after so many attempts or then.
@@ -69,8 +72,6 @@ struct ActiveContent {
     private static let prefetchSeconds = 30.0
     /// Answers that contradict the request are no passing trouble.
     private static let malformedAttemptCountMax = 4
-    /// Long enough for the kernel to ask again, short enough for nobody else to notice.
-    private static let unansweredSeconds = 0.5
 
     init?(_ content: Content, plan: ContentPlan, sources: [Catalog.Source]) {
         if sources.isEmpty { return nil }
@@ -87,16 +88,16 @@ struct ActiveContent {
         plan.isIdle && (refusal.map { $0.until <= now } ?? true)
     }
 
-    /// Why nothing is fetched now for a reader of `range`; nil if it is.
+    /// Why nothing of `range` is fetched now; nil if it is.
     mutating func currentRefusal(
-        for range: Range<Int64>, at now: MonotonicInstant
+        of range: Range<Int64>, at now: MonotonicInstant
     ) -> FetchError? {
         if let refusal, now < refusal.until { return refusal.error }
         refusal = nil
-        if let unanswered, now < unanswered.until, unanswered.range.overlaps(range) {
-            return .hub(.deadline)
+        if let expired, now < expired.until {
+            return expired.range.overlaps(range) ? .hub(.deadline) : nil
         }
-        unanswered = nil
+        expired = nil
         return nil
     }
 
@@ -135,10 +136,9 @@ struct ActiveContent {
     mutating func expire(
         _ waiter: ContentPlan.WaiterID, at now: MonotonicInstant
     ) -> TransportError? {
-        if let range = plan.range(of: waiter) {
-            unanswered = (range, now + ActiveContent.unansweredSeconds)
+        if let range = plan.cancel(waiter) {
+            expired = (range, now + ActiveContent.expiredSeconds)
         }
-        plan.cancel(waiter)
         hasExpired = true
         return absence
     }
@@ -224,8 +224,8 @@ struct ActiveContent {
         case .giveUp: break
         }
         let waiters = abandon(number)
-        if !waiters.isEmpty && !error.isAnswer {
-            unanswered = (left.remaining, now + ActiveContent.unansweredSeconds)
+        if !error.isAnswer && !waiters.isEmpty {
+            expired = (left.remaining, now + ActiveContent.expiredSeconds)
         }
         let isFelt = !waiters.isEmpty || hasExpired
         return .giveUp(
@@ -239,13 +239,15 @@ struct ActiveContent {
     ) -> AfterFailure {
         guard let transfer = transfers[number], plan.failed(number) != nil else { return .nothing }
         transfers[number]?.fetch = nil
-        if noteWrong(transfer.sourceIndex, now) { return .retry(afterSeconds: 0) }
+        if noteWrong(transfer.sourceIndex, now, ActiveContent.refusalSeconds) {
+            return .retry(afterSeconds: 0)
+        }
         return .giveUp(abandon(number), .notProven, absence: nil)
     }
 
     /// What was stored of it turned out wrong when it was complete, and was dropped.
     mutating func foundWrong(now: MonotonicInstant) -> [ContentPlan.Action] {
-        _ = noteWrong(sourceIndex, now)
+        _ = noteWrong(sourceIndex, now, ActiveContent.wrongSeconds)
         return plan.lost(0..<content.sizeBytes)
     }
 
@@ -254,14 +256,16 @@ struct ActiveContent {
     }
 
     /// Whether it is worth another attempt.
-    private mutating func noteWrong(_ sourceIndex: Int, _ now: MonotonicInstant) -> Bool {
+    private mutating func noteWrong(
+        _ sourceIndex: Int, _ now: MonotonicInstant, _ pauseSeconds: Double
+    ) -> Bool {
         wrongCount += 1
         // Another repository with the same content may have it right.
         avoided.insert(sourceIndex)
         if avoided.count >= sources.count { avoided = [] }
         if wrongCount < ActiveContent.wrongCountMax { return true }
         wrongCount = 0
-        refusal = (.notProven, now + ActiveContent.wrongSeconds)
+        refusal = (.notProven, now + pauseSeconds)
         return false
     }
 

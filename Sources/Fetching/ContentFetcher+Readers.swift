@@ -87,7 +87,7 @@ extension ContentFetcher {
                 state.active[id] = fresh
             }
             if let sources = prepared.sources { state.active[id]?.replace(sources: sources) }
-            if let refusal = state.active[id]?.currentRefusal(for: range, at: now) {
+            if let refusal = state.active[id]?.currentRefusal(of: range, at: now) {
                 return .refused(refusal)
             }
             state.waiters[ticket.number] = waiter
@@ -173,6 +173,7 @@ extension ContentFetcher {
             present: present, readsAhead: options.readsAhead)
         guard let active = ActiveContent(content, plan: plan, sources: sources ?? [])
         else { throw .noSource }
-        return Prepared(active: active, sources: nil, missing: missing.filter { $0.overlaps(range) })
+        return Prepared(
+            active: active, sources: nil, missing: missing.filter { $0.overlaps(range) })
     }
 }

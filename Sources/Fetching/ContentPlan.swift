@@ -121,12 +121,12 @@ package struct ContentPlan: Sendable {
         return fill(window)
     }
 
-    /// What a reader waits for; nil if it does not.
-    package func range(of waiter: WaiterID) -> Range<Int64>? { waiters[waiter] }
-
     /// A reader gave up. Its transfers go on: the bytes are likely wanted again.
-    package mutating func cancel(_ waiter: WaiterID) {
-        waiters[waiter] = nil
+    ///
+    /// - Returns: what it waited for.
+    @discardableResult
+    package mutating func cancel(_ waiter: WaiterID) -> Range<Int64>? {
+        waiters.removeValue(forKey: waiter)
     }
 
     /// Bytes of a transfer were stored. Those of one transfer come in their order; what comes late,

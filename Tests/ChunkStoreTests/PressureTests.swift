@@ -110,6 +110,10 @@ import Testing
             do { try store.write(content, start..<start + block) } catch { failures += 1 }
         }
         #expect(failures == 5)
+        let cached = try (0..<9).filter {
+            try store.read(content, $0 * block..<($0 + 1) * block) != nil
+        }
+        #expect(cached == [0, 1, 2, 3])
         #expect(store.usedByteCount <= Int64(4 * block))
     }
 

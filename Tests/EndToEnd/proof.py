@@ -80,7 +80,8 @@ def a_flipped_large_file_is_dropped(stage):
     # Without any help: the kernel's pages are dropped too.
     wait_for(lambda: read(path) == LARGE + b"large", 5, "the right bytes")
     wait_for(lambda: verified(path).startswith("yes "), 5, "the proof")
-    print("         the first read was " + ("wrong, as told" if first != LARGE + b"large" else "right"))
+    was = "wrong, as told" if first != LARGE + b"large" else "right"
+    print(f"         the first read was {was}")
 
 
 @promise("S35", "Large files are proven when they are complete")

@@ -44,7 +44,8 @@ def logout(stage):
 def what_is_missing_is_asked_for_once(stage):
     top = stage.tree.path
     for path in ("/acme/nothing", "/acme/nothing@main", "/acme/open@nothing", "/nobody/at-all",
-                 "/acme/open@main/nothing.txt", "/acme/open@main/config.json.bak", "/acme/nothing@"):
+                 "/acme/open@main/nothing.txt", "/acme/open@main/config.json.bak",
+                  "/acme/nothing@"):
         with raises(errno.ENOENT, path):
             os.stat(top + path)
     before = stage.server.requests()

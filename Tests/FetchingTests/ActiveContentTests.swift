@@ -76,8 +76,8 @@ import Transport
             return
         }
         #expect(active.needsSources)
-        #expect(active.currentRefusal(for: 0..<1, at: ActiveContentTests.now + 1) == .hub(.gated(message: "")))
-        #expect(active.currentRefusal(for: 0..<1, at: ActiveContentTests.now + 3) == nil)
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 1) == .hub(.gated(message: "")))
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 3) == nil)
     }
 
     /// Two transfers that a source refuses at the same time pass over one source, not over two.
@@ -128,7 +128,7 @@ import Transport
             Issue.record("at once")
             return
         }
-        #expect(active.currentRefusal(for: 0..<1, at: ActiveContentTests.now) == nil, "no answer is no refusal")
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 0.6) == nil)
     }
 
     @Test func aReaderWhoWaitedInVainMakesTheHubAbsent() throws {
@@ -183,9 +183,20 @@ import Transport
             Issue.record("three times is enough")
             return
         }
-        #expect(active.currentRefusal(for: 0..<1, at: ActiveContentTests.now + 59) == .notProven)
-        #expect(!active.isForgettable(at: ActiveContentTests.now + 59))
-        #expect(active.isForgettable(at: ActiveContentTests.now + 61))
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 1) == .notProven)
+        #expect(!active.isForgettable(at: ActiveContentTests.now + 1))
+        #expect(active.isForgettable(at: ActiveContentTests.now + 3))
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 3) == nil)
+    }
+
+    /// The kernel asks again for a page when the larger read around it has failed.
+    @Test func whoAsksAgainAtOnceDoesNotWaitAgain() throws {
+        var (active, _) = try reading()
+        _ = active.expire(1, at: ActiveContentTests.now)
+        let soon = ActiveContentTests.now + 0.4
+        #expect(active.currentRefusal(of: 5..<20, at: soon) == .hub(.deadline))
+        #expect(active.currentRefusal(of: 10..<20, at: soon) == nil, "other bytes")
+        #expect(active.currentRefusal(of: 5..<20, at: ActiveContentTests.now + 0.6) == nil)
     }
 
     @Test func aProofEndsTheCount() throws {
@@ -193,9 +204,10 @@ import Transport
         for _ in 0..<2 { _ = active.foundWrong(now: ActiveContentTests.now) }
         active.foundRight()
         for _ in 0..<2 { _ = active.foundWrong(now: ActiveContentTests.now) }
-        #expect(active.currentRefusal(for: 0..<1, at: ActiveContentTests.now) == nil)
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now) == nil)
         _ = active.foundWrong(now: ActiveContentTests.now)
-        #expect(active.currentRefusal(for: 0..<1, at: ActiveContentTests.now) == .notProven)
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 59) == .notProven)
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 61) == nil)
     }
 
     @Test func aReaderWhoComesDuringThePauseMakesTheNextAttemptUrgent() throws {

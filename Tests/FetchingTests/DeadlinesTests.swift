@@ -47,7 +47,9 @@ import Testing
             while let due = alarms.filter({ $0 <= now }).min() {
                 alarms.remove(at: alarms.firstIndex(of: due) ?? 0)
                 let (expired, next) = deadlines.ring(at(due), at: at(due))
-                for waiter in expired { #expect(waiting.removeValue(forKey: waiter) ?? .max <= due) }
+                for waiter in expired {
+                    #expect(waiting.removeValue(forKey: waiter) ?? .max <= due)
+                }
                 if let next { alarms.append(next.nanoseconds / 1_000_000_000) }
             }
             #expect(!waiting.values.contains { $0 <= now }, "somebody is late")
