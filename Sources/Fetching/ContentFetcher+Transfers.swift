@@ -8,7 +8,9 @@ internal import Telemetry
 internal import Transport
 
 extension ContentFetcher {
-    /// Does what a plan decided. REQUIRES: no lock is held.
+    /// Does what a plan decided.
+    ///
+    /// REQUIRES: no lock is held.
     func carryOut(_ actions: [ContentPlan.Action], _ id: ContentID) {
         for action in actions {
             switch action {

@@ -10,8 +10,8 @@
 
 internal import Catalog
 internal import ChunkStore
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 internal import Platform
 internal import Synchronization
 internal import Telemetry
@@ -43,6 +43,7 @@ final class ContentFetcher: Sendable {
     }
 
     /// A content up to this size is fetched whole, and proven before its first byte is served.
+    ///
     /// So is everything kept in git, which the Hub limits to 10 MiB, up to a transfer's length.
     static let wholeByteCountMax: Int64 = 1 << 20
     /// Blocks that have come and are not yet stored; beyond it transfers pause.

@@ -51,7 +51,9 @@ package struct Refusal: Sendable {
 
 /// Fetches what is lacking.
 package final class Fetcher: Sendable {
-    /// A request, by which it can be cancelled. Later requests have larger numbers.
+    /// A request, by which it can be cancelled.
+    ///
+    /// Later requests have larger numbers.
     package struct Ticket: Hashable, Sendable {
         package let number: UInt64
     }
@@ -101,7 +103,9 @@ package final class Fetcher: Sendable {
         return ticket
     }
 
-    /// The one who asked gave up and will not be answered. What is being fetched goes on.
+    /// The one who asked gave up and will not be answered.
+    ///
+    /// What is being fetched goes on.
     package func cancel(_ ticket: Ticket) {
         metadata.cancel(ticket)
         contents.cancel(ticket)
@@ -124,13 +128,16 @@ package final class Fetcher: Sendable {
     package var damagedContentCount: Int64 { contents.damaged.value }
 
     /// Has somebody told of every content that was wrong and dropped, whose bytes may have been
-    /// served. It is called on the proof thread, and must not wait.
+    /// served.
+    ///
+    /// It is called on the proof thread, and must not wait.
     package func observeDamage(_ observer: @escaping @Sendable (ContentID) -> Void) {
         contents.damageObserver.withLock { $0 = observer }
     }
 
-    /// Answers everyone who waits with `stopped`, and ends the threads. The Hub's client has to
-    /// be closed before, so that nothing more arrives.
+    /// Answers everyone who waits with `stopped`, and ends the threads.
+    ///
+    /// The Hub's client has to be closed before, so that nothing more arrives.
     package func close() {
         alarms.close()
         metadata.close()
