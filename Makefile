@@ -12,8 +12,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # make test SUITES="pattern ...": only these end-to-end suites, with a build but no unit tests
 SUITES ?=
-# make soak, make fuzz: how long
-SECONDS_LONG ?= 3600
+# make soak: how long; make fuzz: how long for each of its cases; both: which run it is
+SOAK_SECONDS ?= 3600
+FUZZ_SECONDS ?= 300
+SEED ?= $(shell date +%s)
 
 RELEASE_FLAGS := -c release --static-swift-stdlib
 
@@ -54,6 +56,20 @@ demo: release ## show it on a real model; HUB=https://huggingface.co uses the re
 .PHONY: bench
 bench: release ## measure it beside curl and the native disk, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
+
+.PHONY: soak
+soak: ## readers, outages and evictions for an hour: SOAK_SECONDS=3600 SEED=
+	@scripts/bootstrap.sh
+	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 900 )) \
+		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 300 )) \
+		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak
+
+.PHONY: fuzz
+fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=
+	@scripts/bootstrap.sh
+	@mkdir -p out/fuzz
+	MODELFS_FUZZ_SECONDS=$(FUZZ_SECONDS) MODELFS_FUZZ_SEED=$(SEED) MODELFS_FUZZ_FOLDER=out/fuzz \
+		swift test --disable-xctest --filter FuzzTests
 
 .PHONY: format
 format: ## format the Swift code

@@ -58,10 +58,10 @@ let package = Package(
         // The ladder: each module uses only those above it in this list.
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
+        module("Settings", ["Platform", "CShims"]),
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
-        module("Settings", ["Platform", "CShims"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -77,7 +77,8 @@ let package = Package(
             "FileSystem",
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
         module("FuseSession", ["Platform", "Telemetry", "Catalog", "FileSystem", "CFuse3"]),
-        module("LocalHub", ["Platform", "Telemetry", "Hashing", "HubAPI", "HTTPService"]),
+        module(
+            "LocalHub", ["Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService"]),
         module(
             "Daemon",
             [
@@ -87,11 +88,31 @@ let package = Package(
 
         // The programs: arguments and wiring only.
         program("modelfs", ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon"]),
-        program("modelfs-hub", ["Platform", "Telemetry", "Settings", "HubAPI", "LocalHub"]),
+        program(
+            "modelfs-hub",
+            [
+                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
+            ]),
 
         tests("PlatformTests", ["Platform"]),
+        tests("HashingTests", ["Hashing"]),
+        tests("CompressionTests", ["Hashing", "Compression"]),
+        tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("TidyTests", []),
+        tests(
+            "FuzzTests",
+            [
+                "Platform", "Settings", "Compression", "Xet", "Transport", "HubAPI", "Catalog",
+                "ChunkStore", "TestSupport",
+            ]),
         tests("SettingsTests", ["Settings"]),
+        tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),
+        tests(
+            "LocalHubTests",
+            [
+                "Platform", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
+                "TestSupport",
+            ]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
             swiftSettings: testSettings),
@@ -99,13 +120,16 @@ let package = Package(
         tests(
             "ChunkStoreTests",
             ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
-        tests("HashingTests", ["Hashing"]),
-        tests("CompressionTests", ["Hashing", "Compression"]),
-        tests("XetTests", ["Hashing", "Compression", "Xet"]),
-        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
+        tests(
+            "CatalogTests",
+            ["Platform", "Telemetry", "Hashing", "Database", "HubAPI", "Catalog", "TestSupport"]),
+        tests(
+            "FetchingTests",
+            ["Platform", "Hashing", "Transport", "HubAPI", "Catalog", "Fetching", "TestSupport"]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
+        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
             swiftSettings: testSettings),

@@ -4,9 +4,9 @@
     bench.py --bin DIR [--rounds N] [--megabytes N] [--files N] [--only PATTERN] [--no-document]
 
 A case is a pair (or more) of ways to do the same work. Each round runs every way once, in turn,
-so that a slow moment of the machine meets all of them; the first round warms up and does not
-count. Medians are compared within the run only. Everything is served by a modelfs-hub on
-127.0.0.1, unshaped: it is the overhead that is measured, not a network.
+in the other order every second time, so that a slow moment of the machine meets all of them; the
+first round warms up and does not count. Medians are compared within the run only. Everything is
+served by a modelfs-hub on 127.0.0.1, unshaped: it is the overhead that is measured, not a network.
 
 Writes out/bench.json, and the marked section of docs/PERFORMANCE.md.
 """
@@ -52,12 +52,15 @@ class Case:
         self.before = before
         self.samples = {way: [] for way in ways}
 
-    def round(self, counts):
-        for way, work in self.ways.items():
+    def round(self, number):
+        """Runs every way once, from the last to the first in every second round: whoever comes
+        second finds caches and clocks warm. Round 0 does not count."""
+        ways = list(self.ways.items())
+        for way, work in reversed(ways) if number % 2 else ways:
             if self.before:
                 self.before(way)
             value = work()
-            if counts:
+            if number > 0:
                 self.samples[way].append(value)
 
     def result(self):
@@ -193,10 +196,15 @@ class Bench:
 
         def through(work):
             return lambda: self.cold(WEIGHTS, lambda path, _: work(f"{path}/model.bin"))
+
+        def with_names(path, _):
+            os.listdir(path)
+            return first_byte(f"{path}/model.bin")
         return [
             Case("first byte, cold", {
                 "curl": lambda: curl(url, "/dev/null", until_first_byte=True),
-                "mount": through(first_byte)}),
+                "mount": through(first_byte),
+                "mount, names known": lambda: self.cold(WEIGHTS, with_names)}),
             Case("full read, cold", {
                 "curl to a file": lambda: curl(url, copy),
                 "curl to /dev/null": lambda: curl(url, "/dev/null"),
@@ -210,17 +218,16 @@ class Bench:
         def pair(work, **options):
             return {"native": lambda: work(self.weights, **options),
                     "mount": lambda: work(path, **options)}
-        cases = [
-            Case("read(2), hot", pair(full_read), byte_count=size),
-            Case("mmap, touch every page, hot", pair(touch), byte_count=size),
-            Case("mmap, sum every byte, hot", pair(touch, every_byte=True), byte_count=size),
-        ]
-        if os.geteuid() == 0 and os.access("/proc/sys/vm/drop_caches", os.W_OK):
-            cases.append(Case("read(2), from disk", pair(full_read), byte_count=size,
-                              before=lambda _: drop_pages()))
-            cases.append(Case("mmap, touch every page, from disk", pair(touch), byte_count=size,
-                              before=lambda _: drop_pages()))
-        return cases
+        paths = {"native": self.weights, "mount": path}
+        warm = {"byte_count": size, "before": lambda way: full_read(paths[way])}
+        hot = [Case("read(2), hot", pair(full_read), **warm),
+               Case("mmap, touch every page, hot", pair(touch), **warm),
+               Case("mmap, sum every byte, hot", pair(touch, every_byte=True), **warm)]
+        if os.geteuid() != 0 or not os.access("/proc/sys/vm/drop_caches", os.W_OK):
+            return hot, []
+        drop = {"byte_count": size, "before": lambda _: drop_pages()}
+        return hot, [Case("read(2), from disk", pair(full_read), **drop),
+                     Case("mmap, touch every page, from disk", pair(touch), **drop)]
 
     def listing_cases(self, mount):
         path = f"{mount.path}/{MANY}@v1"
@@ -231,29 +238,35 @@ class Bench:
             asked = (cold.request_count() or 0) - before
             self.notes.append(asked)
             return seconds
+        paths = {"native": self.many, "mount": path}
+
+        def warm(way):
+            shell(f"ls -lR {paths[way]}")
         return [
-            Case("ls -lR, first time", {
+            Case("ls -lR, first time (native: again)", {
                 "native": lambda: shell(f"ls -lR {self.many}"),
-                "mount": lambda: self.cold(MANY, requests)}),
+                "mount": lambda: self.cold(MANY, requests)}, before=warm),
             Case("ls -lR, again", {
                 "native": lambda: shell(f"ls -lR {self.many}"),
-                "mount": lambda: shell(f"ls -lR {path}")}),
+                "mount": lambda: shell(f"ls -lR {path}")}, before=warm),
             Case("find -type f, again", {
                 "native": lambda: shell(f"find {self.many} -type f"),
-                "mount": lambda: shell(f"find {path} -type f")}),
+                "mount": lambda: shell(f"find {path} -type f")}, before=warm),
         ]
 
     def run(self):
         self.prepare()
         mount = self.mount().start()
         try:
-            cases = self.cold_cases() + self.hot_cases(mount) + self.listing_cases(mount)
+            hot, from_disk = self.hot_cases(mount)
+            # What empties the machine's caches comes last, so that it is felt by nobody else.
+            cases = self.cold_cases() + hot + self.listing_cases(mount) + from_disk
             cases = [case for case in cases if re.search(self.arguments.only, case.name)]
             for number in range(self.arguments.rounds + 1):
                 print(f"round {number} of {self.arguments.rounds}"
                       f"{' (warming up)' if number == 0 else ''}", flush=True)
                 for case in cases:
-                    case.round(counts=number > 0)
+                    case.round(number)
         finally:
             mount.stop()
             self.hub.stop()

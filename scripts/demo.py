@@ -60,11 +60,11 @@ class Show:
         self.mount = mount
         self.rows = []
 
-    def step(self, title, command, lines=12, fetched_before=None):
+    def step(self, title, command, lines=12):
         """Prints and runs a shell command; records its time and what was fetched meanwhile."""
         heading(title)
         print(f"$ {command}", flush=True)
-        before = self.fetched() if fetched_before is None else fetched_before
+        before = self.fetched()
         began = time.monotonic()
         done = subprocess.run(["bash", "-c", command], cwd=self.mount.programs.scratch,
                               env=self.mount.programs.environment(HF_ENDPOINT=self.mount.endpoint),
@@ -78,17 +78,21 @@ class Show:
             print(f"... ({len(output)} lines)")
         if done.returncode != 0:
             raise ProgramError(f"that failed with exit code {done.returncode}")
-        self.rows.append((title, seconds, (self.fetched() or 0) - (before or 0)))
+        self.rows.append((title, seconds, max(0, self.fetched() - before)))
         return done.stdout
 
     def fetched(self):
-        return self.mount.fetched_bytes()
+        """What the daemon has fetched since it began; 0 when there is none."""
+        try:
+            return self.mount.fetched_bytes()
+        except ProgramError:
+            return 0
 
     def table(self):
         heading("Time, and bytes fetched from the Hub")
         width = max(len(title) for title, _, _ in self.rows)
         for title, seconds, fetched in self.rows:
-            print(f"{title:{width}}  {seconds:8.3f} s  {fetched / 1e6:9.2f} MB")
+            print(f"{title:{width}}  {seconds:8.3f} s  {fetched:11,} bytes")
 
 
 def expect(output, digest):
@@ -100,64 +104,60 @@ def expect(output, digest):
 def make_local_hub(programs):
     """Two revisions of the model: in the second a README and a configuration have changed."""
     folder = model_folder()
-    second = os.path.join(programs.scratch, "second")
-    shutil.copytree(folder, second, copy_function=os.link if same_disk(folder, programs.scratch)
-                    else shutil.copy2)
+    second = os.path.join(programs.scratch, VERSIONS[1])
+    os.symlink(folder, os.path.join(programs.scratch, VERSIONS[0]))
+    shutil.copytree(folder, second)
     for name, addition in (("README.md", "\nThe second revision of the demo.\n"),
                            ("sentence_bert_config.json", "\n")):
-        with open(os.path.join(second, name), encoding="utf-8") as file:
-            text = file.read()
-        # A hard link must not be written through: the file is replaced.
-        os.unlink(os.path.join(second, name))
-        with open(os.path.join(second, name), "w", encoding="utf-8") as file:
-            file.write(text + addition)
+        with open(os.path.join(second, name), "a", encoding="utf-8") as file:
+            file.write(addition)
     hub = LocalHub(programs)
-    for version, source in zip(VERSIONS, (folder, second)):
-        hub.add(REPOSITORY, source, "--tag", version, "--message", f"Release {version}")
+    heading("A local Hub with two revisions of the model")
+    for version in VERSIONS:
+        print(f"$ modelfs-hub add {REPOSITORY} {version} --root hub --tag {version}", flush=True)
+        print(hub.add(REPOSITORY, os.path.join(programs.scratch, version), "--tag", version,
+                      "--message", f"Release {version}"), end="")
+    print(f"$ modelfs-hub serve --root hub --listen 127.0.0.1:{hub.port} &", flush=True)
     return hub.start()
-
-
-def same_disk(one, other):
-    return os.stat(one).st_dev == os.stat(other).st_dev
 
 
 def show(mount, hub):
     """All steps; `hub` is the local one, or None."""
     steps = Show(mount)
-    original = os.path.join(model_folder(), WEIGHTS)
-    digest = sha256(original)
-    repository = f"{mount.path}/{REPOSITORY}"
+    digest = sha256(os.path.join(model_folder(), WEIGHTS))
+    repository = f"mount/{REPOSITORY}"
     revision = f"{repository}@{VERSIONS[0]}" if hub else repository
+    started = f"modelfs mount {mount.source} mount --cache cache"
+    with open(os.path.join(mount.programs.scratch, "reader.py"), "w", encoding="utf-8") as file:
+        file.write(READER)
 
-    started = f"modelfs mount {mount.source} {mount.path} --cache {mount.cache}"
-    steps.step("mount", started, fetched_before=0)
+    print(f"\nEverything happens in {mount.programs.scratch}, and HF_ENDPOINT={mount.endpoint}")
+    steps.step("mount", started)
     steps.step("ls of the versions", f"ls -l {repository}@/")
     steps.step("ls -lR of a revision", f"ls -lR {revision}", lines=18)
+    steps.step("cat of a small file", f"cat {revision}/config.json", lines=3)
     output = steps.step("cp of the weights, cold",
                         f"cp {revision}/{WEIGHTS} copy && sha256sum copy")
     expect(output, digest)
-    reader = os.path.join(mount.programs.scratch, "reader.py")
-    with open(reader, "w", encoding="utf-8") as file:
-        file.write(READER)
-    mapping = f"{sys.executable} {reader}"
-    expect(steps.step("mmap by another process", f"{mapping} {revision}/{WEIGHTS}"), digest)
+    expect(steps.step("mmap by another process", f"python reader.py {revision}/{WEIGHTS}"), digest)
     if hub:
         other = f"{repository}@{VERSIONS[1]}"
-        expect(steps.step("the same weights in the next revision",
+        expect(steps.step("the next revision: what differs, and the same weights",
                           f"diff -rq {revision} {other}; sha256sum {other}/{WEIGHTS}"), digest)
 
-    steps.step("umount", f"modelfs umount {mount.path}", fetched_before=0)
+    steps.step("umount", "modelfs umount mount")
     offline = ""
     if hub:
         hub.stop()
-        print("(the Hub is stopped now)")
+        print("The Hub is stopped now.")
     else:
         offline = "HF_HUB_OFFLINE=1 "
-    steps.step("mount again, without the Hub", offline + started, fetched_before=0)
+    steps.step("mount again, without the Hub", offline + started)
     steps.step("ls -lR, without the Hub", f"ls -lR {revision} | wc -l")
-    expect(steps.step("mmap from the cache, without the Hub", f"{mapping} {revision}/{WEIGHTS}"),
-           digest)
-    steps.step("umount again", f"modelfs umount {mount.path}", fetched_before=0)
+    steps.step("cat, without the Hub", f"cat {revision}/config.json", lines=3)
+    expect(steps.step("mmap from the cache, without the Hub",
+                      f"python reader.py {revision}/{WEIGHTS}"), digest)
+    steps.step("umount again", "modelfs umount mount")
     steps.table()
 
 
@@ -167,7 +167,8 @@ def main():
     parser.add_argument("--scratch", required=True)
     parser.add_argument("--hub", help="in place of a local one")
     arguments = parser.parse_args()
-    os.environ["PATH"] = os.path.abspath(arguments.bin) + os.pathsep + os.environ["PATH"]
+    os.environ["PATH"] = os.pathsep.join([os.path.abspath(arguments.bin),
+                                          os.path.dirname(sys.executable), os.environ["PATH"]])
     programs = Programs(os.path.abspath(arguments.bin), arguments.scratch)
     hub = None if arguments.hub else make_local_hub(programs)
     mount = Mount(programs, arguments.hub or hub.endpoint)

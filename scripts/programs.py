@@ -16,6 +16,8 @@ import urllib.request
 
 START_SECONDS = 15.0
 STOP_SECONDS = 15.0
+# A command that has not ended by then never will.
+RUN_SECONDS = 180.0
 
 
 class ProgramError(Exception):
@@ -50,8 +52,12 @@ class Programs:
 
     def run(self, *command, **variables):
         """Runs to the end; gives standard output, or raises with what the program said."""
-        done = subprocess.run(command, env=self.environment(**variables), text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        try:
+            done = subprocess.run(command, env=self.environment(**variables), text=True,
+                                  stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                                  timeout=RUN_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise ProgramError(f"{' '.join(command)}: not done in {RUN_SECONDS:.0f} s") from error
         if done.returncode != 0:
             words = " ".join(command)
             raise ProgramError(f"{words}: exit {done.returncode}\n{done.stderr or done.stdout}")

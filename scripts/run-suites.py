@@ -47,13 +47,20 @@ class Suite:
             head = "".join(line for _, line in zip(range(30), file))
         seconds = re.search(r"^# seconds: (\d+)$", head, re.MULTILINE)
         needs = re.search(r"^# needs: (.+)$", head, re.MULTILINE)
-        self.seconds = int(seconds.group(1)) if seconds else DEFAULT_SECONDS
+        self.seconds = int(os.environ.get("MODELFS_SUITE_SECONDS")
+                           or (seconds.group(1) if seconds else DEFAULT_SECONDS))
         self.needs = re.split(r"[,\s]+", needs.group(1).strip()) if needs else []
         if self.name.startswith("EndToEnd/") and "fuse" not in self.needs:
             self.needs.append("fuse")
 
     def command(self):
         return [sys.executable, self.path] if self.path.endswith(".py") else [self.path]
+
+
+def is_program(path):
+    """Whether a Python file does something when it is run; else other suites import it."""
+    with open(path, encoding="utf-8") as file:
+        return re.search(r"^if __name__ ==", file.read(), re.MULTILINE) is not None
 
 
 def find_suites(directories, patterns):
@@ -68,7 +75,7 @@ def find_suites(directories, patterns):
                 suite = Suite(path)
                 if not patterns or any(fnmatch.fnmatch(suite.name, f"*{p}*") for p in patterns):
                     suites.append(suite)
-            elif "__main__" in open(path, encoding="utf-8").read() or name.endswith(".sh"):
+            elif name.endswith(".sh") or is_program(path):
                 broken.append(path)
     return suites, broken
 

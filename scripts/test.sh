@@ -74,13 +74,13 @@ if [ $# -eq 0 ]; then
     attempt "tools" 120 python3 Tests/Tools/run_suites_test.py
     step "build"
     limited 900 swift build --build-tests
-    attempt "unit tests" 420 swift test --skip-build --disable-xctest --parallel
+    attempt "unit tests" 420 scripts/unit-tests.sh
 else
     step "build"
 fi
 limited 900 swift build
 bin=$(swift build --show-bin-path)
-attempt "suites" 900 "$python" scripts/run-suites.py --bin "$bin" \
+attempt "suites" "$total" "$python" scripts/run-suites.py --bin "$bin" \
     --scratch "$scratch/suites" --seconds "$((total - SECONDS + began - 15))" -- "$@"
 
 step "result"

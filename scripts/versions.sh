@@ -11,7 +11,7 @@ row() {
 processor=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)
 memory=$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)
 row machine "$(nproc) x ${processor:-$(uname -m)}, $memory"
-row kernel "$(uname -sr)"
+row kernel "$(uname -s) $(uname -r | cut -d- -f1)"
 row system "$(. /etc/os-release && echo "$PRETTY_NAME")"
 row swift "$(swift --version 2>/dev/null | head -n 1)"
 for library in fuse3 libcurl sqlite3 liblz4 libcrypto libxxhash libmicrohttpd; do

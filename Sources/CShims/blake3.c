@@ -31,8 +31,9 @@ int modelfs_blake3_lane_count(void) {
 
 void modelfs_blake3_lanes(
     int lanes, const uint8_t *const *inputs, size_t block_count, const uint32_t *key,
-    uint64_t first_counter, uint64_t counter_step, uint32_t flags, uint32_t first_flags, uint32_t last_flags,
-    uint32_t *chaining_values, size_t tail_lane, size_t tail_blocks, uint32_t *tail) {
+    uint64_t first_counter, uint64_t counter_step, uint32_t flags, uint32_t first_flags,
+    uint32_t last_flags, uint32_t *chaining_values, size_t tail_lane, size_t tail_blocks,
+    uint32_t *tail) {
 #if defined(__x86_64__)
     if (lanes == 16)
         return avx512_lanes(inputs, block_count, key, first_counter, counter_step, flags,

@@ -35,3 +35,7 @@ int modelfs_peer_user(int socket, unsigned int *user, int *process) {
 int modelfs_spawn_set_new_session_flag(void) {
     return POSIX_SPAWN_SETSID;
 }
+
+int modelfs_sync_filesystem(int descriptor) {
+    return syncfs(descriptor);
+}

@@ -19,7 +19,8 @@ extension Catalog {
 
     /// The node of a row; nil when there is none.
     package func node(_ row: Int64) throws(CatalogError) -> NamedNode? {
-        if let known = memory.withLock({ $0.nodes.value(for: row) }) { return known }
+        let (known, changeCount) = memory.withLock { ($0.nodes.value(for: row), $0.changeCount) }
+        if let known { return known }
         let found = try read { (connection) throws(DatabaseError) in
             try connection.first(
                 """
@@ -28,7 +29,11 @@ extension Catalog {
                 """, [.integer(row)]
             ) { (row) throws(DatabaseError) in try Catalog.decodeNode(row) }
         }
-        if let found { memory.withLock { $0.nodes.insert(found, for: row) } }
+        if let found {
+            memory.withLock { memory in
+                if memory.changeCount == changeCount { memory.nodes.insert(found, for: row) }
+            }
+        }
         return found
     }
 
@@ -41,17 +46,20 @@ extension Catalog {
         }
     }
 
-    /// The nodes of names below a directory, made where they are new. One transaction for all.
+    /// The nodes of names below a directory, made where they are new.
+    ///
+    /// One transaction for all.
     package func children(
         of parent: Int64, _ wanted: [Child]
     ) throws(CatalogError) -> [NamedNode] {
         var nodes = [NamedNode?](repeating: nil, count: wanted.count)
-        memory.withLock { memory in
+        let changeCount = memory.withLock { memory in
             for (index, child) in wanted.enumerated() {
                 let key = ChildKey(parent: parent, name: child.name, kind: child.kind)
                 guard let row = memory.children.value(for: key) else { continue }
                 nodes[index] = memory.nodes.value(for: row)
             }
+            return memory.changeCount
         }
         let unknown = nodes.indices.filter { nodes[$0] == nil }
         if unknown.isEmpty { return nodes.compactMap(\.self) }
@@ -78,7 +86,7 @@ extension Catalog {
         let complete = nodes.compactMap(\.self)
         memory.withLock { memory in
             for (child, node) in zip(wanted, complete) {
-                memory.nodes.insert(node, for: node.row)
+                if memory.changeCount == changeCount { memory.nodes.insert(node, for: node.row) }
                 memory.children.insert(
                     node.row,
                     for: ChildKey(parent: parent, name: child.name, kind: child.kind))
@@ -105,19 +113,23 @@ extension Catalog {
             }
         }
         memory.withLock { memory in
+            memory.changeCount += 1
             for row in rows { memory.nodes.remove(row) }
         }
+        announceChange(of: rows)
     }
 
-    /// The rows of all nodes of a kind; a name may stand in more than one mount root.
+    /// The rows of all nodes of a kind that is neither a folder nor a link.
     package func rows(of kind: NamedNode.Kind) throws(CatalogError) -> [Int64] {
         let columns = Catalog.encode(kind)
+        // `kind < 4` says nothing new, but lets the index of these few nodes be used.
         return try read { (connection) throws(DatabaseError) in
             var rows: [Int64] = []
             try connection.query(
                 """
                 SELECT id FROM node
                 WHERE kind = ? AND commit_id = ? AND repository_kind = ? AND detail = ?
+                    AND kind < 4
                 """, columns
             ) { (row) throws(DatabaseError) in rows.append(row.integer(0)) }
             return rows

@@ -20,7 +20,8 @@ extension Catalog {
         try read { (connection) throws(DatabaseError) in
             try connection.first(
                 """
-                SELECT id, canonical, is_private, is_gated, is_access_granted FROM repository
+                SELECT id, canonical, is_private, is_gated, is_access_granted, is_used
+                FROM repository
                 WHERE kind = ? AND name = ?
                 """, [.text(id.kind.rawValue), .text(id.name)]
             ) { (row) throws(DatabaseError) in
@@ -28,12 +29,13 @@ extension Catalog {
                     row: RepositoryRow(row: row.integer(0)), id: id,
                     canonical: RepositoryID(kind: id.kind, name: row.text(1)) ?? id,
                     isPrivate: row.integer(2) != 0, isGated: row.integer(3) != 0,
-                    isAccessGranted: row.integer(4) != 0)
+                    isAccessGranted: row.integer(4) != 0, isUsed: row.integer(5) != 0)
             }
         }
     }
 
-    /// Records what an answer about a revision said, of the id that was asked and the canonical one.
+    /// Records what an answer about a revision said, of the id that was asked and of the canonical
+    /// one.
     ///
     /// - Parameter revision: the name that was asked for; nil for the default branch.
     package func record(
@@ -41,19 +43,34 @@ extension Catalog {
     ) throws(CatalogError) {
         // Where the Hub does not date a commit, its files get the time at which it was seen.
         let date = info.lastModified ?? now
-        let changed = try write { (connection) throws(DatabaseError) in
+        let newlyShown = try write { (connection) throws(DatabaseError) in
+            var newlyShown: [(id: RepositoryID, isOwnerNew: Bool)] = []
             for asked in Set([id, info.canonicalID]) {
                 let row = try Catalog.upsert(
                     asked, canonical: info.canonicalID, isPrivate: info.isPrivate,
                     isGated: info.isGated, connection)
                 _ = try Catalog.upsertCommit(info.commit, row, date: date, connection)
-                try Catalog.setRef(
-                    revision?.name ?? "", of: row, kind: nil, info.commit, at: now, connection)
+                let name = revision?.name ?? ""
+                let isShownFirst = try Catalog.isShownFirst(name, of: row, connection)
+                try Catalog.setRef(name, of: row, kind: nil, info.commit, at: now, connection)
+                // An alias is a link to its canonical name, so both are used.
+                let isUsedFirst = try Catalog.markUsed(asked, connection)
+                if isShownFirst || isUsedFirst { newlyShown.append((asked, isUsedFirst)) }
             }
-            return try Catalog.markUsed(id, connection)
+            return newlyShown
         }
-        memory.withLock { $0.commits.removeAll() }
-        if changed { try markListingChanged(of: id) }
+        forgetCommits()
+        for shown in newlyShown {
+            try markListingChanged(of: shown.id, isOwnerNew: shown.isOwnerNew)
+        }
+    }
+
+    /// Their dates may have become known.
+    private func forgetCommits() {
+        memory.withLock { memory in
+            memory.changeCount += 1
+            memory.commits.removeAll()
+        }
     }
 
     /// Records an owner's repositories.
@@ -89,8 +106,11 @@ extension Catalog {
             }
             return changed
         }
-        memory.withLock { $0.commits.removeAll() }
-        if changed { try markChanged(rows(of: .organisation(kind, organisation))) }
+        forgetCommits()
+        if changed {
+            try markChanged(
+                rows(of: .repositories(kind)) + rows(of: .organisation(kind, organisation)))
+        }
     }
 
     /// The owner's repositories, if they were ever listed.
@@ -109,6 +129,18 @@ extension Catalog {
         }
     }
 
+    /// When the owner's repositories were last listed, if they ever were.
+    package func listingTime(
+        of organisation: String, kind: RepositoryKind
+    ) throws(CatalogError) -> WallTime? {
+        try read { (connection) throws(DatabaseError) in
+            try connection.first(
+                "SELECT listed_at FROM organisation WHERE kind = ? AND name = ?",
+                [.text(kind.rawValue), .text(organisation)]
+            ) { (row) throws(DatabaseError) in WallTime(secondsSince1970: row.integer(0)) }
+        }
+    }
+
     /// Whether a repository of that owner was ever seen.
     package func isOwner(_ name: String, kind: RepositoryKind) throws(CatalogError) -> Bool {
         try read { (connection) throws(DatabaseError) in
@@ -121,7 +153,16 @@ extension Catalog {
         }
     }
 
-    /// Owners and legacy repositories that were looked at, for the root of a mount.
+    /// Remembers that somebody has looked at a repository.
+    package func recordUse(of id: RepositoryID) throws(CatalogError) {
+        let changed = try write { (connection) throws(DatabaseError) in
+            try Catalog.markUsed(id, connection)
+        }
+        if changed { try markListingChanged(of: id) }
+    }
+
+    /// Owners and legacy repositories that were looked at, for the root of a mount. An owner was
+    /// looked at when a repository of theirs was, or when theirs were listed.
     package func usedNames(
         of kind: RepositoryKind
     ) throws(CatalogError) -> (organisations: [String], legacy: [RepositoryID]) {
@@ -129,13 +170,15 @@ extension Catalog {
             var organisations: Set<String> = []
             var legacy: [RepositoryID] = []
             try connection.query(
-                "SELECT name FROM repository WHERE kind = ? AND is_used = 1 ORDER BY name",
-                [.text(kind.rawValue)]
+                """
+                SELECT name, is_used FROM repository
+                WHERE kind = ? AND (is_used = 1 OR is_listed = 1) ORDER BY name
+                """, [.text(kind.rawValue)]
             ) { (row) throws(DatabaseError) in
                 guard let id = RepositoryID(kind: kind, name: row.text(0)) else { return }
                 if let organisation = id.organisation {
                     organisations.insert(organisation)
-                } else {
+                } else if row.integer(1) != 0 {
                     legacy.append(id)
                 }
             }
@@ -153,12 +196,19 @@ extension Catalog {
     }
 
     /// The directories that show this repository's name list something else now.
-    func markListingChanged(of id: RepositoryID) throws(CatalogError) {
-        var rows = try rows(of: .repositories(id.kind))
-        if let organisation = id.organisation {
-            rows += try self.rows(of: .organisation(id.kind, organisation))
+    ///
+    /// - Parameter isOwnerNew: whether its owner may be shown for the first time too.
+    func markListingChanged(
+        of id: RepositoryID, isOwnerNew: Bool = true
+    ) throws(CatalogError) {
+        var changed: [Int64] = []
+        if isOwnerNew || id.organisation == nil {
+            changed += try rows(of: .repositories(id.kind))
         }
-        try markChanged(rows)
+        if let organisation = id.organisation {
+            changed += try rows(of: .organisation(id.kind, organisation))
+        }
+        try markChanged(changed)
     }
 
     // MARK: Rows
@@ -224,6 +274,15 @@ extension Catalog {
             if !listed.contains(row.text(1)) { rows.append(RepositoryRow(row: row.integer(0))) }
         }
         return rows
+    }
+
+    /// The owner's repositories that were ever listed or looked at, in the order of their names.
+    package func knownRepositories(
+        of organisation: String, kind: RepositoryKind
+    ) throws(CatalogError) -> [RepositoryID] {
+        try read { (connection) throws(DatabaseError) in
+            try Catalog.repositories(of: organisation, kind, connection)
+        }
     }
 
     private static func repositories(

@@ -1,8 +1,8 @@
 // Refs and commits: what a revision's name stood for, and when that was asked.
 
 internal import Database
-package import HubAPI
 package import Hashing
+package import HubAPI
 package import Platform
 
 extension Catalog {
@@ -39,7 +39,9 @@ extension Catalog {
             var found: [GitObjectID] = []
             guard let row = try Catalog.row(of: id, connection) else { return found }
             try connection.query(
-                "SELECT oid FROM \"commit\" WHERE repository = ? AND lower(hex(oid)) LIKE ? LIMIT 2",
+                """
+                SELECT oid FROM "commit" WHERE repository = ? AND lower(hex(oid)) LIKE ? LIMIT 2
+                """,
                 [.integer(row.row), .text(digits + "%")]
             ) { (row) throws(DatabaseError) in
                 if let oid = GitObjectID(bytes: row.blob(0)) { found.append(oid) }
@@ -65,7 +67,10 @@ extension Catalog {
 
     /// A commit by its row.
     package func commit(_ id: CommitID) throws(CatalogError) -> KnownCommit? {
-        if let known = memory.withLock({ $0.commits.value(for: id.row) }) { return known }
+        let (known, changeCount) = memory.withLock {
+            ($0.commits.value(for: id.row), $0.changeCount)
+        }
+        if let known { return known }
         let found = try read { (connection) throws(DatabaseError) in
             try connection.first(
                 """
@@ -83,7 +88,11 @@ extension Catalog {
                     hasTree: row.integer(4) != 0)
             }
         }
-        if let found { memory.withLock { $0.commits.insert(found, for: id.row) } }
+        if let found {
+            memory.withLock { memory in
+                if memory.changeCount == changeCount { memory.commits.insert(found, for: id.row) }
+            }
+        }
         return found
     }
 
@@ -122,15 +131,60 @@ extension Catalog {
     ) throws(CatalogError) -> (listedAt: WallTime, refs: [ListedRef])? {
         try read { (connection) throws(DatabaseError) in
             guard let row = try Catalog.row(of: id, connection) else { return nil }
-            let listedAt = try connection.first(
-                "SELECT listed_at FROM refs_listing WHERE repository = ?", [.integer(row.row)]
-            ) { (row) throws(DatabaseError) in WallTime(secondsSince1970: row.integer(0)) }
-            guard let listedAt else { return nil }
+            guard let listedAt = try Catalog.refsTime(of: row, connection) else { return nil }
             return (listedAt, try Catalog.listedRefs(row, connection))
         }
     }
 
+    /// When the refs of a repository were last listed, if they ever were.
+    package func refsTime(of id: RepositoryID) throws(CatalogError) -> WallTime? {
+        try read { (connection) throws(DatabaseError) in
+            guard let row = try Catalog.row(of: id, connection) else { return nil }
+            return try Catalog.refsTime(of: row, connection)
+        }
+    }
+
+    /// The refs that are known without asking: those that were listed, and those that somebody
+    /// looked at.
+    ///
+    /// Commits are no refs.
+    package func shownRefs(of id: RepositoryID) throws(CatalogError) -> [RevisionName] {
+        try read { (connection) throws(DatabaseError) in
+            var names: [RevisionName] = []
+            guard let row = try Catalog.row(of: id, connection) else { return names }
+            try connection.query(
+                "SELECT name, kind IS NOT NULL FROM ref WHERE repository = ? ORDER BY name",
+                [.integer(row.row)]
+            ) { (row) throws(DatabaseError) in
+                guard let name = RevisionName(row.text(0)),
+                    row.integer(1) != 0 || !name.looksLikeCommit
+                else { return }
+                names.append(name)
+            }
+            return names
+        }
+    }
+
     // MARK: Rows
+
+    private static func refsTime(
+        of row: RepositoryRow, _ connection: Connection
+    ) throws(DatabaseError) -> WallTime? {
+        try connection.first(
+            "SELECT listed_at FROM refs_listing WHERE repository = ?", [.integer(row.row)]
+        ) { (row) throws(DatabaseError) in WallTime(secondsSince1970: row.integer(0)) }
+    }
+
+    /// Whether a ref of that name is about to be shown beside its repository for the first time.
+    static func isShownFirst(
+        _ name: String, of row: RepositoryRow, _ connection: Connection
+    ) throws(DatabaseError) -> Bool {
+        guard let revision = RevisionName(name), !revision.looksLikeCommit else { return false }
+        return try connection.first(
+            "SELECT 1 FROM ref WHERE repository = ? AND name = ?",
+            [.integer(row.row), .text(name)]
+        ) { (_) throws(DatabaseError) in true } == nil
+    }
 
     static func setRef(
         _ name: String, of row: RepositoryRow, kind: RefInfo.Kind?, _ oid: GitObjectID,
@@ -176,7 +230,8 @@ extension Catalog {
             WHERE repository = ? AND kind IS NOT NULL ORDER BY name
             """, [.integer(row.row)]
         ) { (row) throws(DatabaseError) in
-            guard let name = RevisionName(row.text(0)), let kind = RefInfo.Kind(rawValue: row.text(1)),
+            guard let name = RevisionName(row.text(0)),
+                let kind = RefInfo.Kind(rawValue: row.text(1)),
                 let oid = GitObjectID(bytes: row.blob(2))
             else { return }
             refs.append(ListedRef(name: name, kind: kind, commit: oid))

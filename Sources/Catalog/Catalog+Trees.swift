@@ -1,8 +1,8 @@
 // Trees and contents: the folders of a commit, recorded once, and what their files are made of.
 
 internal import Database
-package import HubAPI
 package import Hashing
+package import HubAPI
 internal import Platform
 
 extension Catalog {
@@ -13,7 +13,9 @@ extension Catalog {
         package let path: String
     }
 
-    /// Records the tree of a commit, whose date is known. Does nothing if it is recorded already.
+    /// Records the tree of a commit, whose date is known.
+    ///
+    /// Does nothing if it is recorded already.
     ///
     /// - Returns: what was left out and why, for the log.
     package func record(
@@ -47,7 +49,12 @@ extension Catalog {
             try connection.run(
                 "UPDATE \"commit\" SET has_tree = 1 WHERE id = ?", [.integer(commit.id.row)])
         }
-        memory.withLock { $0.commits.remove(commit.id.row) }
+        memory.withLock { memory in
+            memory.changeCount += 1
+            memory.commits.remove(commit.id.row)
+            // A tree may have named the Xet hashes of contents that are known without.
+            memory.contents.removeAll()
+        }
         return layout
     }
 
@@ -71,7 +78,10 @@ extension Catalog {
 
     /// A content by its row.
     package func content(_ id: ContentID) throws(CatalogError) -> Content? {
-        if let known = memory.withLock({ $0.contents.value(for: id.row) }) { return known }
+        let (known, changeCount) = memory.withLock {
+            ($0.contents.value(for: id.row), $0.changeCount)
+        }
+        if let known { return known }
         let found = try read { (connection) throws(DatabaseError) in
             try connection.first(
                 "SELECT hash, size, modified, xet FROM content WHERE id = ?", [.integer(id.row)]
@@ -84,7 +94,11 @@ extension Catalog {
                     xetHash: row.optionalText(3))
             }
         }
-        if let found { memory.withLock { $0.contents.insert(found, for: id.row) } }
+        if let found {
+            memory.withLock { memory in
+                if memory.changeCount == changeCount { memory.contents.insert(found, for: id.row) }
+            }
+        }
         return found
     }
 

@@ -9,12 +9,14 @@
 // whoever asks decides how old is too old.
 
 internal import Database
-package import HubAPI
 package import Hashing
+package import HubAPI
 package import Platform
 package import Telemetry
 
-/// A failure of the catalog's database. What is asked cannot be answered; nothing is changed.
+/// A failure of the catalog's database.
+///
+/// What is asked cannot be answered; nothing is changed.
 package enum CatalogError: Error, Equatable, Sendable {
     /// The database was written by a newer version of this program.
     case newerVersion
@@ -34,6 +36,8 @@ package struct KnownRepository: Sendable {
     package let isGated: Bool
     /// Whether the Hub once let this user read a gated repository.
     package let isAccessGranted: Bool
+    /// Whether somebody has looked at it, and not just at a list that names it.
+    package let isUsed: Bool
 }
 
 /// A commit that is known to exist.
@@ -73,6 +77,11 @@ package final class Catalog: Sendable {
     package let epoch: UInt32
 
     struct Memory {
+        /// Counts the changes of rows that are copied here.
+        ///
+        /// A copy that was read before a change is not kept after it: it would stand for the row
+        /// until it is forgotten.
+        var changeCount: UInt64 = 0
         var nodes = RecentCache<Int64, NamedNode>(costMax: 65_536)
         var children = RecentCache<ChildKey, Int64>(costMax: 65_536)
         var commits = RecentCache<Int64, KnownCommit>(costMax: 4_096)
@@ -88,33 +97,58 @@ package final class Catalog: Sendable {
     }
 
     let memory = Lock(Memory())
+    /// Told of directories whose listing has changed.
+    private let changeObserver = Lock<(@Sendable ([Int64]) -> Void)?>(nil)
 
     /// Opens or creates the catalog.
     ///
     /// - Parameter path: the database's file.
     package init(path: String, log: Log) throws(CatalogError) {
         self.log = log
+        let writer: DatabaseWriter
         do throws(DatabaseError) {
             writer = try DatabaseWriter(path: path, schema: Catalog.schema)
-            readers = DatabaseReaders(path: path)
-            let found = try readers.withReader { (connection) throws(DatabaseError) in
-                try connection.first("SELECT value FROM meta WHERE key = 'epoch'") {
-                    (row) throws(DatabaseError) in row.integer(0)
-                }
-            }
-            guard let found, found > 0, found < Int64(NodeID.epochLimit) else {
-                throw DatabaseError.corrupt
-            }
-            epoch = UInt32(found)
         } catch {
             throw CatalogError(error)
         }
+        self.writer = writer
+        readers = DatabaseReaders(path: path)
+        do throws(DatabaseError) {
+            epoch = try Catalog.readEpoch(readers)
+        } catch {
+            // Its thread would keep the file open for ever.
+            writer.close()
+            readers.close()
+            throw CatalogError(error)
+        }
+    }
+
+    private static func readEpoch(_ readers: DatabaseReaders) throws(DatabaseError) -> UInt32 {
+        let found = try readers.withReader { (connection) throws(DatabaseError) in
+            try connection.first("SELECT value FROM meta WHERE key = 'epoch'") {
+                (row) throws(DatabaseError) in row.integer(0)
+            }
+        }
+        guard let found, found > 0, found < Int64(NodeID.epochLimit) else { throw .corrupt }
+        return UInt32(found)
     }
 
     /// Commits what is pending and closes the database.
     package func close() {
         writer.close()
         readers.close()
+    }
+
+    /// Has somebody told of every directory whose listing changes, by the rows of their nodes.
+    ///
+    /// It is called on the thread that recorded the change, and must not wait.
+    package func observeChanges(_ observer: @escaping @Sendable ([Int64]) -> Void) {
+        changeObserver.withLock { $0 = observer }
+    }
+
+    func announceChange(of rows: [Int64]) {
+        let observer = changeObserver.withLock { $0 }
+        observer?(rows)
     }
 
     /// When the database's thread last showed that it is alive.

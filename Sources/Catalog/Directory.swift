@@ -37,7 +37,7 @@ package struct Directory: Sendable {
     private static let fileKind: UInt8 = 0
     private static let directoryKind: UInt8 = 1
 
-    /// Reads the stored form; nil when it is not whole.
+    /// Reads the stored form; nil when it is cut off or otherwise not of the documented form.
     package init?(bytes: [UInt8]) {
         guard bytes.count >= Directory.headerByteCount else { return nil }
         let count = Int(Directory.load(UInt32.self, bytes, at: 0))
@@ -45,7 +45,16 @@ package struct Directory: Sendable {
         self.bytes = bytes
         self.count = count
         subdirectoryCount = Int(Directory.load(UInt32.self, bytes, at: 4))
-        for index in 0..<count where record(at: index) == nil { return nil }
+        var directoryCount = 0
+        var last: ArraySlice<UInt8>?
+        for index in 0..<count {
+            guard let entry = record(at: index) else { return nil }
+            // A search relies on the order.
+            if let last, !last.lexicographicallyPrecedes(entry.name) { return nil }
+            if case .directory = entry.target { directoryCount += 1 }
+            last = entry.name
+        }
+        if directoryCount != subdirectoryCount { return nil }
     }
 
     /// Lays out entries, whose names must be distinct.
@@ -110,7 +119,8 @@ package struct Directory: Sendable {
     }
 
     private func record(at index: Int) -> Entry? {
-        let start = Int(Directory.load(UInt32.self, bytes, at: Directory.headerByteCount + 4 * index))
+        let offset = Directory.headerByteCount + 4 * index
+        let start = Int(Directory.load(UInt32.self, bytes, at: offset))
         let nameStart = start + Directory.recordHeaderByteCount
         guard nameStart <= bytes.count else { return nil }
         let nameLength = Int(Directory.load(UInt16.self, bytes, at: start + 2))
@@ -124,7 +134,7 @@ package struct Directory: Sendable {
                     sizeBytes: Directory.load(Int64.self, bytes, at: rest + 8),
                     modified: Directory.load(Int64.self, bytes, at: rest + 16)))
         }
-        guard rest + 4 <= bytes.count else { return nil }
+        guard bytes[start] == Directory.directoryKind, rest + 4 <= bytes.count else { return nil }
         return Entry(
             name: bytes[nameStart..<rest],
             target: .directory(

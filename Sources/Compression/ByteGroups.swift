@@ -17,7 +17,9 @@ package enum ByteGroups: Int, Sendable, CaseIterable {
     /// For numbers of 32 bits.
     case four = 4
 
-    /// Writes the bytes of `source` group by group. The buffers have one length and are apart.
+    /// Writes the bytes of `source` group by group.
+    ///
+    /// The buffers have one length and are apart.
     package func group(
         _ source: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer
     ) {
@@ -30,7 +32,8 @@ package enum ByteGroups: Int, Sendable, CaseIterable {
         }
         for index in (words * rawValue)..<source.count {
             unsafe output.storeBytes(
-                of: source[index], toByteOffset: start(of: index % rawValue, in: source.count)
+                of: source[index],
+                toByteOffset: start(of: index % rawValue, in: source.count)
                     + words, as: UInt8.self)
         }
     }

@@ -4,8 +4,9 @@ internal import Platform
 
 /// A connection to the daemon of a cache, good for one request.
 package struct ControlClient: ~Copyable {
-    /// How long a daemon that listens may take to greet, in seconds. One that is stopped or stuck
-    /// accepts in the kernel but never greets.
+    /// How long a daemon that listens may take to greet, in seconds.
+    ///
+    /// One that is stopped or stuck accepts in the kernel but never greets.
     static let greetingSecondsMax = 10.0
     /// How long a request may take, in seconds: more than the Hub's retries of a mount need.
     static let answerSecondsMax = 300.0
@@ -34,7 +35,12 @@ package struct ControlClient: ~Copyable {
         progress: (String) -> Void = { _ in }
     ) throws(ControlError) -> ControlReply {
         let deadline = MonotonicInstant.now + seconds
-        try channel.send(request, until: deadline)
+        do throws(ControlError) {
+            try channel.send(request, until: deadline)
+        } catch {
+            // A daemon that turns a request away without reading it has said so before it closed.
+            if error != .closed { throw error }
+        }
         while true {
             let reply = try channel.receive(ControlReply.self, until: deadline)
             guard case .progress(let line) = reply else { return reply }

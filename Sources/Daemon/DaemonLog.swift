@@ -19,16 +19,22 @@ enum DaemonLog {
             name, O_WRONLY | O_CREAT | O_APPEND, in: cache.descriptor.rawValue)
     }
 
-    /// Puts a new file behind descriptors 1 and 2, once the one there is large.
-    static func rotateIfLarge(_ cache: CacheDirectory, sizeMax: Int64 = sizeMax) {
-        var status = stat()
+    /// Puts a new file behind the descriptors, once the one there is large.
+    ///
+    /// Does nothing when they lead elsewhere, as in the foreground.
+    static func rotateIfLarge(
+        _ cache: CacheDirectory, descriptors: [CInt] = [1, 2], sizeMax: Int64 = sizeMax
+    ) {
         let directory = cache.descriptor.rawValue
-        guard unsafe fstatat(directory, name, &status, 0) == 0, status.st_size > sizeMax,
+        var named = stat()
+        var held = stat()
+        guard let first = descriptors.first, unsafe fstat(first, &held) == 0,
+            unsafe fstatat(directory, name, &named, 0) == 0,
+            named.st_ino == held.st_ino, named.st_dev == held.st_dev, named.st_size > sizeMax,
             unsafe renameat(directory, name, directory, oldName) == 0,
             let file = try? open(cache)
         else { return }
         // Replaced in one step each, so a line written meanwhile is in one file or the other.
-        _ = dup2(file.rawValue, 1)
-        _ = dup2(file.rawValue, 2)
+        for descriptor in descriptors { _ = dup2(file.rawValue, descriptor) }
     }
 }

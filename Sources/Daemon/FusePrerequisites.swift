@@ -12,21 +12,25 @@ package struct FusePrerequisites: Sendable {
     private let configuration: String
     private let searchPath: String
     private let userID: UInt32
+    private let hasName: @Sendable (UInt32) -> Bool
 
     /// - Parameters:
     ///   - device: the kernel's end of FUSE.
     ///   - configuration: where fusermount3 reads what users may do.
     ///   - searchPath: folders with programs, separated by colons.
     ///   - userID: who mounts.
+    ///   - hasName: whether the system knows a name for that user.
     package init(
         device: String = "/dev/fuse", configuration: String = "/etc/fuse.conf",
         searchPath: String = Environment.process["PATH"] ?? "/usr/bin:/bin",
-        userID: UInt32 = geteuid()
+        userID: UInt32 = geteuid(),
+        hasName: @escaping @Sendable (UInt32) -> Bool = FusePrerequisites.isKnown
     ) {
         self.device = device
         self.configuration = configuration
         self.searchPath = searchPath
         self.userID = userID
+        self.hasName = hasName
     }
 
     /// Throws the first condition that is not met.
@@ -45,8 +49,23 @@ package struct FusePrerequisites: Sendable {
         let folders = searchPath.split(separator: ":")
         let found = folders.contains { unsafe access("\($0)/fusermount3", X_OK) == 0 }
         guard found else { throw .fusermountMissing }
+        guard hasName(userID) else { throw .userNameless(userID: userID) }
         if allowOther && !allowsOther() {
             throw .allowOtherNotEnabled(configuration: configuration)
+        }
+    }
+
+    /// Whether the system's list of users has the number.
+    ///
+    /// Containers often run as one without.
+    package static func isKnown(_ userID: UInt32) -> Bool {
+        var entry = unsafe passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        // Entries are a few hundred bytes; one that does not fit has a name all the same.
+        return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1 << 14) { room in
+            guard let base = room.baseAddress else { return false }
+            let status = unsafe getpwuid_r(userID, &entry, base, room.count, &found)
+            return unsafe found != nil || status == ERANGE
         }
     }
 

@@ -3,11 +3,13 @@
 internal import Platform
 
 extension MountFailure {
-    /// What to do next: sentences and commands, one thought a line. Never empty.
+    /// What to do next: sentences and commands, one thought a line.
+    ///
+    /// Never empty.
     package var advice: String {
         switch self {
-        case .fuseDeviceMissing, .fuseDeviceRefused, .fusermountMissing, .allowOtherNotEnabled,
-            .kernelRefused:
+        case .fuseDeviceMissing, .fuseDeviceRefused, .fusermountMissing, .userNameless,
+            .allowOtherNotEnabled, .kernelRefused:
             fuseAdvice
         case .mountpointMissing, .mountpointNotDirectory, .mountpointNotEmpty, .mountpointTaken,
             .mountpointStale, .mountpointSilent, .mountpointRefused, .mountpointInsideCache,
@@ -39,6 +41,11 @@ extension MountFailure {
             """
         case .fusermountMissing:
             "Install it: sudo apt-get install fuse3"
+        case .userNameless(let user):
+            """
+            Give it one, as root: echo 'models:x:\(user):\(user)::/:/bin/sh' >> /etc/passwd
+            Or run modelfs as a user that has a name.
+            """
         case .allowOtherNotEnabled(let configuration):
             """
             Allow it: echo user_allow_other | sudo tee -a \(shellQuoted(configuration))
@@ -125,7 +132,8 @@ extension MountFailure {
             Check the network and the proxy variables; HF_ENDPOINT names another Hub.
             hf://models can be mounted without the Hub: what is cached is served.
             """
-        case .offlineNotCached: "Leave --offline out, and unset HF_HUB_OFFLINE, for the first mount."
+        case .offlineNotCached:
+            "Leave --offline out, and unset HF_HUB_OFFLINE, for the first mount."
         case .repositoryNotFound(let repository, _):
             """
             Check the name \(repository), and for a private repository the token: it is read
@@ -164,7 +172,10 @@ extension MountFailure {
             "Stop it, which unmounts, and mount again: kill \(process)"
         case .daemonBusy: "Try again in a moment."
         case .optionConflict(let option, _):
-            "Leave \(option) out, or use a cache of its own for this mount: --cache DIR"
+            """
+            Give the same \(option), or use a cache of its own for this mount: --cache DIR
+            Or take the other mount away first: 'modelfs status' lists them.
+            """
         default: "The daemon's log may tell more: daemon.log in the cache folder."
         }
     }

@@ -19,6 +19,8 @@ extension MountFailure {
             "\(path) cannot be opened: \(error)"
         case .fusermountMissing:
             "fusermount3 is missing, and without it only root can mount"
+        case .userNameless(let user):
+            "user \(user) has no name on this machine, and fusermount3 refuses such users"
         case .allowOtherNotEnabled(let configuration):
             "--allow-other needs 'user_allow_other' in \(configuration) when not root"
         case .kernelRefused(let mountpoint, let error):
@@ -43,7 +45,7 @@ extension MountFailure {
         case .daemonBusy(let cache):
             "the daemon of the cache \(cache) is busy with too many requests"
         case .optionConflict(let option, let held):
-            "the running daemon cannot take \(option): it holds \(held)"
+            "a mount that is there has another \(option): \(held)"
         case .failed(let detail): detail
         }
     }
@@ -57,7 +59,7 @@ extension MountFailure {
         case .mountpointTaken(let path, let type, let source):
             "the mountpoint \(path) is busy: \(source) (\(type)) is mounted there"
         case .mountpointStale(let path, let error):
-            "the mountpoint \(path) is left over from a dead daemon, and cannot be cleaned: \(error)"
+            "the mountpoint \(path) is left over from a dead daemon and not to be cleaned: \(error)"
         case .mountpointSilent(let path):
             "the filesystem at \(path) does not answer"
         case .mountpointRefused(let path, let error):
@@ -92,11 +94,11 @@ extension MountFailure {
         switch self {
         case .sourceMalformed(let source, let detail): "'\(source)' is no source: \(detail)"
         case .hubUnreachable(let source, let endpoint, let detail):
-            "\(source) is not cached yet, and the Hub at \(endpoint) is not reachable: \(detail)"
+            "\(source) is not cached yet, and the Hub at \(endpoint) cannot be asked: \(detail)"
         case .offlineNotCached(let source):
             "\(source) is not cached yet, and the Hub must not be asked (offline)"
         case .repositoryNotFound(let repository, let endpoint):
-            "there is no \(repository) at \(endpoint), or it is private and the token does not open it"
+            "there is no \(repository) at \(endpoint), or it is private and not for this token"
         case .revisionNotFound(let repository, let revision):
             "\(repository) has no branch, tag or commit '\(revision)'"
         case .folderNotFound(let repository, let revision, let folder):
@@ -110,8 +112,8 @@ extension MountFailure {
     /// What the process that met it ends with.
     package var exitCode: ExitCode {
         switch self {
-        case .fuseDeviceMissing, .fuseDeviceRefused, .fusermountMissing, .allowOtherNotEnabled,
-            .kernelRefused:
+        case .fuseDeviceMissing, .fuseDeviceRefused, .fusermountMissing, .userNameless,
+            .allowOtherNotEnabled, .kernelRefused:
             .fuseUnavailable
         case .mountpointMissing, .mountpointNotDirectory, .mountpointNotEmpty, .mountpointTaken,
             .mountpointStale, .mountpointSilent, .mountpointRefused, .mountpointInsideCache:

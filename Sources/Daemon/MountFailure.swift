@@ -11,6 +11,7 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case fuseDeviceMissing(path: String)
     case fuseDeviceRefused(path: String, Errno)
     case fusermountMissing
+    case userNameless(userID: UInt32)
     case allowOtherNotEnabled(configuration: String)
     case kernelRefused(mountpoint: String, Errno)
 

@@ -6,7 +6,7 @@
 internal import Glibc
 internal import Platform
 internal import Settings
-package import Telemetry
+internal import Telemetry
 
 /// Answers requests by means of the backend.
 package final class MountService: Sendable {
@@ -14,20 +14,29 @@ package final class MountService: Sendable {
     static let reservationSecondsMax = 120.0
 
     private struct State {
-        var mounts: [String: MountInfo] = [:]
+        var mounts: [String: Held] = [:]
+        var mountCount = 0
         var reserved: Set<String> = []
         var isClosing = false
     }
 
+    private struct Held {
+        let info: MountInfo
+        let options: MountOptions
+        /// Tells it from an earlier mount at the same place.
+        let number: Int
+    }
+
     private enum Admission {
         case admitted
-        case present(MountInfo)
+        case present(Held)
         case closing
     }
 
     private let backend: any MountBackend
     private let cachePath: String
     private let log: Log
+    private let readTable: @Sendable () throws(Errno) -> MountTable
     private let startedAt = WallTime.now
     private let state = Lock(State())
 
@@ -35,10 +44,15 @@ package final class MountService: Sendable {
     ///   - backend: the filesystem.
     ///   - cachePath: shown by `status`, and not to be mounted on.
     ///   - log: told about every change.
-    package init(backend: any MountBackend, cachePath: String, log: Log) {
+    ///   - readTable: the kernel's mount table, as of the call.
+    init(
+        backend: any MountBackend, cachePath: String, log: Log,
+        readTable: @escaping @Sendable () throws(Errno) -> MountTable = MountTable.current
+    ) {
         self.backend = backend
         self.cachePath = cachePath
         self.log = log
+        self.readTable = readTable
     }
 
     /// Mounts; the same source at the same place once more is no failure.
@@ -48,13 +62,7 @@ package final class MountService: Sendable {
             request.mountpoint = try MountpointCheck.canonical(request.mountpoint)
             switch try reserve(request.mountpoint, forMounting: true) {
             case .closing: return .stopping
-            case .present(let info):
-                guard info.source == request.source else {
-                    throw .mountpointTaken(
-                        path: info.mountpoint, type: MountTable.fileSystemType,
-                        source: info.source)
-                }
-                return .mounted(info, notices: ["It was mounted already."])
+            case .present(let held): return try repeated(request, held)
             case .admitted: break
             }
             defer { release(request.mountpoint) }
@@ -63,6 +71,29 @@ package final class MountService: Sendable {
             log.warning("mount failed", ["reason": error.message])
             return .failed(error)
         }
+    }
+
+    /// What is mounted already and just so is no failure, so that scripts can say it again.
+    private func repeated(
+        _ request: MountRequest, _ held: Held
+    ) throws(MountFailure) -> ControlReply {
+        let info = held.info
+        guard info.source == request.source else {
+            throw .mountpointTaken(
+                path: info.mountpoint, type: MountTable.fileSystemType, source: info.source)
+        }
+        let (wanted, options) = (request.options, held.options)
+        if wanted.allowOther != options.allowOther {
+            throw .optionConflict(
+                option: "--allow-other", held: options.allowOther ? "on" : "off")
+        }
+        if wanted.userID != options.userID {
+            throw .optionConflict(option: "--uid", held: "\(options.userID)")
+        }
+        if wanted.groupID != options.groupID {
+            throw .optionConflict(option: "--gid", held: "\(options.groupID)")
+        }
+        return .mounted(info, notices: ["It was mounted already."])
     }
 
     /// REQUIRES: the mountpoint is reserved.
@@ -76,9 +107,13 @@ package final class MountService: Sendable {
         }
         var info = try backend.mount(request)
         // What the kernel's table says is what later tells that the mount is gone.
-        info.deviceID = (try? MountTable.current())?.topmost(at: info.mountpoint)?.deviceID
+        info.deviceID = (try? readTable())?.topmost(at: info.mountpoint)?.deviceID
         let mounted = info
-        state.withLock { $0.mounts[mounted.mountpoint] = mounted }
+        state.withLock { state in
+            state.mountCount += 1
+            state.mounts[mounted.mountpoint] = Held(
+                info: mounted, options: request.options, number: state.mountCount)
+        }
         log.info("mounted", ["source": info.source, "mountpoint": info.mountpoint])
         return .mounted(info, notices: notices)
     }
@@ -102,7 +137,7 @@ package final class MountService: Sendable {
 
     /// Everything, as of now.
     package func status() -> DaemonStatus {
-        let mounts = state.withLock { Array($0.mounts.values) }
+        let mounts = state.withLock { $0.mounts.values.map(\.info) }
         return DaemonStatus(
             processID: getpid(), version: programVersion, startedAt: startedAt.iso8601,
             cachePath: cachePath, mounts: mounts.sorted { $0.mountpoint < $1.mountpoint },
@@ -112,18 +147,25 @@ package final class MountService: Sendable {
 
     /// Lets go of the mounts that the kernel's table no longer has.
     package func reconcile() {
-        guard let table = try? MountTable.current() else { return }
-        let gone = state.withLock { state in
-            state.mounts.values.filter { info in
-                guard let deviceID = info.deviceID, !state.reserved.contains(info.mountpoint)
+        // The list first and the table second: what was mounted in between is in neither, or in
+        // the table alone. The other way round a new mount would look like one that is gone.
+        let known = state.withLock { Array($0.mounts.values) }
+        guard let table = try? readTable() else { return }
+        for held in known {
+            guard let deviceID = held.info.deviceID else { continue }
+            let mountpoint = held.info.mountpoint
+            let isThere = table.entries.contains {
+                $0.mountpoint == mountpoint && $0.deviceID == deviceID
+            }
+            if isThere { continue }
+            let isGone = state.withLock { state in
+                // Who has it reserved is taking it away, or has put another in its place.
+                guard !state.reserved.contains(mountpoint),
+                    state.mounts[mountpoint]?.number == held.number
                 else { return false }
-                return !table.entries.contains {
-                    $0.mountpoint == info.mountpoint && $0.deviceID == deviceID
-                }
-            }.map(\.mountpoint)
-        }
-        for mountpoint in gone {
-            let isGone = state.withLock { $0.mounts.removeValue(forKey: mountpoint) != nil }
+                state.mounts[mountpoint] = nil
+                return true
+            }
             if !isGone { continue }
             log.info("unmounted by somebody else", ["mountpoint": mountpoint])
             backend.forget(mountpoint: mountpoint)
@@ -143,8 +185,9 @@ package final class MountService: Sendable {
         state.withLock { $0.isClosing = true }
     }
 
-    /// Waits until nobody else works on the mountpoint. With `.admitted` it is reserved; with
-    /// `.present` only for unmounting.
+    /// Waits until nobody else works on the mountpoint.
+    ///
+    /// With `.admitted` it is reserved; with `.present` only for unmounting.
     private func reserve(
         _ mountpoint: String, forMounting: Bool
     ) throws(MountFailure) -> Admission {
@@ -153,9 +196,9 @@ package final class MountService: Sendable {
             let admission: Admission? = state.withLock { state in
                 if forMounting && state.isClosing { return .closing }
                 if state.reserved.contains(mountpoint) { return nil }
-                if let info = state.mounts[mountpoint] {
+                if let held = state.mounts[mountpoint] {
                     if !forMounting { state.reserved.insert(mountpoint) }
-                    return .present(info)
+                    return .present(held)
                 }
                 if forMounting { state.reserved.insert(mountpoint) }
                 return .admitted

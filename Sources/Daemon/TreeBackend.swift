@@ -76,6 +76,24 @@ package final class TreeBackend: MountBackend {
         fileSystem = FileSystem(
             catalog: catalog, store: store, fetcher: fetcher, options: treeOptions, log: log)
         turn.send(())
+        catalog.observeChanges { [weak self] rows in
+            guard let self else { return }
+            announce(rows.map { .attributes(fileSystem.nodeID(row: $0)) })
+        }
+        fetcher.observeDamage { [weak self] content in
+            guard let self else { return }
+            announce([.pages(fileSystem.nodeID(content))])
+        }
+    }
+
+    /// Has the kernel forget, in every mount.
+    private func announce(_ notices: [KernelNotice]) {
+        let sessions = mounts.withLock { mounts in
+            Array(mounts.sessions.values) + (mounts.shared.map { [$0] } ?? [])
+        }
+        for session in sessions {
+            for notice in notices { session.announce(notice) }
+        }
     }
 
     private static func hubConfiguration(

@@ -2,7 +2,9 @@
 
 package import Catalog
 
-/// A node's attributes. Mode, owner and block size are the mount's, not the node's.
+/// A node's attributes.
+///
+/// Mode, owner and block size are the mount's, not the node's.
 package struct Attributes: Equatable, Sendable {
     /// What kind of file a node is.
     package enum Kind: Equatable, Sendable {
@@ -67,7 +69,10 @@ enum Lifetime {
     static let missingInCommit = 60.0
     /// Owners, and directories of versions.
     static let directory = 60.0
-    /// Their attributes: the mtime moves with the listing, and readers of the listing look at it.
+    /// Their attributes while their listing is not known to be old: the mtime moves with the
+    /// listing, and the kernel is told when it does.
+    static let announcedAttributes = 3600.0
+    /// Attributes of a directory that is not known well yet.
     static let changingAttributes = 1.0
     /// A repository or revision that was not found may be made at any time.
     static let missing = 5.0

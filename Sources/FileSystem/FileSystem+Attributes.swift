@@ -2,12 +2,13 @@
 
 package import Catalog
 internal import ChunkStore
-internal import Platform
+internal import Fetching
+package import Platform
 
 extension FileSystem {
     /// The attributes of a node, and for how many seconds they hold.
     package func attributes(
-        of id: NodeID, _ context: AttemptContext
+        of id: NodeID, now: WallTime = .now, _ context: AttemptContext
     ) -> Outcome<TimedAttributes> {
         attempt { () throws(Detour) in
             if id.isFile {
@@ -21,8 +22,10 @@ extension FileSystem {
             }
             let node = try named(id)
             guard case .folder(let commitID, let path) = node.kind else {
+                try renewListing(of: node, now: now, context)
                 return TimedAttributes(
-                    attributes: plainAttributes(of: node), seconds: attributeSeconds(of: node))
+                    attributes: plainAttributes(of: node),
+                    seconds: try attributeSeconds(of: node, now: now))
             }
             let commit = try ask { () throws(CatalogError) in try catalog.commit(commitID) }
             guard let commit else { throw .failed(.stale) }
@@ -50,10 +53,12 @@ extension FileSystem {
     }
 
     /// The entry of a node that is no folder of a commit.
-    func entry(of node: NamedNode, nameSeconds: Double) -> Entry {
+    func entry(
+        of node: NamedNode, nameSeconds: Double, now: WallTime
+    ) throws(Detour) -> Entry {
         Entry(
             attributes: plainAttributes(of: node), nameSeconds: nameSeconds,
-            attributeSeconds: attributeSeconds(of: node))
+            attributeSeconds: try attributeSeconds(of: node, now: now))
     }
 
     func fileEntry(_ content: ContentID, sizeBytes: Int64, modifiedSeconds: Int64) -> Entry {
@@ -112,8 +117,51 @@ extension FileSystem {
             modifiedNanoseconds: node.changedNanoseconds, linkCount: 2)
     }
 
-    private func attributeSeconds(of node: NamedNode) -> Double {
+    /// The kernel lists a directory from its own copy until the mtime moves, so nobody but a look
+    /// at the attributes tells that a listing is wanted again.
+    private func renewListing(
+        of node: NamedNode, now: WallTime, _ context: AttemptContext
+    ) throws(Detour) {
+        guard let (need, left) = try listingLifetime(of: node, now: now), left <= 0,
+            !context.met.contains(need), context.failures[need] == nil
+        else { return }
+        throw .lacks(need, withinSeconds: options.renewalSeconds)
+    }
+
+    private func attributeSeconds(
+        of node: NamedNode, now: WallTime
+    ) throws(Detour) -> Double {
         if case .link = node.kind { return Lifetime.immutableAttributes }
-        return Lifetime.changingAttributes
+        guard let (_, left) = try listingLifetime(of: node, now: now)
+        else { return Lifetime.announcedAttributes }
+        return left > 0 ? Double(left) : Lifetime.missing
+    }
+
+    /// For how many seconds the listing of a directory is still fresh, and what renews it.
+    ///
+    /// Nil where nothing has to be asked, or never was.
+    private func listingLifetime(
+        of node: NamedNode, now: WallTime
+    ) throws(Detour) -> (need: Need, leftSeconds: Int64)? {
+        let need: Need
+        let listedAt: WallTime?
+        let lifetime: Int64
+        switch node.kind {
+        case .organisation(let kind, let name):
+            need = .organisation(kind, name)
+            lifetime = options.listingSeconds
+            listedAt = try ask { () throws(CatalogError) in
+                try catalog.listingTime(of: name, kind: kind)
+            }
+        case .versions(let id):
+            need = .refs(id)
+            lifetime = options.refSeconds
+            listedAt = try ask { () throws(CatalogError) in try catalog.refsTime(of: id) }
+        case .root, .repositories, .folder, .link: return nil
+        }
+        guard let listedAt else { return nil }
+        // A clock that was set back makes the age negative: then nothing is known of it.
+        let ageSeconds = now.secondsSince1970 - listedAt.secondsSince1970
+        return (need, ageSeconds < 0 ? 0 : lifetime - ageSeconds)
     }
 }

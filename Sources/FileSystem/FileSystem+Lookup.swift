@@ -15,7 +15,7 @@ extension FileSystem {
         let outcome: Outcome<Entry> = attempt { () throws(Detour) in
             let directory = try named(parent)
             switch directory.kind {
-            case .root: return try lookupKind(directory, name)
+            case .root: return try lookupKind(directory, name, now)
             case .repositories(let kind):
                 return try lookupAtTop(directory, kind, name, now, context)
             case .organisation(let kind, let organisation):
@@ -32,12 +32,14 @@ extension FileSystem {
         return outcome
     }
 
-    private func lookupKind(_ root: NamedNode, _ name: [UInt8]) throws(Detour) -> Entry {
+    private func lookupKind(
+        _ root: NamedNode, _ name: [UInt8], _ now: WallTime
+    ) throws(Detour) -> Entry {
         guard let kind = RepositoryKind(plural: String(decoding: name, as: UTF8.self))
         else { return .missing(for: Lifetime.immutableAttributes) }
         let child = Catalog.Child(name: name, kind: .repositories(kind))
         let node = try ask { () throws(CatalogError) in try catalog.child(of: root.row, child) }
-        return entry(of: node, nameSeconds: Lifetime.directory)
+        return try entry(of: node, nameSeconds: Lifetime.directory, now: now)
     }
 
     /// In `hf://models`: an owner, or a legacy repository such as `gpt2` or `gpt2@main`.
@@ -58,15 +60,24 @@ extension FileSystem {
         var isOwner = try ask { () throws(CatalogError) in
             try catalog.isOwner(text, kind: kind)
         }
+        var nameSeconds = Lifetime.directory
         if known == nil && !isOwner {
-            isOwner = try !listing(of: text, kind, now: now, context).repositories.isEmpty
+            let owned = try listing(of: text, kind, now: now, context)
+            isOwner = !owned.repositories.isEmpty
+            // A Hub that lists nobody's repositories: what is no repository may be an owner.
+            if !owned.isListed, case .hub(.repositoryNotFound)? = context.failures[
+                .revision(legacy, nil)]
+            {
+                isOwner = true
+                nameSeconds = Lifetime.missing
+            }
         }
         if isOwner {
             let child = Catalog.Child(name: name, kind: .organisation(kind, text))
             let node = try ask { () throws(CatalogError) in
                 try catalog.child(of: directory.row, child)
             }
-            return entry(of: node, nameSeconds: Lifetime.directory)
+            return try entry(of: node, nameSeconds: nameSeconds, now: now)
         }
         return try lookupRepository(directory, kind, organisation: nil, name, now, context)
     }
@@ -90,16 +101,21 @@ extension FileSystem {
             revision = named
         }
         let repository = try repository(id, revision: revision, context)
+        if !repository.isUsed {
+            // A listing told all of it, so nothing was asked that would have been noted as a use.
+            // A database that cannot be written must not keep anybody from what is cached.
+            try? catalog.recordUse(of: id)
+        }
         if repository.canonical != id {
             let suffix = parts.count == 2 ? "@\(parts[1])" : ""
-            return try link(directory, name, to: repository.canonical, suffix: suffix)
+            return try link(directory, name, to: repository.canonical, suffix: suffix, now)
         }
         if isVersions {
             let child = Catalog.Child(name: name, kind: .versions(id))
             let node = try ask { () throws(CatalogError) in
                 try catalog.child(of: directory.row, child)
             }
-            return entry(of: node, nameSeconds: Lifetime.directory)
+            return try entry(of: node, nameSeconds: Lifetime.directory, now: now)
         }
         let resolved = try resolve(repository, revision, now: now, context)
         try checkAccess(to: repository, resolved.commit, context)
@@ -115,7 +131,8 @@ extension FileSystem {
 
     /// An alias is a link to the name that the Hub uses now, so both lead to the same nodes.
     private func link(
-        _ directory: NamedNode, _ name: [UInt8], to canonical: RepositoryID, suffix: String
+        _ directory: NamedNode, _ name: [UInt8], to canonical: RepositoryID, suffix: String,
+        _ now: WallTime
     ) throws(Detour) -> Entry {
         var target = canonical.name + suffix
         if case .organisation = directory.kind { target = "../" + target }
@@ -123,7 +140,7 @@ extension FileSystem {
         let node = try ask { () throws(CatalogError) in
             try catalog.child(of: directory.row, child)
         }
-        return entry(of: node, nameSeconds: Lifetime.directory)
+        return try entry(of: node, nameSeconds: Lifetime.directory, now: now)
     }
 
     /// In `name@/`: a link for each version.
@@ -131,10 +148,9 @@ extension FileSystem {
         _ directory: NamedNode, _ id: RepositoryID, _ name: [UInt8], _ now: WallTime,
         _ context: AttemptContext
     ) throws(Detour) -> Entry {
-        let text = String(decoding: name, as: UTF8.self)
-        guard let revision = RevisionName(pathComponent: text) else {
-            return .missing(for: Lifetime.immutableAttributes)
-        }
+        guard let text = String(validating: name, as: UTF8.self),
+            let revision = RevisionName(pathComponent: text)
+        else { return .missing(for: Lifetime.immutableAttributes) }
         let repository = try repository(id, revision: nil, context)
         let refs = try refs(of: repository, now: now, context)
         guard refs.contains(where: { $0.name == revision })
@@ -143,7 +159,7 @@ extension FileSystem {
         let node = try ask { () throws(CatalogError) in
             try catalog.child(of: directory.row, child)
         }
-        return entry(of: node, nameSeconds: Lifetime.directory)
+        return try entry(of: node, nameSeconds: Lifetime.directory, now: now)
     }
 
     private func lookupFile(

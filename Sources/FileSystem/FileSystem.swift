@@ -73,7 +73,7 @@ package final class FileSystem: Sendable {
     let options: FileSystemOptions
     let log: Log
     /// Listings of directories that can change, as they were when a reader began.
-    let snapshots = Lock(RecentCache<Int64, [String]>(costMax: 64))
+    let snapshots = Lock(ListingSnapshots(seed: UInt64.random(in: 0...UInt64.max)))
 
     /// - Parameters:
     ///   - catalog: names, attributes and nodes.
@@ -94,6 +94,14 @@ package final class FileSystem: Sendable {
     package func nodeID(_ node: NamedNode) -> NodeID {
         .named(node.row, epoch: catalog.epoch)
     }
+
+    /// The node of a content, as the kernel knows it.
+    package func nodeID(_ content: ContentID) -> NodeID {
+        .file(content, epoch: catalog.epoch)
+    }
+
+    /// The node of a row that is a directory or a link, as the kernel knows it.
+    package func nodeID(row: Int64) -> NodeID { .named(row, epoch: catalog.epoch) }
 
     /// The node of `hf://`.
     package var root: NodeID { .named(NamedNode.rootRow, epoch: catalog.epoch) }

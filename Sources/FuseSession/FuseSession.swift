@@ -49,6 +49,14 @@ package enum FuseSessionError: Error, Equatable, Sendable {
     case noThread(Errno)
 }
 
+/// What the kernel has to forget.
+package enum KernelNotice: Sendable {
+    /// The attributes of a directory, and with them its listing: its mtime has moved.
+    case attributes(NodeID)
+    /// The pages of a file: they were not what its hash says.
+    case pages(NodeID)
+}
+
 /// A mounted tree.
 @safe
 package final class FuseSession: @unchecked Sendable {
@@ -57,6 +65,7 @@ package final class FuseSession: @unchecked Sendable {
     private let context: MountContext
     private let threads: Lock<Threads>
     private let ended = Mailbox<Void>()
+    private let notices = Mailbox<KernelNotice>()
     package let mountpoint: String
 
     private struct Threads {
@@ -92,11 +101,22 @@ package final class FuseSession: @unchecked Sendable {
                 let box = try ThreadBox(named: "kernel") { self.serve() }
                 threads.withLock { $0.boxes.append(box) }
             }
+            threads.withLock { $0.liveCount += 1 }
+            let box = try ThreadBox(named: "notices") { self.notify() }
+            threads.withLock { $0.boxes.append(box) }
         } catch {
             unsafe fuse_session_exit(handle)
             unsafe fuse_session_unmount(handle)
             throw .noThread(error)
         }
+    }
+
+    /// Has the kernel forget what it was told of a node.
+    ///
+    /// Does not wait: a thread of its own tells the kernel, because that may have to wait for a
+    /// read of the same pages.
+    package func announce(_ notice: KernelNotice) {
+        _ = notices.send(notice)
     }
 
     /// Messages of the kernel by kind.
@@ -113,8 +133,10 @@ package final class FuseSession: @unchecked Sendable {
     }
 
     /// Ends the threads and frees the session, if the kernel has let go of it; whoever still uses
-    /// the mount keeps it until the process ends. To be called once, after the mount was taken
-    /// away, and before what answers the requests is closed.
+    /// the mount keeps it until the process ends.
+    ///
+    /// To be called once, after the mount was taken away, and before what answers the requests is
+    /// closed.
     package func close() {
         unsafe fuse_session_exit(handle)
         guard waitForEnd(until: .now + FuseSession.endSeconds) else { return }
@@ -135,6 +157,25 @@ package final class FuseSession: @unchecked Sendable {
         }
         unsafe free(buffer.mem)
         unsafe fuse_session_exit(handle)
+        notices.close()
+        leave()
+    }
+
+    private func notify() {
+        while let notice = notices.receive() {
+            if unsafe fuse_session_exited(handle) != 0 { break }
+            // The kernel not knowing the node is as good as its having forgotten.
+            switch notice {
+            case .attributes(let node):
+                _ = unsafe fuse_lowlevel_notify_inval_inode(handle, context.number(node), -1, 0)
+            case .pages(let node):
+                _ = unsafe fuse_lowlevel_notify_inval_inode(handle, context.number(node), 0, 0)
+            }
+        }
+        leave()
+    }
+
+    private func leave() {
         let isLast = threads.withLock { threads in
             threads.liveCount -= 1
             return threads.liveCount == 0
@@ -161,7 +202,8 @@ package final class FuseSession: @unchecked Sendable {
         words += ["-o", "fsname=\(options.sourceName)", "-o", "subtype=modelfs"]
         if options.allowsOthers { words += ["-o", "allow_other"] }
         var arguments: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) }
-        defer { for unsafe word in unsafe arguments { unsafe free(word) } }
+        // By index, not `for unsafe word`: swift format would join those two words.
+        defer { for index in words.indices { unsafe free(arguments[index]) } }
         var operations = MountContext.operations
         // The reference is kept for the life of the process: a message may be on its way as long
         // as anybody uses the mount.

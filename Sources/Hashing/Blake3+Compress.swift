@@ -86,8 +86,10 @@ extension Blake3 {
     }
 }
 
-/// The state of 16 words. Scalars, not rows of vectors: at the baseline of x86-64 Swift takes
-/// vector rotations apart, and this form was measured at six times the speed (0.95 GB/s).
+/// The state of 16 words.
+///
+/// Scalars, not rows of vectors: at the baseline of x86-64 Swift takes vector rotations apart, and
+/// this form was measured at six times the speed (0.95 GB/s).
 private struct State {
     var r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12, r13, r14, r15: UInt32
 

@@ -164,7 +164,8 @@ private struct Level {
     private func run(
         _ bytes: UnsafeRawBufferPointer, extra: UnsafeRawPointer? = nil, blocks: Int,
         at index: Int, counter: UInt64, counterStep: UInt64, flags: UInt32, firstFlags: UInt32,
-        lastFlags: UInt32, tailBlocks: Int = 0, tailChain: UnsafeMutablePointer<SIMD8<UInt32>>? = nil
+        lastFlags: UInt32, tailBlocks: Int = 0,
+        tailChain: UnsafeMutablePointer<SIMD8<UInt32>>? = nil
     ) {
         let inputSize = blocks * Blake3.blockByteCount
         let inputCount = bytes.count / inputSize

@@ -70,7 +70,9 @@ package struct Blake3Hasher {
         unsafe bytes.withUnsafeBytes { unsafe update($0) }
     }
 
-    /// The hash of all that was given. The stream may go on afterwards.
+    /// The hash of all that was given.
+    ///
+    /// The stream may go on afterwards.
     package func finish() -> Digest256 {
         unsafe pending.withUnsafeBytes { bytes in
             if subtrees.isEmpty {
@@ -88,8 +90,10 @@ package struct Blake3Hasher {
         }
     }
 
-    /// Adds a complete subtree after those that are there, and merges equal ones, which leaves
-    /// as many as `leafCount` has bits set. None of them is the root, since a byte follows.
+    /// Adds a complete subtree after those that are there, and merges equal ones, which leaves as
+    /// many as `leafCount` has bits set.
+    ///
+    /// None of them is the root, since a byte follows.
     private mutating func fold(_ chain: SIMD8<UInt32>, leaves: Int) {
         subtrees.append(chain)
         leafCount += UInt64(leaves)

@@ -256,7 +256,8 @@ extension ContentFetch {
         }
         if let size = head.headers["X-Linked-Size"], Int64(size) != request.expectedSize {
             return .malformed(
-                reason: "the file has \(HubError.clean(size)) bytes and not \(request.expectedSize)")
+                reason: "the file has \(HubError.clean(size)) bytes and not \(request.expectedSize)"
+            )
         }
         return nil
     }

@@ -44,7 +44,11 @@ final class Credentials: Sendable {
     }
 
     private struct State {
-        var token: AccessToken?
+        var token: AccessToken? {
+            didSet { if token != oldValue { generation += 1 } }
+        }
+        /// Grows with every token that differs from the one before.
+        var generation: UInt64 = 0
         var stamp: Stamp?
         var checkedAt: MonotonicInstant?
     }
@@ -72,12 +76,17 @@ final class Credentials: Sendable {
         url.origin == origin ? state.withLock { $0.token } : nil
     }
 
+    /// Another number with every new token.
+    var generation: UInt64 { state.withLock { $0.generation } }
+
     /// Whether the file was looked at too long ago.
     func isDue(at now: MonotonicInstant) -> Bool {
         path != nil && state.withLock { isDue($0, now) }
     }
 
-    /// Reads the file again if it has changed. Only on the hub thread, since it reads a disk.
+    /// Reads the file again if it has changed.
+    ///
+    /// Only on the hub thread, since it reads a disk.
     ///
     /// - Parameter force: also if it does not seem to have changed or was just looked at.
     func refresh(at now: MonotonicInstant, force: Bool = false) {

@@ -34,6 +34,7 @@ package struct RefInfo: Equatable, Sendable {
 
 /// A file or a directory of a commit.
 package struct TreeEntry: Equatable, Sendable {
+    /// What an entry is; others, such as submodules, are left out of listings.
     package enum Kind: String, Hashable, Sendable {
         case file, directory
     }

@@ -16,7 +16,6 @@ final class HubCall: @unchecked Sendable {
     let subject: String
     let deadline: MonotonicInstant
     let priority: TransferPriority
-    let bodyLimitBytes: Int64
     var url: HTTPURL
     var redirectCount = 0
     /// Whether a redirect led to another origin: from there on no URL gets the token.
@@ -33,7 +32,7 @@ final class HubCall: @unchecked Sendable {
 
     init(
         kind: HubRequestKind, subject: String, url: HTTPURL, deadline: MonotonicInstant,
-        priority: TransferPriority, bodyLimitBytes: Int64, seed: UInt64,
+        priority: TransferPriority, seed: UInt64,
         completion: @escaping @Sendable (Result<HTTPAnswer, HubError>) -> Void
     ) {
         self.kind = kind
@@ -41,7 +40,6 @@ final class HubCall: @unchecked Sendable {
         self.url = url
         self.deadline = deadline
         self.priority = priority
-        self.bodyLimitBytes = bodyLimitBytes
         policy = RetryPolicy(seed: seed)
         self.completion = completion
     }

@@ -22,6 +22,7 @@ package struct ContentRequest: Sendable {
     package let priority: TransferPriority
     package let deadline: MonotonicInstant
 
+    /// REQUIRES: `expectedSize` is not negative, and `range` lies within it.
     package init(
         id: RepositoryID, commit: GitObjectID, path: String, expectedSize: Int64,
         range: Range<Int64>?, priority: TransferPriority, deadline: MonotonicInstant
@@ -41,7 +42,9 @@ package struct ContentRequest: Sendable {
     package var bytes: Range<Int64> { range ?? 0..<expectedSize }
 }
 
-/// Receives one fetch. Both are called on the transfer thread and may not wait.
+/// Receives one fetch.
+///
+/// Both are called on the transfer thread and may not wait.
 package protocol ContentSink: AnyObject, Sendable {
     /// The next bytes of the range, in order; never more than were asked for. With `.pause` they
     /// count as not taken and come again after `HubClient.resume`; `.cancel` ends the fetch.

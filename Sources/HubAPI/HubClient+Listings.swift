@@ -9,8 +9,12 @@ package import Platform
 package import Transport
 
 extension HubClient {
-    /// Entries that we ask for in a page: the most that the Hub gives.
+    /// Entries of a tree that we ask for in a page: the most that the Hub gives.
     static let pageEntryCount = 1000
+    /// Repositories that we ask for in a page.
+    ///
+    /// Each comes with its files: 200 of 50 KB fit.
+    static let pageRepositoryCount = 200
     /// 10,000 pages of 1,000 entries are twice the entries we take.
     static let pageCountMax = 10_000
     /// The files of a repository: the Hub recommends to stay below 100,000.
@@ -52,7 +56,7 @@ extension HubClient {
     ) {
         precondition((1...100_000).contains(countMax))
         let author = percentEncoded(author, keepSlash: false)
-        let limit = min(HubClient.pageEntryCount, countMax)
+        let limit = min(HubClient.pageRepositoryCount, countMax)
         let url = configuration.url(
             "/api/\(kind.plural)", query: "author=\(author)&limit=\(limit)&full=true")
         let pages = PageWalk<RepositoryPage>(
@@ -85,7 +89,7 @@ extension HubClient {
             do throws(HubError) {
                 let answer = try answer.get()
                 try walk.take(try decode(answer.body))
-                if let next = try walk.next(answer.headers, after: url) {
+                if let next = try walk.next(answer.headers, after: url, on: configuration) {
                     self.walk(walk, next, decode: decode, completion: completion)
                 } else {
                     completion(.success(walk))
@@ -143,14 +147,18 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     }
 
     /// The URL of the next page; nil when there is none or no more is wanted.
-    func next(_ headers: HTTPHeaders, after url: HTTPURL) throws(HubError) -> HTTPURL? {
+    func next(
+        _ headers: HTTPHeaders, after url: HTTPURL, on configuration: HubConfiguration
+    ) throws(HubError) -> HTTPURL? {
         visited.insert(url)
         guard let target = nextLink(headers.all("Link")) else { return nil }
         if stopsAtMax && page.entryCount >= entryCountMax {
             isCut = true
             return nil
         }
-        guard let next = url.resolving(target), next.origin == url.origin else {
+        guard let next = url.resolving(target).map({ configuration.atHome($0) }),
+            next.origin == url.origin
+        else {
             throw .malformed(reason: "the next page is on another host")
         }
         if visited.contains(next) { throw .malformed(reason: "pages that loop") }
@@ -161,7 +169,9 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     }
 }
 
-/// The target of the first link with `rel="next"`. Source: RFC 8288, 3, the part of it in use.
+/// The target of the first link with `rel="next"`.
+///
+/// Source: RFC 8288, 3, the part of it in use.
 func nextLink(_ fields: [String]) -> String? {
     for field in fields {
         var rest = field[...]

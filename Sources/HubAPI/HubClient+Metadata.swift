@@ -4,9 +4,12 @@ package import Platform
 package import Transport
 
 extension HubClient {
-    /// What an answer about one thing may weigh: a model's card data is some kilobytes, a space's
-    /// or a large repository's list of files some megabytes.
+    /// What an answer may weigh, in bytes: a page of 1,000 entries is 300 KB, a revision with the
+    /// list of its files some megabytes.
     static let answerByteCountMax: Int64 = 16 << 20
+    /// How an answer that weighs more fails.
+    static let isTooLarge = HubError.malformed(
+        reason: "an answer of more than \(answerByteCountMax) bytes")
 
     /// What a name stands for now.
     ///
@@ -19,12 +22,29 @@ extension HubClient {
         completion: @escaping @Sendable (Result<RevisionInfo, HubError>) -> Void
     ) {
         let path = revision.map { "/revision/\(percentEncoded($0.name, keepSlash: false))" } ?? ""
-        ask(.revision, id, path, deadline: deadline, priority: priority) { answer in
+        let finish: @Sendable (Result<HTTPAnswer, HubError>) -> Void = { answer in
             completion(
                 answer.decoded { json throws(HubError) in
                     try RevisionInfo(json: json, kind: id.kind)
                 })
         }
+        ask(.revision, id, path, deadline: deadline, priority: priority) { [self] answer in
+            guard case .failure(HubClient.isTooLarge) = answer else { return finish(answer) }
+            // The answer names every file, of which a data set may have a million. Not every
+            // server knows how to leave them out, so that is asked for only where it matters.
+            ask(
+                .revision, id, path, query: HubClient.fewFields(id.kind), deadline: deadline,
+                priority: priority, completion: finish)
+        }
+    }
+
+    /// The query for what `RevisionInfo` needs and no more.
+    ///
+    /// Spaces are never gated.
+    private static func fewFields(_ kind: RepositoryKind) -> String {
+        let fields = ["sha", "lastModified", "private", "disabled"]
+        return (kind == .space ? fields : fields + ["gated"])
+            .map { "expand=\($0)" }.joined(separator: "&")
     }
 
     /// All names for commits of a repository, pull requests included.
@@ -88,8 +108,7 @@ extension HubClient {
         begin(
             HubCall(
                 kind: kind, subject: subject, url: url, deadline: deadline, priority: priority,
-                bodyLimitBytes: HubClient.answerByteCountMax, seed: nextSeed(),
-                completion: completion))
+                seed: nextSeed(), completion: completion))
     }
 }
 

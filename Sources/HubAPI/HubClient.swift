@@ -28,7 +28,9 @@ package final class HubClient: Sendable {
     /// How many errors `status` remembers.
     package static let problemCountMax = 16
 
-    /// Starts the hub thread. `close` has to be called before the transport is shut down.
+    /// Starts the hub thread.
+    ///
+    /// `close` has to be called before the transport is shut down.
     ///
     /// - Throws: `EAGAIN` when the system has no room for a thread.
     package init(
@@ -53,7 +55,9 @@ package final class HubClient: Sendable {
         thread.withLock { $0 = started.take() }
     }
 
-    /// Ends what is under way with `.cancelled`, and the thread. Not to be called on that thread.
+    /// Ends what is under way with `.cancelled`, and the thread.
+    ///
+    /// Not to be called on that thread.
     package func close() {
         transport.run { [self] in endAllFetches() }
         events.send(.stop)
@@ -68,6 +72,13 @@ package final class HubClient: Sendable {
             reachability: reachability.withLock { $0.state },
             hasToken: credentials.token(for: configuration.url("/")) != nil,
             problems: problems.withLock { $0 })
+    }
+
+    /// Another number with every new token: what was refused before may be granted now. Asking
+    /// for it has the token file looked at, if that was not done lately.
+    package func tokenGeneration() -> UInt64 {
+        if credentials.isDue(at: .now) { rereadToken(force: false) }
+        return credentials.generation
     }
 
     /// To be called by whoever retries fetches, when no attempt got an answer until the deadline:

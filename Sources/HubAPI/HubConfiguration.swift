@@ -74,10 +74,12 @@ package struct HubConfiguration: Sendable {
         let home = variables.expand(variables["HF_HOME"] ?? "\(cache)/huggingface")
         tokenPath = variables.expand(variables["HF_TOKEN_PATH"] ?? "\(home)/token")
         sendsToken = !variables.isTrue("HF_HUB_DISABLE_IMPLICIT_TOKEN")
-        isOffline = variables["HF_HUB_OFFLINE"] != nil
+        isOffline =
+            variables["HF_HUB_OFFLINE"] != nil
             ? variables.isTrue("HF_HUB_OFFLINE") : variables.isTrue("TRANSFORMERS_OFFLINE")
         disablesXet = variables.isTrue("HF_HUB_DISABLE_XET")
-        userAgent = variables["HF_HUB_USER_AGENT_ORIGIN"]
+        userAgent =
+            variables["HF_HUB_USER_AGENT_ORIGIN"]
             .map { "\(agent); origin/\(visibleASCII($0))" } ?? agent
         downloadTimeoutSeconds = try variables.seconds("HF_HUB_DOWNLOAD_TIMEOUT")
         metadataTimeoutSeconds = try variables.seconds("HF_HUB_ETAG_TIMEOUT")
@@ -89,6 +91,18 @@ package struct HubConfiguration: Sendable {
     /// The URL of a path on the Hub; `path` begins with `/` and is percent-encoded.
     package func url(_ path: String, query: String? = nil) -> HTTPURL {
         HTTPURL(origin: origin, path: pathPrefix + path, query: query)
+    }
+}
+
+extension HubConfiguration {
+    /// The public Hub's URLs as URLs of this one.
+    ///
+    /// A mirror passes on what the public Hub says, its absolute URLs included. The official client
+    /// does the same in `fix_hf_endpoint_in_url`.
+    func atHome(_ url: HTTPURL) -> HTTPURL {
+        guard "\(url.origin)" == HubConfiguration.defaultEndpoint, url.origin != origin
+        else { return url }
+        return self.url(url.path, query: url.query)
     }
 }
 

@@ -124,8 +124,9 @@ extension HubError {
 }
 
 /// How long the Hub wants us to wait, in seconds: what is left of the quota's window where the
-/// quota is the reason, else `Retry-After` in seconds. One second more than it says, because both
-/// are rounded.
+/// quota is the reason, else `Retry-After` in seconds.
+///
+/// One second more than it says, because both are rounded.
 ///
 /// Source: IETF draft-ietf-httpapi-ratelimit-headers-09, as the Hub uses it.
 package func requestedPause(_ headers: HTTPHeaders, status: Int) -> Double? {

@@ -94,7 +94,7 @@ final class HubLoop {
         let request = TransferRequest(
             url: call.url, headers: headers, acceptCompressed: true, priority: call.priority,
             stallTimeoutSeconds: client.configuration.metadataTimeoutSeconds,
-            deadline: call.deadline, bodyLimitBytes: call.bodyLimitBytes)
+            deadline: call.deadline, bodyLimitBytes: HubClient.answerByteCountMax)
         client.transport.gather(request) { [events] result in
             events.send(.answered(call, result))
         }
@@ -118,9 +118,7 @@ final class HubLoop {
     private func judge(_ call: HubCall, _ error: TransportError) {
         switch error {
         case .cancelled, .shutDown: finish(call, .failure(.cancelled))
-        case .tooLarge:
-            let limit = call.bodyLimitBytes
-            finish(call, .failure(.malformed(reason: "an answer of more than \(limit) bytes")))
+        case .tooLarge: finish(call, .failure(HubClient.isTooLarge))
         case .deadline:
             // Nothing came in this attempt; what ended the ones before says more.
             giveUp(call, call.lastTransportError)

@@ -57,7 +57,7 @@ extension HubURIError: CustomStringConvertible {
         case .unsupportedKind(let word):
             "'\(word)' cannot be mounted, only models, datasets and spaces can"
         case .badRepository(let text):
-            "'\(text)' is not the name of a repository: letters, digits, '-', '_' and '.', as org/name"
+            "'\(text)' is not the name of a repository: letters, digits, '-', '_', '.', as org/name"
         case .badRevision(let text):
             "'\(text)' is not a branch, tag or commit; a '/' in one is written %2F"
         case .badPath(let text):
@@ -166,8 +166,9 @@ private func isDigit(_ byte: UInt8) -> Bool {
     (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
 }
 
-/// The text that percent escapes stand for; nil when it is not UTF-8. A `%` that begins no escape
-/// stands for itself, as in Python's `unquote`.
+/// The text that percent escapes stand for; nil when it is not UTF-8.
+///
+/// A `%` that begins no escape stands for itself, as in Python's `unquote`.
 func percentDecoded(_ text: String) -> String? {
     let bytes = Array(text.utf8)
     var out: [UInt8] = []

@@ -46,7 +46,9 @@ package struct Reachability: Equatable, Sendable {
         return nil
     }
 
-    /// A request was retried to its deadline without any answer. True when this is news.
+    /// A request was retried to its deadline without any answer.
+    ///
+    /// True when this is news.
     package mutating func requestExhausted(
         _ reason: TransportError, at now: MonotonicInstant
     ) -> Bool {
@@ -56,14 +58,18 @@ package struct Reachability: Equatable, Sendable {
         return true
     }
 
-    /// The Hub answered something. True when this is news.
+    /// The Hub answered something.
+    ///
+    /// True when this is news.
     package mutating func hostAnswered() -> Bool {
         guard case .away = state else { return false }
         state = .present
         return true
     }
 
-    /// True when a probe has to be sent now; its outcome is told by `hostAnswered` or `probeFailed`.
+    /// True when a probe has to be sent now.
+    ///
+    /// Its outcome is told by `hostAnswered` or `probeFailed`.
     package mutating func takeProbe(at now: MonotonicInstant) -> Bool {
         guard case .away(let reason, let probeAt?) = state, now >= probeAt else { return false }
         state = .away(reason: reason, probeAt: nil)

@@ -22,18 +22,26 @@ package enum RetryDecision: Equatable, Sendable {
 
 /// The waits between the attempts of one request.
 package struct RetryPolicy: Sendable {
-    /// The first wait. The official client's is 1 s; a reader is waiting here.
+    /// The first wait.
+    ///
+    /// The official client's is 1 s; a reader is waiting here.
     package static let firstSeconds = 0.25
     /// The longest wait that we choose ourselves.
     package static let longestSeconds = 8.0
     /// Attempts that were answered with a status of `retriedStatuses`: waits of
     /// 0.25 + 0.5 + 1 + 2 + 4 + 8 s, about the official client's 1 + 2 + 4 + 8 + 8 s.
     package static let statusAttemptsMax = 7
+    /// Attempts that failed in a way that mostly stays: a certificate that is not trusted, a port
+    /// that speaks something else.
+    ///
+    /// Waits of 0.25 + 0.5 + 1 s, so that the reason is soon told.
+    package static let brokenAttemptsMax = 4
     /// Request timeout, too many requests, and what servers and proxies say in trouble.
     package static let retriedStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
 
     private var waitSeconds = RetryPolicy.firstSeconds
     private var statusAttempts = 0
+    private var brokenAttempts = 0
     private var seed: UInt64
 
     /// - Parameter seed: of the jitter; equal seeds give equal waits.
@@ -48,7 +56,10 @@ package struct RetryPolicy: Sendable {
         var pause: Double?
         switch failure {
         case .transport(let error):
-            if !RetryPolicy.isRetried(error) { return .giveUp }
+            if RetryPolicy.mostlyStays(error) { brokenAttempts += 1 }
+            if !RetryPolicy.isRetried(error) || brokenAttempts >= RetryPolicy.brokenAttemptsMax {
+                return .giveUp
+            }
         case .status(let status, let pauseSeconds):
             statusAttempts += 1
             if !RetryPolicy.retriedStatuses.contains(status)
@@ -58,8 +69,11 @@ package struct RetryPolicy: Sendable {
             }
             pause = pauseSeconds
         }
-        let seconds = pause ?? ownWait()
-        return now + seconds < deadline ? .retry(afterSeconds: seconds) : .giveUp
+        let left = deadline.seconds(since: now)
+        if let pause { return pause < left ? .retry(afterSeconds: pause) : .giveUp }
+        // Near the deadline the waits become shorter, so that its last seconds are used too.
+        if left < RetryPolicy.firstSeconds * 2 { return .giveUp }
+        return .retry(afterSeconds: min(ownWait(), left / 2))
     }
 
     /// Whether another attempt may end otherwise.
@@ -69,6 +83,15 @@ package struct RetryPolicy: Sendable {
             .protocolError, .queueFull:
             true
         case .deadline, .tooLarge, .cancelled, .shutDown: false
+        }
+    }
+
+    private static func mostlyStays(_ error: TransportError) -> Bool {
+        switch error {
+        case .tls, .protocolError: true
+        case .nameResolution, .connectionRefused, .connectTimeout, .stalled, .closedEarly,
+            .queueFull, .deadline, .tooLarge, .cancelled, .shutDown:
+            false
         }
     }
 

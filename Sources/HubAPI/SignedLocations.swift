@@ -13,7 +13,14 @@ struct SignedLocations {
     struct Key: Hashable {
         let id: RepositoryID
         let commit: GitObjectID
-        let path: String
+        /// Its bytes: equal strings may be spelled with different ones.
+        let path: [UInt8]
+
+        init(id: RepositoryID, commit: GitObjectID, path: String) {
+            self.id = id
+            self.commit = commit
+            self.path = Array(path.utf8)
+        }
     }
 
     private struct Entry {
@@ -23,7 +30,9 @@ struct SignedLocations {
 
     /// URLs kept: of some kilobytes each, so a few megabytes.
     static let countMax = 2048
-    /// How long a URL is kept that does not say when it expires. The Hub's are valid for an hour.
+    /// How long a URL is kept that does not say when it expires.
+    ///
+    /// The Hub's are valid for an hour.
     static let secondsMax: Int64 = 1800
     /// How long before its end a URL is no longer used, in seconds.
     static let marginSeconds: Int64 = 10
@@ -42,7 +51,8 @@ struct SignedLocations {
 
     mutating func remember(_ url: HTTPURL, for key: Key, at now: WallTime) {
         let ownEnd = now.secondsSince1970 + SignedLocations.secondsMax
-        let until = min(ownEnd, expiry(of: url).map { $0 - SignedLocations.marginSeconds } ?? ownEnd)
+        let until = min(
+            ownEnd, expiry(of: url).map { $0 - SignedLocations.marginSeconds } ?? ownEnd)
         if until <= now.secondsSince1970 { return forget(key) }
         if entries.updateValue(
             Entry(url: url, until: WallTime(secondsSince1970: until)), forKey: key) == nil

@@ -34,7 +34,7 @@ package enum ExitCode: Int32, CaseIterable, Sendable, Codable {
         case .accessDenied: "the Hub refuses: gated, private, or the token is not accepted"
         case .notRunning: "no daemon serves this cache"
         case .daemonSilent: "the daemon died or does not answer"
-        case .inUse: "files of the mount are in use"
+        case .inUse: "files of the mount, or the cache itself, are in use"
         case .storage: "files of the program itself cannot be read or written"
         case .listen: "the address cannot be listened on"
         }

@@ -73,7 +73,9 @@ package struct HTTPURL: Hashable, Sendable {
     package var withoutQuery: String { "\(origin)\(path)" }
 
     /// What a `Location` or `Link` in an answer from this URL leads to; nil when it is no URL that
-    /// may be followed. Source: RFC 3986, 5.2, without the removal of dot segments.
+    /// may be followed.
+    ///
+    /// Source: RFC 3986, 5.2, without the removal of dot segments.
     package func resolving(_ location: some StringProtocol) -> HTTPURL? {
         if location.range(ofASCII: "://") != nil, let whole = HTTPURL(location) { return whole }
         if location.hasPrefix("//") {

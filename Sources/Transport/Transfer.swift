@@ -7,7 +7,9 @@
 internal import CCurl
 internal import Platform
 
-/// A running transfer. The loop removes it from the multi handle before the last reference goes.
+/// A running transfer.
+///
+/// The loop removes it from the multi handle before the last reference goes.
 @safe
 final class Transfer {
     /// The longest head accepted, in bytes: 100 fields of a few kilobytes, signed URLs among them.
@@ -17,7 +19,9 @@ final class Transfer {
     let request: TransferRequest
     let sink: any TransferSink
     let startedAt: MonotonicInstant
-    /// The multi handle's name for it. Valid as long as this object.
+    /// The multi handle's name for it.
+    ///
+    /// Valid as long as this object.
     let easy: UnsafeMutableRawPointer
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private let errorText: UnsafeMutablePointer<CChar>
@@ -81,7 +85,7 @@ final class Transfer {
 
     private func setConnectionOptions(_ configuration: TransportConfiguration) {
         set(CURLOPT_NOSIGNAL, 1)
-        // A cancelled transfer must not wait for the name service's thread: it is left to end alone.
+        // A cancelled transfer must not wait for the name service's thread, which ends alone.
         set(CURLOPT_QUICK_EXIT, 1)
         set(CURLOPT_PROTOCOLS_STR, "http,https")
         set(CURLOPT_FOLLOWLOCATION, 0)
@@ -163,7 +167,8 @@ final class Transfer {
     }
 
     /// The result that goes with libcurl's.
-    func result(_ code: CURLcode, now: MonotonicInstant) -> Result<TransferSummary, TransportError> {
+    func result(_ code: CURLcode, now: MonotonicInstant) -> Result<TransferSummary, TransportError>
+    {
         if let ownFailure { return .failure(ownFailure) }
         if code != CURLE_OK { return .failure(transportError(code)) }
         // An answer without a body, such as to HEAD, may end without a further callback.
@@ -262,7 +267,7 @@ extension Transfer {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: .nameResolution
         case CURLE_COULDNT_CONNECT: .connectionRefused
         // The only time limit that libcurl was given is the one for connecting.
-        case CURLE_OPERATION_TIMEDOUT: .connectTimeout
+        case CURLE_OPERATION_TIMEDOUT: hasAddress ? .connectTimeout : .nameResolution
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
             CURLE_SSL_CIPHER, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_ENGINE_INITFAILED:
@@ -272,6 +277,13 @@ extension Transfer {
             .closedEarly
         default: .protocolError(curlCode: Int(code.rawValue))
         }
+    }
+
+    /// Whether the name service has answered.
+    private var hasAddress: Bool {
+        var microseconds: curl_off_t = 0
+        unsafe modelfs_curl_info_int64(easy, CURLINFO_NAMELOOKUP_TIME_T, &microseconds)
+        return microseconds > 0
     }
 
     private func curlText(_ code: CURLcode) -> String {

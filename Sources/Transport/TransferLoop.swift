@@ -45,7 +45,9 @@ final class MultiHandle: @unchecked Sendable {
         unsafe curl_multi_cleanup(pointer)
     }
 
-    /// Makes `curl_multi_poll` return. Any thread.
+    /// Makes `curl_multi_poll` return.
+    ///
+    /// Any thread.
     func wake() {
         unsafe curl_multi_wakeup(pointer)
     }

@@ -2,7 +2,9 @@
 
 package import Platform
 
-/// How urgent a transfer is. A lower raw value is started first.
+/// How urgent a transfer is.
+///
+/// A lower raw value is started first.
 package enum TransferPriority: Int, CaseIterable, Hashable, Sendable {
     /// Somebody waits in a read.
     case reader
@@ -19,13 +21,17 @@ package enum TransferMethod: Hashable, Sendable {
     case post(body: [UInt8], contentType: String)
 }
 
-/// One HTTP request. Redirects are answers like others: they are never followed here.
+/// One HTTP request.
+///
+/// Redirects are answers like others: they are never followed here.
 package struct TransferRequest: Sendable {
     package var method: TransferMethod
     package var url: HTTPURL
     /// Sent as they are, beside those that the transport makes itself.
     package var headers: [(name: String, value: String)]
-    /// The bytes wanted of the resource; all if nil. Never empty.
+    /// The bytes wanted of the resource; all if nil.
+    ///
+    /// Never empty.
     package var range: Range<Int64>?
     /// Whether the body may be compressed on the wire; it is delivered plain either way.
     package var acceptCompressed: Bool
@@ -36,7 +42,9 @@ package struct TransferRequest: Sendable {
     package var stallTimeoutSeconds: Double
     /// When the transfer ends with `.deadline`, whatever it is doing, waiting in line included.
     package var deadline: MonotonicInstant
-    /// A longer body ends the transfer with `.tooLarge`. Counted after decompression.
+    /// A longer body ends the transfer with `.tooLarge`.
+    ///
+    /// Counted after decompression.
     package var bodyLimitBytes: Int64
 
     package init(

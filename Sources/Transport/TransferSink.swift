@@ -1,7 +1,9 @@
 // What the transport tells about a transfer, and to whom.
 
-/// Receives one transfer. Every call comes on the transfer thread, which all transfers share: none
-/// of them may wait for anything.
+/// Receives one transfer.
+///
+/// Every call comes on the transfer thread, which all transfers share: none of them may wait for
+/// anything.
 package protocol TransferSink: AnyObject, Sendable {
     /// The answer's head has come: the final one, after any `100 Continue`. Called at most once.
     func transferDidRespond(_ head: HTTPHead) -> TransferDirective

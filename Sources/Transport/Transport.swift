@@ -29,14 +29,17 @@ package final class Transport: Sendable {
         self.mailroom = mailroom
         thread = Lock(
             try Thread(named: "transfers") {
+                blockPipeSignal()
                 let loop = TransferLoop(
                     multi: multi, configuration: configuration, counters: counters)
                 loop.run { mailroom.take() }
             })
     }
 
-    /// Puts a request in line. The sink is told how it goes, on the transfer thread; only after
-    /// `shutdown` its end comes at once, on this thread.
+    /// Puts a request in line.
+    ///
+    /// The sink is told how it goes, on the transfer thread; only after `shutdown` its end comes at
+    /// once, on this thread.
     @discardableResult
     package func start(_ request: TransferRequest, _ sink: any TransferSink) -> TransferID {
         precondition(request.range.map { $0.lowerBound >= 0 && !$0.isEmpty } ?? true)
@@ -76,7 +79,9 @@ package final class Transport: Sendable {
         mailroom.send(.run(body))
     }
 
-    /// Ends every transfer with `.shutDown` and the thread. Not to be called on that thread.
+    /// Ends every transfer with `.shutDown` and the thread.
+    ///
+    /// Not to be called on that thread.
     package func shutdown() {
         mailroom.close()
         if let thread = thread.withLock({ $0.take() }) { thread.join() }
@@ -117,6 +122,15 @@ private final class Mailroom: Sendable {
             return taken
         }
     }
+}
+
+/// Keeps a write to a closed connection from ending the process: with `CURLOPT_NOSIGNAL` that is
+/// left to us where a library under libcurl writes by itself.
+private func blockPipeSignal() {
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, SIGPIPE)
+    unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
 }
 
 private func isValidHeader(_ header: (name: String, value: String)) -> Bool {

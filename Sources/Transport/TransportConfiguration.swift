@@ -2,19 +2,24 @@
 
 /// How many transfers and connections there may be, and who is trusted.
 package struct TransportConfiguration: Sendable {
-    /// Transfers under way. 48 with receive buffers of 512 KiB are 24 MiB at most.
+    /// Transfers under way.
+    ///
+    /// 48 with receive buffers of 512 KiB are 24 MiB at most.
     package var transfersMax = 48
     /// Transfers under way to one host; also the limit of its connections, because over HTTP/1.1
     /// each transfer needs one.
     package var transfersPerHostMax = 32
     /// Requests that may wait for a slot.
     package var waitingMax = 8192
-    /// Streams on one HTTP/2 connection before a second one is opened. One TCP connection is
-    /// limited by its window over the round trip, so 32 transfers use four.
+    /// Streams on one HTTP/2 connection before a second one is opened.
+    ///
+    /// One TCP connection is limited by its window over the round trip, so 32 transfers use four.
     package var streamsPerConnectionMax = 8
     /// A file of certificates in place of the system's.
     package var certificateFile: String?
-    /// A proxy for `http` URLs. libcurl reads every proxy variable itself except `HTTP_PROXY`.
+    /// A proxy for `http` URLs.
+    ///
+    /// libcurl reads every proxy variable itself except `HTTP_PROXY`.
     package var httpProxy: String?
 
     package init() {}

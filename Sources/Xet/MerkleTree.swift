@@ -49,7 +49,9 @@ package struct MerkleTree: Sendable {
         add(node, at: 0)
     }
 
-    /// The root's hash; nil if there was no chunk. For a xorb this is its name.
+    /// The root's hash; nil if there was no chunk.
+    ///
+    /// For a xorb this is its name.
     package consuming func finish() -> XetHash? {
         var index = 0
         while index < levels.count {

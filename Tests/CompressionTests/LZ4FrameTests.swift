@@ -118,7 +118,9 @@ func encodedFrame(_ bytes: [UInt8], room: Int) -> [UInt8]? {
             try decodedFrame(long + [UInt8](repeating: 0, count: 65_541), room: 70_000)
         }
         // Version 2, a dictionary id, a reserved flag, a reserved size bit, a size undefined.
-        for bytes: [UInt8] in [[0xa0, 0x40], [0x61, 0x40], [0x62, 0x40], [0x60, 0x41], [0x60, 0x30]] {
+        for bytes: [UInt8] in [
+            [0xa0, 0x40], [0x61, 0x40], [0x62, 0x40], [0x60, 0x41], [0x60, 0x30],
+        ] {
             #expect(throws: CompressionError.unsupportedFrame) {
                 try decodedFrame(start + bytes + [0, 0, 0, 0, 0, 0, 0], room: 10)
             }

@@ -33,7 +33,7 @@ SLACK_SECONDS = 10
 # The Hub is away this long, every so often.
 OUTAGE_SECONDS, BETWEEN_OUTAGES_SECONDS = 1.5, 6.0
 # Smaller than all contents together, so that eviction is at work all the time.
-CACHE_LIMIT = "40MB"
+CACHE_SIZE = "64MB"
 # The daemon's budget: the page cache is not part of it.
 RESIDENT_MAX = 400 << 20
 
@@ -42,7 +42,7 @@ def make_contents(folder, generator):
     """Files of all sizes that matter: empty, around pages and blocks, and some large ones."""
     sizes = [0, 1, 4095, 4096, 4097, 131071, 131072, 131073, 1 << 20, (1 << 20) + 1, 5_000_003]
     sizes += [generator.randrange(1, 200_000) for _ in range(30)]
-    sizes += [generator.randrange(8 << 20, 20 << 20) for _ in range(4)]
+    sizes += [generator.randrange(8 << 20, 20 << 20) for _ in range(8)]
     contents = {}
     for revision in REVISIONS:
         top = os.path.join(folder, revision)
@@ -106,6 +106,7 @@ class Reader:
         length = self.random.randrange(1, 300_000)
         descriptor = os.open(target, os.O_RDONLY)
         try:
+            self.forget_pages(descriptor)
             found = os.pread(descriptor, length, offset)
         finally:
             os.close(descriptor)
@@ -113,14 +114,20 @@ class Reader:
             self.fail(f"read {len(found)} of {min(length, size - offset)} bytes of {target}")
         self.compare(found, original, offset, "read")
 
+    def forget_pages(self, descriptor):
+        """Mostly drops the kernel's pages, so that the daemon is asked."""
+        if self.random.random() < 0.7:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def map(self, target, original):
-        """Maps, but reads the range first: a fault that fails would be a signal."""
+        """Maps, but reads the range first: a fault that fails is a signal."""
         size = os.stat(original).st_size
         if size == 0:
             return
         with open(target, "rb") as file:
             offset = self.random.randrange(size)
             length = min(self.random.randrange(1, 100_000), size - offset)
+            self.forget_pages(file.fileno())
             os.pread(file.fileno(), length, offset)
             with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
                 self.compare(mapped[offset:offset + length], original, offset, "map")
@@ -173,22 +180,6 @@ def resident_bytes(pid):
     return 0
 
 
-def daemon_pid(scratch, name="modelfs"):
-    """Our daemon: the process of that name with our mark that has been there longest."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/comm", encoding="ascii") as file:
-                is_daemon = file.read().strip() == name
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                is_ours = f"MODELFS_SCRATCH={scratch}\0".encode() in file.read()
-        except OSError:
-            continue
-        if is_daemon and is_ours:
-            found.append(int(pid))
-    return min(found) if found else None
-
-
 def soak(seconds, seed):
     generator = random.Random(seed)
     programs = Programs(os.environ["MODELFS_BIN"], os.environ["MODELFS_SCRATCH"])
@@ -199,10 +190,11 @@ def soak(seconds, seed):
         hub.add(REPOSITORY, os.path.join(folder, revision), "--tag", revision)
     hub.start("--latency", "5ms", "--bandwidth", "200MB/s")
     mount = Mount(programs, hub.endpoint).start(
-        "--read-deadline", f"{DEADLINE_SECONDS}s", "--cache-limit", CACHE_LIMIT)
+        "--read-deadline", f"{DEADLINE_SECONDS}s", "--cache-size", CACHE_SIZE)
     for revision in REVISIONS:
         os.listdir(f"{mount.path}/{REPOSITORY}@{revision}")
 
+    daemon = mount.status()["processID"]
     away = multiprocessing.Value("b", 0)
     failures = multiprocessing.SimpleQueue()
     counts = multiprocessing.Value("q", 0)
@@ -228,8 +220,7 @@ def soak(seconds, seed):
             outages += 1
             next_outage = time.monotonic() + BETWEEN_OUTAGES_SECONDS
         slowest_kill = max(slowest_kill, kill_one(mount.path, large, generator))
-        pid = daemon_pid(programs.scratch)
-        resident = max(resident, resident_bytes(pid) if pid else 0)
+        resident = max(resident, resident_bytes(daemon))
         time.sleep(0.2)
     for reader in readers:
         reader.join(2 * (DEADLINE_SECONDS + SLACK_SECONDS))

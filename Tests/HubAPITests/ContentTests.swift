@@ -21,14 +21,17 @@ import Transport
     }
 
     @Test func smallFilesComeThroughTheHub() throws {
-        try withHub(["HF_TOKEN": "hf_x"], script: { request in
-            request.target.hasPrefix("/api/resolve-cache/")
-                ? Self.data(request)
-                : answer(
-                    307,
-                    ["Location: /api/resolve-cache/x?etag=1", "X-Repo-Commit: \(commitHex)"],
-                    body: "Redirecting")
-        }) { client, server in
+        try withHub(
+            ["HF_TOKEN": "hf_x"],
+            script: { request in
+                request.target.hasPrefix("/api/resolve-cache/")
+                    ? Self.data(request)
+                    : answer(
+                        307,
+                        ["Location: /api/resolve-cache/x?etag=1", "X-Repo-Commit: \(commitHex)"],
+                        body: "Redirecting")
+            }
+        ) { client, server in
             let fetched = client.fetch("dir/ä #?%.txt", size: 10)
             #expect(fetched.isSuccess && fetched.text == Self.file)
             #expect(
@@ -49,9 +52,12 @@ import Transport
         let storage = try ScriptedServer { Self.data($0) }
         defer { storage.stop() }
         let target = "\(storage.url)/blob?Signature=secret"
-        try withHub(["HF_TOKEN": "hf_x"], script: { _ in
-            answer(302, ["Location: \(target)", "X-Linked-Size: 10"])
-        }) { client, server in
+        try withHub(
+            ["HF_TOKEN": "hf_x"],
+            script: { _ in
+                answer(302, ["Location: \(target)", "X-Linked-Size: 10"])
+            }
+        ) { client, server in
             let fetched = client.fetch(size: 10, range: 2..<5)
             #expect(fetched.isSuccess && fetched.text == "234")
             #expect(server.seen[0]["authorization"] == "Bearer hf_x")
@@ -67,18 +73,20 @@ import Transport
     }
 
     @Test func theTokenDoesNotComeBackByAStranger() throws {
-        let stranger = Lock("")
         final class Home: Sendable { let url = Lock("") }
         let home = Home()
-        _ = stranger
         let other = try ScriptedServer { _ in
             answer(302, ["Location: \(home.url.withLock { $0 })/api/secret"])
         }
         defer { other.stop() }
         let away = other.url
-        try withHub(["HF_TOKEN": "hf_x"], script: { request in
-            request.target == "/api/secret" ? Self.data(request) : answer(302, ["Location: \(away)/"])
-        }) { client, server in
+        try withHub(
+            ["HF_TOKEN": "hf_x"],
+            script: { request in
+                request.target == "/api/secret"
+                    ? Self.data(request) : answer(302, ["Location: \(away)/"])
+            }
+        ) { client, server in
             home.url.withLock { $0 = server.url }
             _ = client.fetch(size: 10)
             #expect(server.seen.map { $0["authorization"] } == ["Bearer hf_x", nil])
@@ -149,7 +157,10 @@ import Transport
         [.text("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n012345678")],
         [.text("HTTP/1.1 200 OK\r\n\r\n012345678"), .close],
         [.text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n0\r\n\r\n")],
-        [.text("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n0123456789")],
+        [
+            .text(
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n0123456789")
+        ],
     ])
     func bodiesOfAnotherLengthAreErrors(steps: [ScriptStep]) throws {
         try withHub(script: { _ in steps }) { client, _ in
@@ -236,9 +247,12 @@ import Transport
         let storage = try ScriptedServer { _ in answer(403) }
         defer { storage.stop() }
         let target = "\(storage.url)/x?Signature=s3cret"
-        try withHub(["HF_TOKEN": "hf_s3cret"], script: { _ in
-            answer(302, ["Location: \(target)"])
-        }) { client, _ in
+        try withHub(
+            ["HF_TOKEN": "hf_s3cret"],
+            script: { _ in
+                answer(302, ["Location: \(target)"])
+            }
+        ) { client, _ in
             let error = client.fetch(size: 10).error
             #expect(!"\(String(describing: error)) \(client.hub.status)".contains("s3cret"))
             var text = ""

@@ -1,10 +1,11 @@
 import Glibc
-import HubAPI
 import Platform
 import ScriptedServer
 import Telemetry
 import Testing
 import Transport
+
+@testable import HubAPI
 
 @Suite struct CredentialsTests {
     private static let info = "{\"id\":\"o/n\",\"sha\":\"\(commitHex)\"}"
@@ -13,7 +14,8 @@ import Transport
     private static func script(_ right: String) -> @Sendable (SeenRequest) -> [ScriptStep] {
         { request in
             request["authorization"] == "Bearer \(right)"
-                ? (request.target.contains("resolve") ? answer(200, body: "x") : answer(200, body: info))
+                ? (request.target.contains("resolve")
+                    ? answer(200, body: "x") : answer(200, body: info))
                 : answer(401, ["X-Error-Message: Invalid credentials in Authorization header"])
         }
     }
@@ -64,6 +66,18 @@ import Transport
         }
     }
 
+    @Test(arguments: [
+        ("https://hub.example/x", true), ("https://hub.example:443/", true),
+        ("http://hub.example/x", false), ("https://hub.example:444/x", false),
+        ("https://hub.example.evil/x", false), ("https://evil/?https://hub.example", false),
+    ])
+    func oneOriginGetsIt(text: String, isSent: Bool) throws {
+        let environment = ["HF_ENDPOINT": "https://Hub.example", "HF_TOKEN": "hf_x"]
+        let credentials = Credentials(try HubConfiguration(environment: environment))
+        let url = try #require(HTTPURL(text))
+        #expect((credentials.token(for: url) != nil) == isSent)
+    }
+
     @Test func sendsNoneWhereForbidden() throws {
         let variables = ["HF_TOKEN": "hf_x", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"]
         try withHub(variables, script: { _ in answer(200, body: Self.info) }) { client, server in
@@ -77,14 +91,17 @@ import Transport
         let other = try ScriptedServer { _ in answer(200, body: Self.info) }
         defer { other.stop() }
         let away = other.url
-        try withHub(["HF_TOKEN": "hf_x"], script: { request in
-            switch request.target {
-            case "/api/models/o/old": answer(307, ["Location: /api/models/o/n"])
-            case "/api/models/o/away": answer(307, ["Location: \(away)/api/models/o/n"])
-            case "/api/models/o/loop": answer(307, ["Location: /api/models/o/loop"])
-            default: answer(200, body: Self.info)
+        try withHub(
+            ["HF_TOKEN": "hf_x"],
+            script: { request in
+                switch request.target {
+                case "/api/models/o/old": answer(307, ["Location: /api/models/o/n"])
+                case "/api/models/o/away": answer(307, ["Location: \(away)/api/models/o/n"])
+                case "/api/models/o/loop": answer(307, ["Location: /api/models/o/loop"])
+                default: answer(200, body: Self.info)
+                }
             }
-        }) { client, server in
+        ) { client, server in
             #expect(client.revision("o/old").value?.canonicalID.name == "o/n")
             #expect(server.seen.map { $0["authorization"] } == ["Bearer hf_x", "Bearer hf_x"])
             #expect(client.revision("o/away").value != nil)

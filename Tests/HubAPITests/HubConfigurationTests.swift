@@ -49,8 +49,10 @@ import Transport
     @Test func tokenFiles() throws {
         #expect(try configuration(["XDG_CACHE_HOME": "/x"]).tokenPath == "/x/huggingface/token")
         #expect(try configuration(["HF_HOME": "~/hf"]).tokenPath == "/home/u/hf/token")
-        #expect(try configuration(["HF_HOME": "$B/$C/${B}", "B": "/b"]).tokenPath == "/b/$C//b/token")
-        #expect(try configuration(["HF_TOKEN_PATH": "~/t", "HF_HOME": "/h"]).tokenPath == "/home/u/t")
+        #expect(
+            try configuration(["HF_HOME": "$B/$C/${B}", "B": "/b"]).tokenPath == "/b/$C//b/token")
+        #expect(
+            try configuration(["HF_TOKEN_PATH": "~/t", "HF_HOME": "/h"]).tokenPath == "/home/u/t")
     }
 
     @Test(arguments: [

@@ -61,12 +61,25 @@ import Transport
         let other = try ScriptedServer { _ in answer(200, body: "[]") }
         defer { other.stop() }
         let target = other.url
-        try withHub(["HF_TOKEN": "hf_x"], script: { _ in
-            answer(200, [Self.link("\(target)/next")], body: "[]")
-        }) { client, _ in
+        try withHub(
+            ["HF_TOKEN": "hf_x"],
+            script: { _ in
+                answer(200, [Self.link("\(target)/next")], body: "[]")
+            }
+        ) { client, _ in
             #expect(
                 client.tree().error == .malformed(reason: "the next page is on another host"))
             #expect(other.seen.isEmpty)
+        }
+    }
+
+    @Test func mirrorsSpeakOfThePublicHub() throws {
+        try withHub(script: { request in
+            request.target == "/api/next?cursor=a"
+                ? answer(200, body: "[\(Self.file("b"))]")
+                : answer(200, [Self.link("https://huggingface.co/api/next?cursor=a")], body: "[]")
+        }) { client, _ in
+            #expect(client.tree().value?.entries.map(\.path) == ["b"])
         }
     }
 
@@ -116,7 +129,7 @@ import Transport
         try withHub(script: { request in
             let page = request.target.hasSuffix("page2") ? 2 : 1
             let items = (0..<2).map {
-                "{\"id\":\"org/r\(page)\($0)\",\"sha\":\"\(commitHex)\",\"private\":false,\"gated\":false}"
+                "{\"id\":\"org/r\(page)\($0)\",\"sha\":\"\(commitHex)\",\"gated\":false}"
             }
             let odd = "{\"id\":\"org/..\"}"
             return answer(
@@ -126,7 +139,8 @@ import Transport
             func list(_ count: Int) -> RepositoryListing? {
                 TestClient.wait {
                     client.hub.repositories(
-                        .dataset, author: "org", countMax: count, deadline: MonotonicInstant.now + 5.0,
+                        .dataset, author: "org", countMax: count,
+                        deadline: MonotonicInstant.now + 5.0,
                         completion: $0)
                 }.value
             }

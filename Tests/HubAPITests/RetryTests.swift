@@ -35,7 +35,9 @@ import Transport
             count += 1
             #expect(now < deadline)
         }
-        #expect((5...7).contains(count))
+        // Waits of 0.25 + 0.5 + 1 + 2 s, and halves of the six that are left.
+        #expect((7...9).contains(count))
+        #expect(deadline.seconds(since: now) < 0.5)
     }
 
     @Test func seedsDecideTheJitter() {
@@ -77,6 +79,18 @@ import Transport
             policy.next(
                 after: .status(status, pauseSeconds: nil), now: start, deadline: .distantFuture)
                 == .giveUp)
+    }
+
+    @Test(arguments: [TransportError.tls("not trusted"), .protocolError(curlCode: 1)])
+    func soonTellsWhatMostlyStays(error: TransportError) {
+        var policy = RetryPolicy(seed: 1)
+        var now = start
+        while case .retry(let seconds) = policy.next(
+            after: .transport(error), now: now, deadline: .distantFuture)
+        {
+            now = now + seconds
+        }
+        #expect((1..<2).contains(now.seconds(since: start)))
     }
 
     @Test(arguments: [TransportError.cancelled, .shutDown, .tooLarge, .deadline])

@@ -37,7 +37,9 @@ package enum ScriptStep: Sendable {
     case reset
 }
 
-/// The server. `stop` has to be called.
+/// The server.
+///
+/// `stop` has to be called.
 package final class ScriptedServer: Sendable {
     private struct State {
         var seen: [SeenRequest] = []

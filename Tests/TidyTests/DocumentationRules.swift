@@ -69,6 +69,22 @@ enum DocumentationRules {
     }
 }
 
+/// Rules on the Markdown pages.
+enum PageRules {
+    /// Links to files of the checkout that are not there.
+    static func deadLinks(_ page: SourceFile, exists: (String) -> Bool) -> [Violation] {
+        page.lines.enumerated().flatMap { index, line in
+            line.split(separator: "](").dropFirst().compactMap { rest -> Violation? in
+                let target = rest.prefix { $0 != ")" && $0 != "#" }
+                if target.isEmpty || target.contains("://") { return nil }
+                let folder = page.path.split(separator: "/").dropLast()
+                let path = (folder + target.split(separator: "/")).joined(separator: "/")
+                return exists(path) ? nil : Violation(page, line: index + 1, "no \(path)")
+            }
+        }
+    }
+}
+
 /// A line of code that declares something.
 struct Declaration {
     let kind: String
@@ -149,28 +165,9 @@ struct ScopeStack {
     /// Whether a protocol of ours, which the innermost type conforms to, has a member of that name.
     func requires(_ name: String) -> Bool {
         (scopes.last?.inherited ?? []).contains {
-            ScopeStack.requirements[$0]?.contains(name) ?? false
+            Conformances.checkout.members[$0]?.contains(name) ?? false
         }
     }
-
-    /// The names of the members of every protocol in the checkout.
-    private static let requirements: [String: Set<String>] = {
-        var found: [String: Set<String>] = [:]
-        for file in SourceTree.checkout.files where file.isSwift && file.isSource {
-            var current: String?
-            for line in file.codeLines {
-                let words = SwiftCode.words(line)
-                if let keyword = words.firstIndex(of: "protocol"), keyword + 1 < words.count {
-                    current = words[keyword + 1]
-                } else if line == "}" {
-                    current = nil
-                } else if let protocolName = current, let member = Declaration(line) {
-                    found[protocolName, default: []].insert(member.name)
-                }
-            }
-        }
-        return found
-    }()
 
     mutating func enter(_ code: String, isDocumented: Bool) {
         if header.isEmpty { headerIsDocumented = isDocumented }
@@ -193,12 +190,41 @@ struct ScopeStack {
 
     private func scope() -> Scope {
         let words = SwiftCode.words(header)
-        let isType = words.contains(where: ScopeStack.types.contains)
+        let keyword = words.firstIndex { $0 == "extension" || ScopeStack.types.contains($0) }
+        guard let keyword, keyword + 1 < words.count else { return Scope() }
         let end = header.firstRange(of: " where ")?.lowerBound ?? header.endIndex
-        let clause = header[..<end].drop { $0 != ":" }
+        let clause = SwiftCode.words(header[..<end].drop { $0 != ":" })
+        let isExtension = words[keyword] == "extension"
         return Scope(
-            isConformance: words.contains("extension") && !clause.isEmpty,
-            isDocumentedType: isType && headerIsDocumented,
-            inherited: isType ? SwiftCode.words(clause) : [])
+            isConformance: isExtension && !clause.isEmpty,
+            isDocumentedType: !isExtension && headerIsDocumented,
+            inherited: clause + (Conformances.checkout.types[words[keyword + 1]] ?? []))
+    }
+}
+
+/// The protocols of the checkout, and who conforms to what.
+struct Conformances {
+    /// The names of the members of each protocol.
+    private(set) var members: [String: Set<String>] = [:]
+    /// What stands after the colon where a type is declared.
+    private(set) var types: [String: [String]] = [:]
+
+    static let checkout = Conformances(SourceTree.checkout.files)
+
+    init(_ files: [SourceFile]) {
+        for file in files where file.isSwift && file.isSource {
+            var current: String?
+            for line in file.codeLines {
+                if line == "}" { current = nil }
+                guard let declared = Declaration(line) else { continue }
+                if let current { members[current, default: []].insert(declared.name) }
+                switch declared.kind {
+                case "protocol": current = declared.name
+                case "struct", "class", "enum":
+                    types[declared.name] = SwiftCode.words(line.drop { $0 != ":" })
+                default: continue
+                }
+            }
+        }
     }
 }

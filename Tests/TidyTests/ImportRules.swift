@@ -44,8 +44,8 @@ enum ImportRules {
 
     /// Modules that may use FoundationEssentials: JSON, dates and folders off the data plane.
     static let essentialsUsers: Set<String> = [
-        "HubAPI", "LocalHub", "Daemon", "Settings", "Catalog", "Inference", "Weights", "modelfs",
-        "modelfs-hub",
+        "HubAPI", "Xet", "LocalHub", "Daemon", "Settings", "Catalog", "Inference", "Weights",
+        "modelfs", "modelfs-hub",
     ]
 
     /// What belongs to the system or the toolchain, and is no module of the package.
@@ -84,11 +84,12 @@ enum ImportRules {
         var earlier: Set<String> = []
         var found: [Violation] = []
         for target in manifest.targets {
+            if target.kind == .support || target.kind == .tests { continue }
             for dependency in target.dependencies where !earlier.contains(dependency) {
                 found.append(
                     Violation(file, "\(target.name) depends on \(dependency), not below it"))
             }
-            if target.kind == .program || target.kind == .tests { continue }
+            if target.kind == .program { continue }
             earlier.insert(target.name)
         }
         return found
@@ -96,16 +97,17 @@ enum ImportRules {
 
     /// Imports of the package's own targets must be dependencies of the importing target.
     static func declared(_ manifest: PackageManifest, _ file: SourceFile) -> [Violation] {
-        guard let name = file.target, file.isSwift else { return [] }
-        guard let target = manifest.target(name) else {
-            return [Violation(file, "Package.swift has no target \(name)")]
+        guard let folder = file.target, file.isSwift else { return [] }
+        guard let target = manifest.target(folder: folder) else {
+            return [Violation(file, "Package.swift has no target in \(folder)")]
         }
         return Import.all(in: file).compactMap { item in
             guard manifest.target(item.module) != nil,
                 !target.dependencies.contains(item.module)
             else { return nil }
             return Violation(
-                file, line: item.line, "\(name) does not list \(item.module) in Package.swift")
+                file, line: item.line,
+                "\(target.name) does not list \(item.module) in Package.swift")
         }
     }
 

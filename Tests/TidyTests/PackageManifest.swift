@@ -5,25 +5,28 @@
 
 /// The targets in the order in which they are listed.
 struct PackageManifest {
-    /// `support` is a module that only tests use.
+    /// `support` is what only tests use: a module or a program below `Tests`.
     enum Kind { case system, module, program, support, tests }
 
     struct Target {
         let name: String
         let kind: Kind
         let dependencies: [String]
+        /// The folder below `Sources` or `Tests`, which is the name where the manifest names none.
+        let folder: String
     }
 
     let targets: [Target]
 
     private static let calls: [(opening: String, kind: Kind)] = [
-        ("system(\"", .system), ("module(", .module), ("program(", .program), ("tests(", .tests),
-        (".target(name: \"", .module),
+        ("system(", .system), ("module(", .module), ("program(", .program), ("tests(", .tests),
+        (".target(", .module), (".executableTarget(", .program), (".testTarget(", .tests),
     ]
 
     init(_ file: SourceFile) {
         let lines = file.lines.filter { !$0.drop { $0 == " " }.hasPrefix("//") }
         var rest = lines.joined(separator: "\n")[...]
+        // What stands before is the functions that make the targets, and the products.
         if let start = rest.ranges(of: "targets: [\n").first { rest = rest[start.upperBound...] }
         var targets: [Target] = []
         while let (start, kind) = PackageManifest.nextCall(in: rest) {
@@ -32,24 +35,31 @@ struct PackageManifest {
             rest = rest[call.endIndex...]
             let names = PackageManifest.quoted(call)
             guard let name = names.first else { continue }
-            let isPath = { (name: String) in name.contains("/") }
-            let dependencies = kind == .system ? [] : names.dropFirst().filter { !isPath($0) }
-            let isSupport = names.contains { $0.hasPrefix("Tests/") }
+            let folder = names.first { $0.hasPrefix("Tests/") }.map { String($0.dropFirst(6)) }
+            let dependencies = names.dropFirst().filter { !$0.contains("/") }
             targets.append(
                 Target(
-                    name: name, kind: isSupport ? .support : kind, dependencies: dependencies))
+                    name: name, kind: folder == nil ? kind : .support,
+                    dependencies: kind == .system ? [] : dependencies, folder: folder ?? name))
         }
         self.targets = targets
     }
 
     func target(_ name: String) -> Target? { targets.first { $0.name == name } }
 
+    func target(folder: String) -> Target? { targets.first { $0.folder == folder } }
+
     private static func nextCall(in text: Substring) -> (String.Index, Kind)? {
         var best: (String.Index, Kind)?
         for call in calls {
-            guard let range = text.firstRange(of: call.opening) else { continue }
-            if best.map({ range.lowerBound < $0.0 }) ?? true {
-                best = (range.lowerBound, call.kind)
+            // Not the end of a longer word.
+            for range in text.ranges(of: call.opening) {
+                let before = text[..<range.lowerBound].utf8.last ?? UInt8(ascii: " ")
+                if SwiftCode.isWord(before) { continue }
+                if best.map({ range.lowerBound < $0.0 }) ?? true {
+                    best = (range.lowerBound, call.kind)
+                }
+                break
             }
         }
         return best

@@ -44,6 +44,8 @@ private func function(lineCount: Int) -> String {
         Sample(rule: TextRules.blanks, bad: "a\r\n", good: "a\n"),
         Sample(rule: TextRules.blanks, bad: "a", good: ""),
         Sample(rule: TextRules.leftovers, bad: "// TO" + "DO: later\n", good: "// todos\n"),
+        Sample(
+            rule: TextRules.conflicts, bad: "a\n<<<<" + "<<< HEAD\n", good: "a << b <<<<<<< c\n"),
         Sample(rule: TextRules.leftovers, bad: "# FIX" + "ME\n", good: "mktemp a.XX" + "XXXX\n"),
         Sample(
             rule: TextRules.fileNames, bad: "", good: "",
@@ -168,8 +170,9 @@ private func function(lineCount: Int) -> String {
                     "Low",
                 ]),
                 program("tool", ["High"]),
-                .target(name: "Support", dependencies: ["Low"], path: "Tests/Support"),
                 tests("HighTests", ["High", "Support"]),
+                .target(
+                    name: "Support", dependencies: ["Low"], path: "Tests/TestSupport"),
             ])
         """
     private var file: SourceFile { SourceFile(path: "Package.swift", text: text) }
@@ -177,9 +180,10 @@ private func function(lineCount: Int) -> String {
     @Test func `targets are read in their order`() {
         let manifest = PackageManifest(file)
         #expect(
-            manifest.targets.map(\.name) == ["CLib", "Low", "High", "tool", "Support", "HighTests"])
+            manifest.targets.map(\.name) == ["CLib", "Low", "High", "tool", "HighTests", "Support"])
         #expect(manifest.target("High")?.dependencies == ["Low"])
         #expect(manifest.target("CLib")?.dependencies == [])
+        #expect(manifest.target(folder: "TestSupport")?.name == "Support")
         #expect(ImportRules.ladder(manifest, file).isEmpty)
     }
 
@@ -207,13 +211,34 @@ private func function(lineCount: Int) -> String {
     }
 }
 
+@Suite struct PageRuleTests {
+    @Test func `a link to nowhere is found`() {
+        let page = SourceFile(
+            path: "docs/A.md", text: "[b](B.md) [c](C.md#part) [d](https://e.f/g) [h](#i)\n")
+        let found = PageRules.deadLinks(page) { $0 == "docs/B.md" }
+        #expect(found.map(\.message) == ["no docs/C.md"])
+    }
+}
+
+@Suite struct ConformanceTests {
+    @Test func `requirements and conformances are found`() {
+        let file = SourceFile(
+            path: "Sources/A/A.swift",
+            text: "package protocol P: Sendable {\n    func a()\n}\nfinal class C: D, P {\n}\n")
+        let found = Conformances([file])
+        #expect(found.members == ["P": ["a"]])
+        #expect(found.types["C"] == ["D", "P"])
+    }
+}
+
 @Suite struct SwiftCodeTests {
-    @Test(arguments: [
-        ("a // b", "a     "), ("a/*/**/b*/c", "a         c"),
-        ("\"a\\\"b\" + c", "\"    \" + c"), ("\"\\(a(\"b\"))\"", "\"  a(\" \"))\""),
-        ("#\"a\"b\"# c", "#\"   \"# c"), ("\"\"\"\na\"b\n\"\"\"", "\"\"\"\n   \n\"\"\""),
-    ])
-    func `comments and strings are blanked in place`(source: String, expected: String) {
-        #expect(SwiftCode.blanked(source) == expected)
+    @Test func `comments and strings are blanked in place`() {
+        let pairs = [
+            ("a // b", "a     "), ("a/*/**/b*/c", "a         c"),
+            ("\"a\\\"b\" + c", "\"    \" + c"), ("\"\\(a(\"b\"))\"", "\"  a(\" \"))\""),
+            ("#\"a\"b\"# c", "#\"   \"# c"),
+            ("\"\"\"\na\"b\n\"\"\"", "\"\"\"\n   \n\"\"\""),
+        ]
+        for (source, expected) in pairs { #expect(SwiftCode.blanked(source) == expected) }
     }
 }

@@ -30,7 +30,9 @@ struct Rule: Sendable {
 }
 
 enum TextRules {
-    static let all = [lineLength, fileLength, mainLength, blanks, leftovers, fileNames]
+    static let all = [
+        lineLength, fileLength, mainLength, blanks, leftovers, conflicts, fileNames,
+    ]
 
     /// Two files side by side on one screen.
     ///
@@ -93,6 +95,10 @@ enum TextRules {
             return "'\(word)': do it, or write an issue"
         }
         return nil
+    }
+
+    static let conflicts = Rule.lines("no marks of a merge are left") { _, line in
+        ["<<<<<<< ", ">>>>>>> "].contains(where: line.hasPrefix) ? "settle the conflict" : nil
     }
 
     static let fileNames = Rule(name: "file names say what is in them") { file in

@@ -50,4 +50,12 @@ import Testing
         let map = try required("docs/ARCHITECTURE.md")
         expectNone(ImportRules.unmapped(manifest, map: map), "docs/ARCHITECTURE.md")
     }
+
+    @Test func `links in pages lead somewhere`() {
+        let pages = tree.files.filter { $0.path.hasSuffix(".md") }
+        let found = pages.flatMap { page in
+            PageRules.deadLinks(page) { path in tree.file(path) != nil }
+        }
+        expectNone(found, "links")
+    }
 }

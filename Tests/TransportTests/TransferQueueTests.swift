@@ -14,7 +14,9 @@ private final class Line {
     func add(_ id: TransferID, priority: TransferPriority, origin: HTTPOrigin) -> Bool {
         queue.add(id, priority: priority, origin: origin)
     }
-    func promote(_ id: TransferID, to priority: TransferPriority) { queue.promote(id, to: priority) }
+    func promote(_ id: TransferID, to priority: TransferPriority) {
+        queue.promote(id, to: priority)
+    }
     func remove(_ id: TransferID) { queue.remove(id) }
     func startNext() -> TransferID? { queue.startNext() }
     var runningCount: Int { queue.runningCount }
@@ -42,7 +44,9 @@ private final class Line {
 
     @Test func prefetchLeavesAQuarter() {
         let queue = line(transfers: 8)
-        for number in 1...10 { _ = queue.add(id(UInt64(number)), priority: .prefetch, origin: host) }
+        for number in 1...10 {
+            _ = queue.add(id(UInt64(number)), priority: .prefetch, origin: host)
+        }
         for _ in 0..<6 { #expect(queue.startNext() != nil) }
         #expect(queue.startNext() == nil)
         for number in 11...13 { _ = queue.add(id(UInt64(number)), priority: .reader, origin: host) }

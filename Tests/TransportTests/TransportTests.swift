@@ -25,7 +25,10 @@ import Transport
     }
 
     @Test func asksForRangesHeadsAndPosts() throws {
-        try withServer(script: { $0.method == "HEAD" ? [.text("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")] : answer(200) }) {
+        try withServer(script: {
+            $0.method == "HEAD"
+                ? [.text("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")] : answer(200)
+        }) {
             transport, server in
             let sinks = [RecordingSink(), RecordingSink(), RecordingSink()]
             var ranged = request(server.url + "/range")
@@ -52,7 +55,9 @@ import Transport
     }
 
     @Test func keepsTheLastHeadOnly() throws {
-        let script = "HTTP/1.1 100 Continue\r\nX-A: 1\r\n\r\nHTTP/1.1 404 No\r\nX-B: 2\r\nContent-Length: 0\r\n\r\n"
+        let script =
+            "HTTP/1.1 100 Continue\r\nX-A: 1\r\n\r\n"
+            + "HTTP/1.1 404 No\r\nX-B: 2\r\nContent-Length: 0\r\n\r\n"
         try withServer(script: { _ in [.text(script)] }) { transport, server in
             let sink = RecordingSink()
             transport.start(request(server.url), sink)

@@ -14,3 +14,6 @@ int modelfs_spawn_set_new_session_flag(void);
 // The entry of that index in the process's environment, NULL after the last one: Swift refuses
 // the mutable global `environ`.
 const char *modelfs_environment_entry(int index);
+
+// Waits until all that was written to the file system of that descriptor is on its disk.
+int modelfs_sync_filesystem(int descriptor);

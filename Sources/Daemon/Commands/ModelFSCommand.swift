@@ -39,7 +39,8 @@ package enum ModelFSCommand {
             Example(
                 "Look at a revision, which is a folder like any other",
                 "ls /models/openai-community/gpt2@main"),
-            Example("Show one revision alone", "modelfs mount hf://openai-community/gpt2@main /gpt2"),
+            Example(
+                "Show one revision alone", "modelfs mount hf://openai-community/gpt2@main /gpt2"),
             Example("See what it does", "modelfs status"),
             Example("Unmount", "modelfs umount /models"),
         ]

@@ -37,18 +37,22 @@ extension ModelFSCommand {
         do {
             status = try ask(try presentCache(arguments))
         } catch {
-            if error.code == .notRunning && !arguments[json] {
-                writeText(others(besides: [], style), to: 2)
-            }
-            throw error
+            let others = others(besides: [], .plain).map { "\($0.mountpoint): \($0.state)" }
+            throw CommandFailure(
+                error.code, error.message,
+                advice: ([error.advice] + others).joined(separator: "\n"))
         }
         if arguments[json] {
             writeText(try encoded(status))
             return .success
         }
-        let page = StatusPage(
-            status, style: style, secondsSince1970: WallTime.now.secondsSince1970)
-        writeText(page.rendered() + others(besides: status.mounts.map(\.mountpoint), style))
+        var page = StatusPage(
+            status, style: style, secondsSince1970: WallTime.now.secondsSince1970
+        ).rendered()
+        let others = others(besides: status.mounts, style)
+        if !others.isEmpty { page += "\n" + style.bold("Other mounts of modelfs") + "\n" }
+        for other in others { page += "  \(other.mountpoint)  \(other.state)\n" }
+        writeText(page)
         return .success
     }
 
@@ -77,18 +81,25 @@ extension ModelFSCommand {
     }
 
     /// Mounts of ours that this daemon does not have: of other daemons, or of dead ones.
-    private static func others(besides mine: [String], _ style: TextStyle) -> String {
-        guard let table = try? MountTable.current() else { return "" }
-        var text = ""
-        for entry in table.modelFSEntries where !mine.contains(entry.mountpoint) {
+    private static func others(
+        besides mine: [MountInfo], _ style: TextStyle
+    ) -> [(mountpoint: String, state: String)] {
+        guard let entries = (try? MountTable.current())?.modelFSEntries else { return [] }
+        // What has the device of a mount of this daemon is another view of the same.
+        let places = Set(mine.map(\.mountpoint))
+        let devices = Set(mine.compactMap(\.deviceID))
+        // A whole filesystem that folders are bound from is told by these.
+        let bound = Set(entries.filter { $0.root != "/" }.map(\.deviceID))
+        return entries.compactMap { entry in
+            if places.contains(entry.mountpoint) || devices.contains(entry.deviceID) { return nil }
+            if entry.root == "/" && bound.contains(entry.deviceID) { return nil }
             let state =
                 switch Liveness.of(entry.mountpoint, secondsMax: livenessSecondsMax) {
                 case .alive: "served by another daemon"
                 case .dead: style.error("left by a dead daemon") + "; the next mount cleans it up"
                 case .silent: style.error("does not answer")
                 }
-            text += "  \(entry.mountpoint)  \(state)\n"
+            return (entry.mountpoint, state)
         }
-        return text.isEmpty ? "" : "\n" + style.bold("Other mounts of modelfs") + "\n" + text
     }
 }

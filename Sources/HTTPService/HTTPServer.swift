@@ -1,0 +1,140 @@
+// An HTTP/1.1 server: a socket, a thread for each connection, a handler.
+//
+// Owns the listening socket and libmicrohttpd's daemon. A handler runs on the thread of its
+// connection, and so does a generated body, so both may wait: that is what latency and bandwidth
+// are made with. What it never does: TLS, HTTP/2, compression. The connections are bounded in
+// number, in memory and in silence; a request's body is bounded too, and read before the handler
+// is called.
+
+internal import CMicroHTTPD
+internal import Glibc
+internal import Platform
+
+/// What a server allows its clients.
+package struct HTTPServerLimits: Sendable {
+    /// Connections at one time; more wait in the socket's backlog.
+    package var connectionCountMax = 256
+    /// How long a connection may be silent before it is closed.
+    package var idleSeconds = 75
+    /// Longer request bodies are refused with 413.
+    package var bodyByteCountMax = 4 << 20
+    /// How long `stop` waits for answers under way.
+    package var drainSeconds = 5.0
+
+    package init() {}
+}
+
+/// One request that is over, for accounting and the access log.
+package struct HTTPRecord: Sendable {
+    package let method: String
+    package let target: String
+    package let peer: String
+    /// 0 when the connection ended without an answer.
+    package let status: Int
+    /// Body bytes handed to the socket; of an aborted file, what the peer acknowledged.
+    package let bodyByteCount: Int64
+    package let seconds: Double
+    /// Whether the whole answer was sent.
+    package let isComplete: Bool
+}
+
+/// A running server.
+///
+/// `stop` must be called before it is let go.
+@safe
+package final class HTTPServer: @unchecked Sendable {
+    // Sendable because `daemon` is set once by `init` and taken once under `state`'s lock; all
+    // else is immutable or locked.
+
+    /// Answers a request; runs on many threads at once.
+    package typealias Handler = @Sendable (HTTPRequest) -> HTTPResponse
+
+    private struct State {
+        var activeCount = 0
+        var isStopping = false
+        var isStopped = false
+    }
+
+    /// Where it listens, with the port that the system gave.
+    package let address: SocketAddress
+    /// Ends every wait of a handler when the server stops.
+    package let pause = HTTPPause()
+
+    let limits: HTTPServerLimits
+    let handler: Handler
+    let onRecord: (@Sendable (HTTPRecord) -> Void)?
+    private let state = Lock(State())
+    private let idle = Mailbox<Bool>()
+    private var daemon: OpaquePointer?
+
+    /// Room for a request's header and for the response's header, in bytes.
+    private static let memoryByteCount = 64 << 10
+    /// A connection's stack: a handler that encodes JSON needs some tens of KiB.
+    private static let stackByteCount = 1 << 20
+
+    /// Listens and serves.
+    ///
+    /// - Parameters:
+    ///   - listen: port 0 takes a free one; `address` tells it.
+    ///   - limits: what clients are allowed.
+    ///   - onRecord: called after each request, on the connection's thread.
+    ///   - handler: answers; called on many threads at once.
+    package init(
+        listen: SocketAddress, limits: HTTPServerLimits = HTTPServerLimits(),
+        onRecord: (@Sendable (HTTPRecord) -> Void)? = nil, handler: @escaping Handler
+    ) throws(HTTPServiceError) {
+        let socket = try listen.listen()
+        address = SocketAddress(host: listen.host, port: boundPort(of: socket.rawValue))
+        self.limits = limits
+        self.handler = handler
+        self.onRecord = onRecord
+        unsafe daemon = nil
+        let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+        let number = socket.release()
+        unsafe daemon = modelfs_mhd_start(
+            number, UInt32(limits.connectionCountMax), UInt32(limits.idleSeconds),
+            HTTPServer.memoryByteCount, HTTPServer.stackByteCount, context, handleRequest,
+            beginRequest, endRequest)
+        if unsafe daemon == nil {
+            _ = Glibc.close(number)
+            throw .noService
+        }
+    }
+
+    deinit {
+        stop()
+    }
+
+    /// Such as `http://127.0.0.1:8080`.
+    package var url: String { "http://\(address)" }
+
+    /// Accepts nothing more, ends all waits, lets answers under way finish for a while, closes.
+    package func stop() {
+        let isFirst = state.withLock { state in
+            defer { state.isStopping = true }
+            return !state.isStopping
+        }
+        guard isFirst, let daemon = unsafe daemon else { return }
+        let socket = unsafe MHD_quiesce_daemon(daemon)
+        pause.end()
+        let isBusy = state.withLock { $0.activeCount > 0 }
+        if isBusy { _ = idle.receive(until: .now + limits.drainSeconds) }
+        unsafe MHD_stop_daemon(daemon)
+        if socket >= 0 { _ = Glibc.close(socket) }
+        state.withLock { $0.isStopped = true }
+    }
+
+    /// Counts a request that begins.
+    func enter() {
+        state.withLock { $0.activeCount += 1 }
+    }
+
+    /// Counts a request that is over, and tells `stop` when it was the last.
+    func leave() {
+        let isLast = state.withLock { state in
+            state.activeCount -= 1
+            return state.isStopping && state.activeCount == 0
+        }
+        if isLast { idle.send(true) }
+    }
+}

@@ -1,0 +1,91 @@
+// What was asked of the server, counted: tests and benchmarks read it, over HTTP or directly.
+
+internal import HTTPService
+internal import Platform
+
+/// A kind of request, as it is counted.
+package enum RequestKind: String, CaseIterable, Sendable {
+    case repoInfo = "repo-info"
+    case revision, tree, refs
+    case pathsInfo = "paths-info"
+    case listing
+    case authCheck = "auth-check"
+    case resolveHead = "resolve-head"
+    case resolveGet = "resolve-get"
+    case resolveCache = "resolve-cache"
+    case data, whoami, other
+}
+
+/// Counts since the start or the last reset.
+///
+/// Shared by all threads.
+package final class Statistics: Sendable {
+    /// The numbers at one time.
+    package struct Snapshot: Equatable, Sendable {
+        package var requests: [RequestKind: Int] = [:]
+        /// Body bytes of data URLs that were sent.
+        package var dataByteCount: Int64 = 0
+        /// Body bytes of small files that were sent.
+        package var smallByteCount: Int64 = 0
+        /// Requests for data that carried a token, which none should.
+        package var dataWithAuthorization = 0
+        /// Answers by status; 0 counts connections that were cut.
+        package var statuses: [Int: Int] = [:]
+        /// Faults that were made on purpose.
+        package var faultCount = 0
+    }
+
+    private let state = Lock(Snapshot())
+
+    package init() {}
+
+    /// The numbers now.
+    package var snapshot: Snapshot { state.withLock { $0 } }
+
+    /// Starts anew.
+    package func reset() {
+        state.withLock { $0 = Snapshot() }
+    }
+
+    func count(_ kind: RequestKind, hasAuthorization: Bool) {
+        state.withLock { state in
+            state.requests[kind, default: 0] += 1
+            if kind == .data && hasAuthorization { state.dataWithAuthorization += 1 }
+        }
+    }
+
+    func countFault() {
+        state.withLock { $0.faultCount += 1 }
+    }
+
+    func count(_ record: HTTPRecord) {
+        let isData = record.target.hasPrefix(Route.dataPrefix) && record.status / 100 == 2
+        let isSmall =
+            record.target.hasPrefix("/api/resolve-cache/") && record.status / 100 == 2
+        state.withLock { state in
+            state.statuses[record.status, default: 0] += 1
+            if isData { state.dataByteCount += record.bodyByteCount }
+            if isSmall { state.smallByteCount += record.bodyByteCount }
+        }
+    }
+
+    /// As `/_modelfs/stats` shows it.
+    var json: JSON {
+        let snapshot = snapshot
+        let requests = RequestKind.allCases.map { kind in
+            (kind.rawValue, JSON.count(snapshot.requests[kind] ?? 0))
+        }
+        let statuses = snapshot.statuses.sorted { $0.key < $1.key }.map {
+            (String($0.key), JSON.count($0.value))
+        }
+        return .object([
+            ("requests", .object(requests)),
+            ("requestCount", .count(snapshot.requests.values.reduce(0, +))),
+            ("dataBytes", .int(snapshot.dataByteCount)),
+            ("smallBytes", .int(snapshot.smallByteCount)),
+            ("dataWithAuthorization", .count(snapshot.dataWithAuthorization)),
+            ("statuses", .object(statuses)),
+            ("faults", .count(snapshot.faultCount)),
+        ])
+    }
+}

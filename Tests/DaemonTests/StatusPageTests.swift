@@ -1,0 +1,104 @@
+// The status page, word for word.
+
+import Settings
+import Testing
+
+@testable import Daemon
+
+private func status() -> DaemonStatus {
+    var backend = BackendStatus()
+    backend.usedBytes = 12_300_000_000
+    backend.limitBytes = 80_000_000_000
+    backend.hub.endpoint = "https://huggingface.co"
+    backend.hub.state = .away
+    backend.hub.detail = "could not resolve host"
+    backend.kernelMessages = ["READ": 99, "LOOKUP": 1_234_567, "GETATTR": 99]
+    backend.hubRequests = ["tree": 12, "resolve": 34]
+    backend.bytesFetched = 4_560_000
+    backend.fetches = [
+        FetchStatus(
+            file: "org/name/model.safetensors", doneBytes: 1_200_000_000,
+            totalBytes: 4_800_000_000)
+    ]
+    backend.refusals = [
+        RefusalStatus(
+            repository: "models/org/closed", reason: "gated",
+            advice: "Ask for access at https://huggingface.co/org/closed")
+    ]
+    return DaemonStatus(
+        processID: 4242, version: "0.1.0", startedAt: "2026-11-21T01:00:00Z",
+        cachePath: "/data/.cache/modelfs",
+        mounts: [
+            MountInfo(source: "hf://models", mountpoint: "/data/models"),
+            MountInfo(
+                source: "hf://openai-community/gpt2@main", mountpoint: "/gpt2",
+                repository: "models/openai-community/gpt2",
+                commit: "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
+        ],
+        fileSystem: backend,
+        problems: [
+            .init(
+                time: "2026-11-21T02:00:00Z", level: "warning",
+                text: "hub not reachable host=huggingface.co")
+        ])
+}
+
+@Suite struct StatusPageTests {
+    @Test func forPeople() {
+        // Two hours and five minutes after the start.
+        let page = StatusPage(
+            status(), style: .plain, secondsSince1970: 1_795_222_800 + 7500)
+        #expect(
+            page.rendered() == """
+                modelfs 0.1.0, process 4242, running for 2h5m
+
+                Mounts
+                  /data/models  hf://models
+                  /gpt2         hf://openai-community/gpt2@main
+                    pinned to commit 607a30d783df of models/openai-community/gpt2
+
+                Cache
+                  /data/.cache/modelfs
+                  12.3 GB of 80.0 GB used (15 %)
+
+                Hub
+                  https://huggingface.co  not reachable
+                  could not resolve host
+                  4.56 MB fetched
+                  requests: resolve 34, tree 12
+
+                Being fetched
+                  org/name/model.safetensors
+                    1.20 GB of 4.80 GB (25 %)
+
+                Refused by the Hub
+                  models/org/closed: gated
+                    Ask for access at https://huggingface.co/org/closed
+
+                Messages from the kernel
+                  LOOKUP 1,234,567, GETATTR 99, READ 99
+
+                Last problems
+                  2026-11-21T02:00:00Z warning
+                    hub not reachable host=huggingface.co
+
+                """)
+    }
+
+    @Test func listsAreBounded() {
+        var backend = BackendStatus()
+        let fetch = FetchStatus(file: "f", doneBytes: 1, totalBytes: 2)
+        backend.fetches = Array(repeating: fetch, count: 5000)
+        let mount = MountInfo(source: "hf://models", mountpoint: "/m")
+        let status = DaemonStatus(
+            processID: 1, version: "0", startedAt: "", cachePath: "/c",
+            mounts: Array(repeating: mount, count: 5000), fileSystem: backend, problems: [])
+        #expect(status.fileSystem.fetches.count == 100)
+        #expect(status.mounts.count == 1000)
+    }
+
+    @Test(arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (-1_234_567, "-1,234,567")])
+    func groupsDigits(number: Int64, text: String) {
+        #expect(grouped(number) == text)
+    }
+}

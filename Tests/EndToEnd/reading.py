@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+# seconds: 150
+"""Reading: how little is fetched, how often, what stays, and who waits for whom."""
+
+import errno
+import hashlib
+import mmap
+import os
+import random
+import signal
+import subprocess
+import time
+
+from suite import (alive, drop_pages, equal, expect, main, noise, promise, raises, read, wait_for,
+                   within, write)
+
+NAME = "acme/bytes"
+BLOCK = 131_072
+LARGE = noise(1, 24 * 1024 * 1024 + 17)
+HOT = noise(2, 3_000_000)
+
+
+def prepare(stage):
+    folder = stage.path("source")
+    write(folder + "/large.bin", LARGE)
+    write(folder + "/hot.bin", HOT)
+    for index in range(70):
+        write(f"{folder}/stalled/{index:02}.bin", noise(100 + index, 1_200_000))
+    for index in range(8):
+        write(f"{folder}/killed/{index}.bin", noise(200 + index, 1_200_000))
+    for index in range(6):
+        write(f"{folder}/evicted/{index}.bin", noise(300 + index, 20_000_000))
+    hub = stage.hub()
+    hub.add(NAME, folder, "--tag", "v1")
+    second = stage.path("second")
+    write(second + "/other-name.bin", LARGE)
+    hub.add("other/bytes", second)
+    hub.start()
+    stage.server = hub
+
+
+def fresh(stage, name, *options, source="hf://models"):
+    """A mount with an empty cache."""
+    return stage.mount(stage.server, source, name, f"cache-{name}").start(*options)
+
+
+@promise("S30", "Only what is touched is fetched")
+def a_touch_costs_a_window(stage):
+    mount = fresh(stage, "touch")
+    file = os.open(f"{mount.path}/{NAME}@v1/large.bin", os.O_RDONLY)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
+    before = stage.server.stats()["dataBytes"]
+    position = 12 * 1024 * 1024
+    equal(os.pread(file, 100, position), LARGE[position:position + 100])
+    time.sleep(0.5)
+    fetched = stage.server.stats()["dataBytes"] - before
+    expect(BLOCK <= fetched <= 2 * 1024 * 1024, "one touch fetched", fetched)
+    print(f"         100 bytes read in the middle of 24 MiB: {fetched} bytes fetched")
+    before = mount.fetched()
+    equal(os.stat(f"{mount.path}/{NAME}@v1/hot.bin").st_size, len(HOT))
+    equal(mount.fetched(), before, "bytes for a look at the size")
+    os.close(file)
+    mount.end()
+
+
+@promise("S30", "Only what is touched is fetched")
+def a_reader_in_order_is_run_ahead_of(stage):
+    mount = fresh(stage, "ahead")
+    before = stage.server.stats()
+    equal(read(f"{mount.path}/{NAME}@v1/large.bin"), LARGE)
+    after = stage.server.stats()
+    equal(after["dataBytes"] - before["dataBytes"], len(LARGE), "bytes")
+    count = after["requests"]["data"] - before["requests"]["data"]
+    expect(count <= 16, "requests for 24 MiB in order:", count)
+    resolves = after["requests"]["resolve-get"] - before["requests"]["resolve-get"]
+    expect(resolves <= 4, "resolves:", resolves)
+    mount.end()
+
+
+@promise("S31", "Each byte is fetched once")
+def twenty_readers_fetch_once(stage):
+    mount = fresh(stage, "single")
+    revision = mount.add("hf://other/bytes@main", "single-other")
+    paths = [f"{mount.path}/{NAME}@v1/large.bin", revision.path + "/other-name.bin"]
+    before = stage.server.stats()["dataBytes"]
+    stage.server.weather(bandwidth="60MB/s")
+    readers = [stage.python(
+        "import hashlib, random, sys\n"
+        "file = open(sys.argv[1], 'rb', buffering=0)\n"
+        "size = int(sys.argv[3]); parts = list(range(0, size, 700_001))\n"
+        "random.Random(int(sys.argv[2])).shuffle(parts)\n"
+        "data = bytearray(size)\n"
+        "for at in parts:\n"
+        "    file.seek(at); part = file.read(700_001); data[at:at + len(part)] = part\n"
+        "print(hashlib.sha256(data).hexdigest())\n", paths[index % 2], str(index), str(len(LARGE)))
+        for index in range(20)]
+    said = {process.communicate(timeout=35)[0].strip() for process in readers}
+    stage.server.weather(bandwidth="off")
+    equal(said, {hashlib.sha256(LARGE).hexdigest()})
+    equal(stage.server.stats()["dataBytes"] - before, len(LARGE), "bytes fetched by 20 readers")
+    mount.end()
+
+
+@promise("S32", "A mapping is as good as a read")
+def a_mapping_shows_the_bytes(stage):
+    mount = fresh(stage, "mapped")
+    with open(f"{mount.path}/{NAME}@v1/large.bin", "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        for position in random.Random(5).sample(range(len(LARGE)), 200):
+            equal(mapped[position], LARGE[position], f"byte {position}")
+        expect(mapped[:] == LARGE, "the whole mapping")
+        mapped.close()
+    mount.end()
+
+
+@promise("S32", "A mapping is as good as a read")
+def a_mapping_without_bytes_gets_a_signal(stage):
+    mount = fresh(stage, "sigbus", "--read-deadline", "1s")
+    path = f"{mount.path}/{NAME}@v1/stalled/69.bin"
+    os.stat(path)
+    stage.server.faults("stall=600,path=*/69.bin*")
+    process = stage.python(
+        "import mmap, sys\n"
+        "file = open(sys.argv[1], 'rb')\n"
+        "print(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)[1_000_000])\n", path)
+    try:
+        process.communicate(timeout=15)
+        equal(process.returncode, -signal.SIGBUS, "how it ended")
+    finally:
+        stage.server.faults()
+    mount.end()
+
+
+@promise("S33", "What was read stays")
+def what_was_read_survives_a_restart(stage):
+    mount = fresh(stage, "stays")
+    path = f"{mount.path}/{NAME}@v1/large.bin"
+    with open(path, "rb", buffering=0) as file:
+        file.seek(8 * BLOCK)
+        part = file.read(BLOCK)
+    equal(read(f"{mount.path}/{NAME}@v1/hot.bin"), HOT)
+    mount.restart()
+    before = mount.fetched()
+    equal(read(f"{mount.path}/{NAME}@v1/hot.bin"), HOT)
+    file = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
+    equal(os.pread(file, BLOCK, 8 * BLOCK), part)
+    os.close(file)
+    time.sleep(0.2)
+    expect(mount.fetched() - before <= 2 * 1024 * 1024, "bytes fetched again", mount.fetched())
+    mount.end()
+
+
+@promise("S33", "What was read stays")
+def the_least_used_goes_first(stage):
+    mount = fresh(stage, "evicting", "--cache-size", "64MB")
+    top = f"{mount.path}/{NAME}@v1/evicted/"
+    for index in range(3):
+        equal(read(f"{top}{index}.bin"), noise(300 + index, 20_000_000))
+    drop_pages(top + "0.bin")
+    read(top + "0.bin")
+    for index in (3, 4):
+        equal(read(f"{top}{index}.bin"), noise(300 + index, 20_000_000))
+    wait_for(lambda: mount.status()["fileSystem"]["usedBytes"] <= 64_000_000, 5, "eviction")
+    expect(int(os.getxattr(top + "1.bin", "user.modelfs.cached")) == 0, "the oldest is still here")
+    expect(int(os.getxattr(top + "4.bin", "user.modelfs.cached")) > 0, "the newest is gone")
+    stage.evicting = mount
+
+
+@promise("S50", "The cache stays within its limit")
+def the_disk_is_given_back(stage):
+    mount = stage.evicting
+    top = f"{mount.path}/{NAME}@v1/evicted/"
+    for index in (5, 0, 1, 2):
+        equal(read(f"{top}{index}.bin"), noise(300 + index, 20_000_000))
+
+    def used():
+        done = subprocess.run(["du", "-s", "--block-size=1", mount.cache], capture_output=True,
+                              text=True, check=False, timeout=10)
+        return int(done.stdout.split()[0])
+
+    wait_for(lambda: used() <= 64_000_000 + 8_000_000, 5, "bytes on disk")
+    mount.end()
+
+
+@promise("S50", "The cache stays within its limit")
+def a_full_disk_is_served_past(stage):
+    disk = stage.path("small-disk")
+    os.makedirs(disk)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", disk], check=False,
+                      capture_output=True, timeout=10).returncode != 0:
+        return
+    stage.actions.append(lambda: subprocess.run(["umount", "-l", disk], check=False, timeout=10,
+                                                capture_output=True))
+    mount = stage.mount(stage.server, "hf://models", "full", "small-disk/cache")
+    mount.start("--cache-size", "1GB")
+    equal(read(f"{mount.path}/{NAME}@v1/large.bin"), LARGE)
+    equal(read(f"{mount.path}/{NAME}@v1/hot.bin"), HOT)
+    mount.end()
+
+
+@promise("S46", "No reader waits longer than --read-deadline")
+def a_stalled_read_ends_with_the_deadline(stage):
+    mount = fresh(stage, "deadline", "--read-deadline", "2s")
+    path = f"{mount.path}/{NAME}@v1/stalled/00.bin"
+    os.stat(path)
+    stage.server.faults("stall=600,path=*/00.bin*")
+    began = time.monotonic()
+    with raises(errno.EIO, "a stalled read"):
+        read(path)
+    took = time.monotonic() - began
+    expect(1.9 <= took <= 3, f"took {took:.1f} s")
+    stage.server.faults()
+    time.sleep(0.6)
+    equal(read(path), noise(100, 1_200_000), "when the Hub goes on")
+    mount.end()
+
+
+@promise("S47", "A reader that is killed or interrupted is gone at once")
+def killed_and_interrupted_readers_are_gone(stage):
+    mount = fresh(stage, "killed")
+    place = f"{mount.path}/{NAME}@v1/killed/"
+    os.listdir(place)
+    stage.server.faults("stall=600,path=*/?.bin*")
+    slowest = 0
+    for index, number in enumerate((signal.SIGKILL, signal.SIGINT) * 4):
+        reader = stage.reader(f"{place}{index}.bin", 700_000)
+        equal(reader.stdout.readline(), "reading\n")
+        time.sleep(0.15)
+        expect(reader.poll() is None, "it did not wait")
+        began = time.monotonic()
+        reader.send_signal(number)
+        while alive(reader.pid):
+            expect(time.monotonic() - began < 5, "not gone")
+            time.sleep(0.002)
+        slowest = max(slowest, time.monotonic() - began)
+        reader.wait()
+    print(f"         the slowest was gone after {slowest * 1000:.0f} ms")
+    expect(slowest <= 0.1, f"{slowest:.3f} s")
+    stage.server.faults()
+    mount.end()
+
+
+@promise("S47", "A reader that is killed or interrupted is gone at once")
+def who_waits_for_names_is_freed_too(stage):
+    mount = fresh(stage, "killed-names")
+    stage.server.faults("stall=600,path=/api/models/acme/*")
+    process = subprocess.Popen(["stat", f"{mount.path}/acme/unknown@main"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stage.processes.append(process)
+    time.sleep(0.3)
+    expect(process.poll() is None, "it did not wait")
+    began = time.monotonic()
+    process.kill()
+    process.wait(timeout=5)
+    expect(time.monotonic() - began <= 0.1, "took", time.monotonic() - began)
+    stage.server.faults()
+    mount.end()
+
+
+@promise("S48", "Readers of cached bytes do not wait for the network")
+def sixty_four_stalled_reads_hold_nobody_up(stage):
+    mount = fresh(stage, "stalled")
+    top = f"{mount.path}/{NAME}@v1"
+    equal(read(top + "/hot.bin"), HOT)
+    os.listdir(top + "/stalled")
+
+    def hot_seconds():
+        times = []
+        for _ in range(5):
+            drop_pages(top + "/hot.bin")
+            began = time.monotonic()
+            equal(read(top + "/hot.bin"), HOT)
+            times.append(time.monotonic() - began)
+        return sorted(times)[2]
+
+    alone = hot_seconds()
+    stage.server.faults("stall=600,path=*/??.bin*")
+    readers = [stage.reader(f"{top}/stalled/{index:02}.bin") for index in range(64)]
+    for reader in readers:
+        equal(reader.stdout.readline(), "reading\n")
+    time.sleep(0.5)
+    expect(all(reader.poll() is None for reader in readers), "they did not wait")
+    beside = hot_seconds()
+    with within(0.5, "names"):
+        os.listdir(top)
+        os.stat(top + "/large.bin")
+    print(f"         3 MB from the cache: alone {alone * 1000:.1f} ms, "
+          f"beside 64 stalled reads {beside * 1000:.1f} ms")
+    expect(beside <= alone * 3 + 0.05, "beside", beside, "alone", alone)
+    for reader in readers:
+        reader.kill()
+    for reader in readers:
+        reader.wait(timeout=10)
+    stage.server.faults()
+    mount.end()
+
+
+main(__name__, prepare)
