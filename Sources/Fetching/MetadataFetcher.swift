@@ -23,7 +23,6 @@ final class MetadataFetcher: Sendable {
         var waiters: [UInt64: Waiter] = [:]
         var deadlines = Deadlines()
         var refused = RecentCache<Need, (error: HubError, until: MonotonicInstant)>(costMax: 4096)
-        var refusals: [RepositoryID: HubError] = [:]
         /// A renewal was not answered in time, and nothing was answered since.
         var isHubSlow = false
         var isClosed = false
@@ -37,31 +36,24 @@ final class MetadataFetcher: Sendable {
         case startAndAnswer(FetchError)
     }
 
-    /// Repositories that `status` can name as refused.
-    private static let refusalCountMax = 100
-
     private let hub: HubClient
     private let catalog: Catalog
     private let alarms: AlarmClock
+    private let refusals: RefusedRepositories
     private let options: FetchOptions
     private let log: Log
     private let state = Lock(State())
 
     init(
-        hub: HubClient, catalog: Catalog, alarms: AlarmClock, options: FetchOptions, log: Log
+        hub: HubClient, catalog: Catalog, alarms: AlarmClock, refusals: RefusedRepositories,
+        options: FetchOptions, log: Log
     ) {
         self.hub = hub
         self.catalog = catalog
         self.alarms = alarms
+        self.refusals = refusals
         self.options = options
         self.log = log
-    }
-
-    var refusals: [Refusal] {
-        state.withLock { state in
-            state.refusals.map { Refusal(repository: $0.key, error: $0.value) }
-                .sorted { $0.repository.description < $1.repository.description }
-        }
     }
 
     func request(
@@ -143,6 +135,7 @@ final class MetadataFetcher: Sendable {
                 return state.waiters.removeValue(forKey: number)
             }
         }
+        noteRefusal(need, result)
         if case .failure(let error) = result { report(need, error) }
         for waiter in told { waiter.completion(result) }
     }
@@ -151,17 +144,23 @@ final class MetadataFetcher: Sendable {
     private func note(_ need: Need, _ result: Result<Void, FetchError>, _ state: inout State) {
         guard case .failure(let error) = result else {
             state.isHubSlow = false
-            if let repository = need.repository { state.refusals[repository] = nil }
             return
         }
         guard case .hub(let reason) = error, reason.isAnswer else { return }
         state.isHubSlow = false
         let until = MonotonicInstant.now + options.refusalSeconds
         state.refused.insert((error: reason, until: until), for: need)
-        if let repository = need.repository, reason.isRefusal,
-            state.refusals.count < MetadataFetcher.refusalCountMax
-        {
-            state.refusals[repository] = reason
+    }
+
+    private func noteRefusal(_ need: Need, _ result: Result<Void, FetchError>) {
+        guard let repository = need.repository else { return }
+        var isAboutContents = false
+        if case .access = need { isAboutContents = true }
+        switch result {
+        case .success: refusals.clear(repository, isAboutContents: isAboutContents)
+        case .failure(.hub(let error)):
+            refusals.note(error, repository, isAboutContents: isAboutContents)
+        case .failure: break
         }
     }
 
