@@ -189,6 +189,11 @@ struct ActiveContent {
         return plan.arrived(number, range)
     }
 
+    /// The repository that a transfer was last asked of.
+    func repository(of number: ContentPlan.TransferNumber) -> RepositoryID? {
+        transfers[number].map { sources[min($0.sourceIndex, sources.count - 1)].repository }
+    }
+
     mutating func finished(_ number: ContentPlan.TransferNumber) -> [ContentPlan.Action] {
         transfers[number] = nil
         return plan.finished(number)

@@ -58,6 +58,7 @@ final class ContentFetcher: Sendable {
     let catalog: Catalog
     let store: ChunkStore
     let alarms: AlarmClock
+    let refusals: RefusedRepositories
     let options: FetchOptions
     let log: Log
     let damaged = Counter()
@@ -73,12 +74,13 @@ final class ContentFetcher: Sendable {
 
     init(
         hub: HubClient, catalog: Catalog, store: ChunkStore, alarms: AlarmClock,
-        options: FetchOptions, log: Log
+        refusals: RefusedRepositories, options: FetchOptions, log: Log
     ) throws(Errno) {
         self.hub = hub
         self.catalog = catalog
         self.store = store
         self.alarms = alarms
+        self.refusals = refusals
         self.options = options
         self.log = log
         work = (0..<ContentFetcher.fillThreadCount).map { _ in Mailbox() }
