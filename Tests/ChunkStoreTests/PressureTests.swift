@@ -56,7 +56,7 @@ import Testing
             try store.write(content)
             #expect(try store.prove(content.hash, size: content.size))
         }
-        #expect(store.usedByteCount == 4 * Int64(16 * block + 7))
+        #expect(store.flatByteCount == 4 * Int64(16 * block + 7))
         #expect(store.counters.checksumFailures.value == 0)
         store.close()
         let again = try openStore(directory.path)
