@@ -95,6 +95,10 @@ let package = Package(
             ]),
 
         tests("PlatformTests", ["Platform"]),
+        .executableTarget(
+            name: "store-bench",
+            dependencies: ["Platform", "Telemetry", "Hashing", "Compression", "Xet", "ChunkStore"],
+            path: "Benchmarks/StoreBench", swiftSettings: testSettings),
         tests("HashingTests", ["Hashing"]),
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
