@@ -127,6 +127,13 @@ let package = Package(
             "FetchingTests",
             ["Platform", "Hashing", "Transport", "HubAPI", "Catalog", "Fetching", "TestSupport"]),
         .executableTarget(
+            name: "store-bench",
+            dependencies: [
+                "Platform", "Telemetry", "Hashing", "Compression", "Xet", "ChunkStore",
+                "TestSupport",
+            ],
+            path: "Benchmarks/StoreBench", swiftSettings: testSettings),
+        .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
         tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
