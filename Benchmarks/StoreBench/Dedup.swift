@@ -78,7 +78,8 @@ private func file(_ tensors: [Tensor]) -> (bytes: [UInt8], headerByteCount: Int)
 /// Fills a store with A, then B, C and D, and reads each back whole.
 func dedup(byteCount: Int, in folder: String) throws -> [GrowthRow] {
     let path = "\(folder)/dedup"
-    let store = try openStore(path)
+    // What is read from packs must not be made flat again: as with `--hot-size 0`.
+    let store = try openStore(path, isCooling: true)
     defer { store.close() }
     let tensors = model(byteCount: byteCount)
     let (base, headerByteCount) = file(tensors)

@@ -4,6 +4,7 @@
 // consist of: a native file written and synchronized, SHA-256, cutting, and the keyed BLAKE3.
 
 import ChunkStore
+import Compression
 import Hashing
 import Xet
 
@@ -25,6 +26,9 @@ func fillingCase(_ specimen: Specimen, in folder: String) throws -> (Case, Chunk
         Way(name: "cutting alone") { try cut(content.bytes) { _ in } },
         Way(name: "cutting and chunk hashes alone") {
             try cut(content.bytes) { _ = XetHash.chunk($0) }
+        },
+        Way(name: "coding alone (LZ4, grouped as predicted)") {
+            try encodeChunks(content.bytes, width: specimen.element.byteCount)
         },
         Way(
             name: "store: write flat, index synchronized",
@@ -74,6 +78,21 @@ private func contents(of specimen: Specimen) throws -> [UInt8] {
         bytes.append(contentsOf: piece)
     }
     return bytes
+}
+
+/// Codes every chunk as the predictor says.
+private func encodeChunks(_ bytes: [UInt8], width: Int) throws {
+    let scratch = CodecScratch()
+    var target = [UInt8](repeating: 0, count: CodecScratch.mostChunkBytes)
+    try cut(bytes) { chunk in
+        let codec = ChunkCodec.predicted(
+            for: chunk, elementByteCount: width, scratch: scratch)
+        if codec == .stored { return }
+        target.withUnsafeMutableBytes {
+            let room = UnsafeMutableRawBufferPointer(rebasing: $0[..<chunk.count])
+            _ = codec.encode(chunk, into: room, scratch: scratch)
+        }
+    }
 }
 
 /// Cuts bytes by content and lends each chunk.

@@ -43,9 +43,11 @@ extension ChunkStore {
         flush()
     }
 
-    /// Moves a content into packs.
+    /// Moves a content into packs, if the store has not done so by itself meanwhile.
     func coolNow(_ content: Content) throws {
-        if try !cool(content.hash, size: content.size) {
+        if try cool(content.hash, size: content.size) { return }
+        let state = state(of: content.hash, size: content.size)
+        if !state.isComplete || state.flatByteCount > 0 {
             throw BenchError("a content could not be cooled")
         }
     }

@@ -75,7 +75,9 @@ final class ChunkEncoder {
         // Widths divide 8, so windows that start at a multiple of 8 are grouped as the whole.
         let starts = [0, (raw.count - window) / 2 / 8 * 8]
         var best = ChunkCodec.stored
-        var bestCount = 2 * window * ChunkEncoder.keptNumerator / ChunkEncoder.keptDenominator
+        // A window saves less than the chunk will: fp32 saves 3 % of 4 KiB and 6 % of 64 KiB. So
+        // any saving makes hope here, and what the whole chunk saves decides.
+        var bestCount = 2 * window
         for codec in candidates {
             var count = 0
             for start in starts {
