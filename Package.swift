@@ -95,10 +95,6 @@ let package = Package(
             ]),
 
         tests("PlatformTests", ["Platform"]),
-        .executableTarget(
-            name: "store-bench",
-            dependencies: ["Platform", "Telemetry", "Hashing", "Compression", "Xet", "ChunkStore"],
-            path: "Benchmarks/StoreBench", swiftSettings: testSettings),
         tests("HashingTests", ["Hashing"]),
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
@@ -136,6 +132,13 @@ let package = Package(
                 "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore",
                 "Fetching", "FileSystem", "TestSupport", "ScriptedServer",
             ]),
+        .executableTarget(
+            name: "store-bench",
+            dependencies: [
+                "Platform", "Telemetry", "Hashing", "Compression", "Xet", "ChunkStore",
+                "TestSupport",
+            ],
+            path: "Benchmarks/StoreBench", swiftSettings: testSettings),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
