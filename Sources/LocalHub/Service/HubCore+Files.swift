@@ -33,6 +33,7 @@ extension HubCore {
         if let digest = entry.sha256 {
             headers.add("X-Linked-Size", "\(entry.byteCount)")
             headers.add("X-Linked-ETag", "\"\(digest.hex)\"")
+            addXet(to: &headers, entry, record.id, commit.info.id, context)
             location = dataLocation(
                 entry, digest, commit.info.id, context, hasExpired: hasExpired)
         } else {

@@ -7,6 +7,8 @@
 //     incoming/                           contents on their way in; emptied by each writer
 //     objects/sha256/ab/<64 hex>          large files, by their SHA-256
 //     objects/blob/ab/<40 hex>            small files, by their git blob id
+//     xet/xorbs/ab/<64 hex>               chunks of large files, each chunk once
+//     xet/files/ab/<64 hex>               which chunks a large file is made of
 //     repositories/models/org--name/      `--` is not allowed in names, so this is unambiguous
 //         repository.json                 private, gated, dates, and all refs
 //         commits/<40 hex>                the manifest of a commit, never changed
@@ -18,6 +20,7 @@ internal import Glibc
 internal import Hashing
 internal import HubAPI
 internal import Platform
+internal import Xet
 
 /// The layout of a local Hub's folder.
 ///
@@ -94,6 +97,21 @@ package struct HubRoot: Sendable {
         let hex = content.hex
         let kind = hex.utf8.count == 64 ? "sha256" : "blob"
         return "\(path)/objects/\(kind)/\(hex.prefix(2))/\(hex)"
+    }
+
+    /// The folder of all xorbs.
+    var xorbsPath: String { "\(path)/xet/xorbs" }
+
+    /// The file of a xorb.
+    func xorbPath(_ xorb: XetHash) -> String {
+        let text = xorb.text
+        return "\(xorbsPath)/\(text.prefix(2))/\(text)"
+    }
+
+    /// The record of what a file is made of.
+    func xetFilePath(_ file: XetHash) -> String {
+        let text = file.text
+        return "\(path)/xet/files/\(text.prefix(2))/\(text)"
     }
 
     /// The folder of all repositories of a kind.
