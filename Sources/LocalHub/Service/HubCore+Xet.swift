@@ -11,8 +11,32 @@ internal import HubAPI
 internal import Platform
 internal import Xet
 
+/// How to get a file over Xet: its hash, and the repository that gives tokens for it.
+struct XetFacts {
+    let hash: String
+    /// Such as `models/org/name`.
+    let repository: String
+
+    /// Both, as they stand in the URL of a file's data.
+    var text: String { "\(hash) \(repository)" }
+
+    init(_ hash: XetHash, _ id: RepositoryID) {
+        self.hash = hash.text
+        repository = id.description
+    }
+
+    /// Reads what `text` gave.
+    init?(_ text: String) {
+        let halves = text.split(separator: " ")
+        if halves.count != 2 { return nil }
+        (hash, repository) = (String(halves[0]), String(halves[1]))
+    }
+}
+
 extension HubCore {
-    /// The option of a data URL that says which bytes it is good for.
+    /// The option of a file's data URL that says how to get it over Xet.
+    static let xetOption = "X-Xet"
+    /// The option of a xorb's data URL that says which bytes it is good for.
     private static let rangeOption = "X-Xet-Signed-Range"
 
     /// Answers what needs no token of the Hub; nil if the route is none of these.
@@ -57,19 +81,23 @@ extension HubCore {
         return response
     }
 
-    /// Tells, on the redirect of a large file, how to get it over Xet instead.
+    /// How to get a file over Xet; nil if it cannot be.
+    func xetFacts(of entry: CommitEntry, _ id: RepositoryID) -> XetFacts? {
+        settings.xet == .off ? nil : entry.xetHash.map { XetFacts($0, id) }
+    }
+
+    /// Tells how to get a large file over Xet instead.
     func addXet(
-        to headers: inout HTTPHeaders, _ entry: CommitEntry, _ id: RepositoryID,
-        _ commit: GitObjectID, _ context: RequestContext
+        to headers: inout HTTPHeaders, _ facts: XetFacts, commit: String, _ context: RequestContext
     ) {
-        guard let hash = entry.xetHash, settings.xet != .off else { return }
         let base = context.baseURL
+        let token = "\(base)/api/\(facts.repository)/xet-read-token/\(commit)"
         // The Hub, too, names the older version here.
-        let server = base + ReconstructionVersion.one.path + hash.text
-        headers.add("X-Xet-Hash", hash.text)
+        let server = base + ReconstructionVersion.one.path + facts.hash
+        headers.add("X-Xet-Hash", facts.hash)
         headers.add(
             "Link",
-            "<\(base)/api/\(id)/xet-read-token/\(commit)>; rel=\"xet-auth\", "
+            "<\(token)>; rel=\"xet-auth\", "
                 + "<\(server)>; rel=\"xet-reconstruction-info\"")
     }
 
@@ -121,15 +149,14 @@ extension HubCore {
     ) -> String {
         let path = Route.xorbDataPrefix + xorb.text
         let range = "bytes=\(bytes.lowerBound)-\(bytes.upperBound - 1)"
-        let query = signer.query(
-            for: HubCore.signedText(path, range: range), expiryDate: expiry)
+        let query = signer.query(for: HubCore.signedText(path, range), expiryDate: expiry)
         let option = "\(HubCore.rangeOption)=\(percentEncoded(range))"
         return "\(dataURL(for: context))\(path)?\(option)&\(query)"
     }
 
-    /// What is signed: with a blank, which no path has.
-    private static func signedText(_ path: String, range: String) -> String {
-        "\(path) \(range)"
+    /// What is signed of a URL with an option: both, with a blank between, which no path has.
+    static func signedText(_ path: String, _ option: String?) -> String {
+        option.map { "\(path) \($0)" } ?? path
     }
 
     /// `/_xorb/{hash}?X-Xet-Signed-Range=…&Expires=…&Signature=…`: exactly the bytes signed for.
@@ -141,8 +168,8 @@ extension HubCore {
             throw .forbidden("The URL says no range.")
         }
         let verdict = signer.check(
-            path: HubCore.signedText(request.path, range: range),
-            expires: request.query["Expires"], signature: request.query["Signature"], at: .now)
+            path: HubCore.signedText(request.path, range), expires: request.query["Expires"],
+            signature: request.query["Signature"], at: .now)
         switch verdict {
         case .good: break
         case .expired: throw .forbidden("The URL has expired.")

@@ -136,6 +136,9 @@ final class HubCore: Sendable {
         return "http://\(name):\(address.port)"
     }
 
+    /// Whether data is served from an address of its own.
+    var hasDataAddress: Bool { dataAddress.withLock { $0 != nil } }
+
     func setDataAddress(_ address: SocketAddress?) {
         dataAddress.withLock { $0 = address }
     }

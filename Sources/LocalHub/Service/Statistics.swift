@@ -59,7 +59,9 @@ package final class Statistics: Sendable {
     func count(_ kind: RequestKind, hasAuthorization: Bool) {
         state.withLock { state in
             state.requests[kind, default: 0] += 1
-            if [.data, .xorbData].contains(kind) && hasAuthorization { state.dataWithAuthorization += 1 }
+            if [.data, .xorbData].contains(kind) && hasAuthorization {
+                state.dataWithAuthorization += 1
+            }
         }
     }
 

@@ -39,7 +39,7 @@ package struct HubRoot: Sendable {
     package static func create(_ path: String) throws(LocalHubError) -> HubRoot {
         let root = HubRoot(path)
         if try contents(of: root.formatPath) == nil {
-            guard try names(in: root.path).isEmpty else { throw .notAHub(root: root.path) }
+            guard try root.canBeMade() else { throw .notAHub(root: root.path) }
             try makeFolder(root.path)
             let secret = (0..<32).map { _ in UInt8.random(in: 0...255) }
             try replaceFile(root.secretPath, with: Array(hexString(secret).utf8))
@@ -49,6 +49,17 @@ package struct HubRoot: Sendable {
             try replaceFile(root.formatPath, with: Array(format.utf8))
         }
         return try open(path)
+    }
+
+    /// Whether the folder is empty, or has what a making that was cut off leaves behind: the secret
+    /// comes first, and the format last.
+    private func canBeMade() throws(LocalHubError) -> Bool {
+        let found = Set(try names(in: path).map { $0 ?? "" })
+        if found.isEmpty { return true }
+        let own: Set = [
+            "secret", "secret.new", "incoming", "objects", "repositories", "FORMAT.new",
+        ]
+        return found.isSubset(of: own) && !found.isDisjoint(with: ["secret", "secret.new"])
     }
 
     /// Opens a folder that is a local Hub's already.

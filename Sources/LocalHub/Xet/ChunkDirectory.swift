@@ -14,8 +14,10 @@ struct ChunkPlace: Equatable {
 
 /// Chunks by their hashes.
 struct ChunkDirectory {
-    /// Chunks that are remembered: some 80 bytes each in a dictionary, 160 MB. They stand for
-    /// 128 GB of content; chunks beyond that are packed once more, which costs only room.
+    /// Chunks that are remembered: some 80 bytes each in a dictionary, 160 MB.
+    ///
+    /// They stand for 128 GB of content; chunks beyond that are packed once more, which costs only
+    /// room.
     static let countMax = 2_000_000
 
     private var places: [XetHash: ChunkPlace] = [:]
