@@ -14,6 +14,7 @@ extension ChunkStore {
         let packer = Packer(self, key, incarnation: incarnation) { (made) throws(StoreError) in
             change = made
         }
+        defer { packer.abandon() }
         try unsafe bytes.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
             try unsafe packer.feed(bytes)
         }

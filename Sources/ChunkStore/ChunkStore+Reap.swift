@@ -77,8 +77,11 @@ extension ChunkStore {
                 let holes = try index.holes(settledEnd: { packs.settledEnd($0) })
                 if holes.isEmpty { return }
                 for hole in holes { punch(hole) }
-                for pack in try index.removeHoles(holes)
-                where !packs.isActive(pack) && packs.settledEnd(pack) != nil {
+                // Asked before the index is: a pack that is closed by now gets nothing more.
+                let closed = Set(holes.map(\.first.pack)).filter {
+                    !packs.isActive($0) && packs.settledEnd($0) != nil
+                }
+                for pack in try index.removeHoles(holes) where closed.contains(pack) {
                     try? packs.remove(pack)
                 }
             }

@@ -151,6 +151,7 @@ extension ChunkStore {
             [self] (change) throws(StoreError) in
             try commit(change, of: work.nextID)
         }
+        defer { packer.abandon() }
         var hasher = ContentHasher(like: work.key.hash, size: work.key.size)
         var built = BuiltLayout(verification: work.verification)
         var segments: [Int: BlockSegment] = [:]

@@ -104,6 +104,13 @@ final class Packer {
         try emitSegments(before: .max)
     }
 
+    /// Gives up: what was written and not emitted is dead.
+    func abandon() {
+        store.packs.commit(newRecords[..<unplacedFrom].map(\.location))
+        newRecords = []
+        unplacedFrom = 0
+    }
+
     private func addPending() throws(StoreError) {
         if pendingByteCount == 0 { return }
         let chunk = unsafe UnsafeRawBufferPointer(rebasing: pending.bytes[..<pendingByteCount])
