@@ -82,8 +82,8 @@ let package = Package(
         module(
             "Daemon",
             [
-                "Platform", "Telemetry", "Settings", "HubAPI", "Transport", "Database", "Catalog",
-                "ChunkStore", "Fetching", "FileSystem", "FuseSession",
+                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "Transport", "Database",
+                "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
             ]),
 
         // The programs: arguments and wiring only.

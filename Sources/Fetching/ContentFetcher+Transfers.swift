@@ -140,6 +140,7 @@ extension ContentFetcher {
     private func arrived(
         _ id: ContentID, _ number: ContentPlan.TransferNumber, _ range: Range<Int64>
     ) {
+        noteArrival(id, range)
         let actions = state.withLock { state in
             state.active[id]?.plan.arrived(number, range) ?? []
         }

@@ -79,6 +79,10 @@ final class ContentFetcher: Sendable {
     let options: FetchOptions
     let log: Log
     let damaged = Counter()
+    /// Blocks that came again after their checksum had failed.
+    let healedBlocks = Counter()
+    /// What was found damaged on the disk and has not come again yet.
+    let wounds = Lock<[ContentID: RangeSet]>([:])
     let state = Lock(State())
     let memory = Lock(
         RecentCache<BlockKey, [UInt8]>(costMax: memoryByteCountMax, cost: { $0.count }))
@@ -136,6 +140,7 @@ final class ContentFetcher: Sendable {
             return true
         }
         let outcome: ReadOutcome
+        let failureCount = store.counters.checksumFailures.value
         do throws(StoreError) {
             outcome = try unsafe store.read(
                 content.hash, size: content.sizeBytes, at: offset, into: buffer)
@@ -143,7 +148,12 @@ final class ContentFetcher: Sendable {
             log.error("the cache cannot be read", ["error": "\(error)"])
             return false
         }
-        guard case .bytes = outcome else { return false }
+        guard case .bytes = outcome else {
+            if store.counters.checksumFailures.value > failureCount {
+                noteWound(content, offset..<offset + Int64(buffer.count))
+            }
+            return false
+        }
         goAhead(of: offset..<offset + Int64(buffer.count), content.id)
         return true
     }
