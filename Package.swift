@@ -99,7 +99,6 @@ let package = Package(
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("TidyTests", []),
-        tests("FetchingTests", ["Fetching"]),
         tests(
             "FuzzTests",
             [
@@ -107,6 +106,13 @@ let package = Package(
                 "ChunkStore", "TestSupport",
             ]),
         tests("SettingsTests", ["Settings"]),
+        tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),
+        tests(
+            "LocalHubTests",
+            [
+                "Platform", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
+                "TestSupport",
+            ]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
             swiftSettings: testSettings),
@@ -117,6 +123,9 @@ let package = Package(
         tests(
             "CatalogTests",
             ["Platform", "Telemetry", "Hashing", "Database", "HubAPI", "Catalog", "TestSupport"]),
+        tests(
+            "FetchingTests",
+            ["Platform", "Hashing", "Transport", "HubAPI", "Catalog", "Fetching", "TestSupport"]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),

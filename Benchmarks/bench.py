@@ -4,9 +4,9 @@
     bench.py --bin DIR [--rounds N] [--megabytes N] [--files N] [--only PATTERN] [--no-document]
 
 A case is a pair (or more) of ways to do the same work. Each round runs every way once, in turn,
-so that a slow moment of the machine meets all of them, and in the other order every second time;
-the first round warms up and does not count. Medians are compared within the run only. Everything is served by a modelfs-hub on
-127.0.0.1, unshaped: it is the overhead that is measured, not a network.
+in the other order every second time, so that a slow moment of the machine meets all of them; the
+first round warms up and does not count. Medians are compared within the run only. Everything is
+served by a modelfs-hub on 127.0.0.1, unshaped: it is the overhead that is measured, not a network.
 
 Writes out/bench.json, and the marked section of docs/PERFORMANCE.md.
 """

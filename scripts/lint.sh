@@ -9,7 +9,9 @@ swift format lint --strict --parallel --recursive Package.swift Sources Tests ||
 mapfile -t shells < <(find scripts Tests Benchmarks .ci -type f -exec \
     grep -lE '^#!.*\b(ba)?sh$' {} + | sort)
 for script in "${shells[@]}"; do bash -n "$script" || status=1; done
-if command -v shellcheck >/dev/null 2>&1; then shellcheck --severity=warning "${shells[@]}" || status=1; fi
+if command -v shellcheck >/dev/null 2>&1; then
+    shellcheck --severity=warning "${shells[@]}" || status=1
+fi
 mapfile -t pythons < <(find scripts Tests Benchmarks -type f -name '*.py' | sort)
 python3 - "${pythons[@]}" <<'PROGRAM' || status=1
 import sys

@@ -57,6 +57,12 @@ class Suite:
         return [sys.executable, self.path] if self.path.endswith(".py") else [self.path]
 
 
+def is_program(path):
+    """Whether a Python file does something when it is run; else other suites import it."""
+    with open(path, encoding="utf-8") as file:
+        return re.search(r"^if __name__ ==", file.read(), re.MULTILINE) is not None
+
+
 def find_suites(directories, patterns):
     """The suites in their order, and files that look like suites but cannot run."""
     suites, broken = [], []
@@ -69,7 +75,7 @@ def find_suites(directories, patterns):
                 suite = Suite(path)
                 if not patterns or any(fnmatch.fnmatch(suite.name, f"*{p}*") for p in patterns):
                     suites.append(suite)
-            elif "__main__" in open(path, encoding="utf-8").read() or name.endswith(".sh"):
+            elif name.endswith(".sh") or is_program(path):
                 broken.append(path)
     return suites, broken
 

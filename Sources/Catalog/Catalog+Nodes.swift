@@ -46,7 +46,9 @@ extension Catalog {
         }
     }
 
-    /// The nodes of names below a directory, made where they are new. One transaction for all.
+    /// The nodes of names below a directory, made where they are new.
+    ///
+    /// One transaction for all.
     package func children(
         of parent: Int64, _ wanted: [Child]
     ) throws(CatalogError) -> [NamedNode] {

@@ -34,7 +34,8 @@ extension Catalog {
         }
     }
 
-    /// Records what an answer about a revision said, of the id that was asked and the canonical one.
+    /// Records what an answer about a revision said, of the id that was asked and of the canonical
+    /// one.
     ///
     /// - Parameter revision: the name that was asked for; nil for the default branch.
     package func record(
@@ -273,6 +274,15 @@ extension Catalog {
             if !listed.contains(row.text(1)) { rows.append(RepositoryRow(row: row.integer(0))) }
         }
         return rows
+    }
+
+    /// The owner's repositories that were ever listed or looked at, in the order of their names.
+    package func knownRepositories(
+        of organisation: String, kind: RepositoryKind
+    ) throws(CatalogError) -> [RepositoryID] {
+        try read { (connection) throws(DatabaseError) in
+            try Catalog.repositories(of: organisation, kind, connection)
+        }
     }
 
     private static func repositories(

@@ -1,8 +1,8 @@
 // Refs and commits: what a revision's name stood for, and when that was asked.
 
 internal import Database
-package import HubAPI
 package import Hashing
+package import HubAPI
 package import Platform
 
 extension Catalog {
@@ -39,7 +39,9 @@ extension Catalog {
             var found: [GitObjectID] = []
             guard let row = try Catalog.row(of: id, connection) else { return found }
             try connection.query(
-                "SELECT oid FROM \"commit\" WHERE repository = ? AND lower(hex(oid)) LIKE ? LIMIT 2",
+                """
+                SELECT oid FROM "commit" WHERE repository = ? AND lower(hex(oid)) LIKE ? LIMIT 2
+                """,
                 [.integer(row.row), .text(digits + "%")]
             ) { (row) throws(DatabaseError) in
                 if let oid = GitObjectID(bytes: row.blob(0)) { found.append(oid) }
@@ -143,7 +145,9 @@ extension Catalog {
     }
 
     /// The refs that are known without asking: those that were listed, and those that somebody
-    /// looked at. Commits are no refs.
+    /// looked at.
+    ///
+    /// Commits are no refs.
     package func shownRefs(of id: RepositoryID) throws(CatalogError) -> [RevisionName] {
         try read { (connection) throws(DatabaseError) in
             var names: [RevisionName] = []
@@ -226,7 +230,8 @@ extension Catalog {
             WHERE repository = ? AND kind IS NOT NULL ORDER BY name
             """, [.integer(row.row)]
         ) { (row) throws(DatabaseError) in
-            guard let name = RevisionName(row.text(0)), let kind = RefInfo.Kind(rawValue: row.text(1)),
+            guard let name = RevisionName(row.text(0)),
+                let kind = RefInfo.Kind(rawValue: row.text(1)),
                 let oid = GitObjectID(bytes: row.blob(2))
             else { return }
             refs.append(ListedRef(name: name, kind: kind, commit: oid))

@@ -52,7 +52,9 @@ extension Catalog {
             detail BLOB NOT NULL, changed INTEGER NOT NULL,
             UNIQUE (parent, name, kind, commit_id, detail));
         """,
-        SchemaStep { (connection) throws(DatabaseError) in try Catalog.insertFixedNodes(connection) },
+        SchemaStep { (connection) throws(DatabaseError) in
+            try Catalog.insertFixedNodes(connection)
+        },
         """
         -- The directories that can change: found when they do, among all folders of all commits.
         CREATE INDEX node_changing ON node (kind, repository_kind, detail) WHERE kind < 4;

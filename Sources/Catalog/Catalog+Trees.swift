@@ -1,8 +1,8 @@
 // Trees and contents: the folders of a commit, recorded once, and what their files are made of.
 
 internal import Database
-package import HubAPI
 package import Hashing
+package import HubAPI
 internal import Platform
 
 extension Catalog {
@@ -13,7 +13,9 @@ extension Catalog {
         package let path: String
     }
 
-    /// Records the tree of a commit, whose date is known. Does nothing if it is recorded already.
+    /// Records the tree of a commit, whose date is known.
+    ///
+    /// Does nothing if it is recorded already.
     ///
     /// - Returns: what was left out and why, for the log.
     package func record(

@@ -10,13 +10,15 @@
 
 internal import Database
 internal import Glibc
-package import HubAPI
 package import Hashing
+package import HubAPI
 package import Platform
 internal import Synchronization
 package import Telemetry
 
-/// A failure of the catalog's database. What is asked cannot be answered; nothing is changed.
+/// A failure of the catalog's database.
+///
+/// What is asked cannot be answered; nothing is changed.
 package enum CatalogError: Error, Equatable, Sendable {
     /// The database was written by a newer version of this program.
     case newerVersion
@@ -77,8 +79,10 @@ package final class Catalog: Sendable {
     package let epoch: UInt32
 
     struct Memory {
-        /// Counts the changes of rows that are copied here. A copy that was read before a change
-        /// is not kept after it: it would stand for the row until it is forgotten.
+        /// Counts the changes of rows that are copied here.
+        ///
+        /// A copy that was read before a change is not kept after it: it would stand for the row
+        /// until it is forgotten.
         var changeCount: UInt64 = 0
         var nodes = RecentCache<Int64, NamedNode>(costMax: 65_536)
         var children = RecentCache<ChildKey, Int64>(costMax: 65_536)
@@ -142,8 +146,9 @@ package final class Catalog: Sendable {
         readers.close()
     }
 
-    /// Has somebody told of every directory whose listing changes, by the rows of their nodes. It
-    /// is called on the thread that recorded the change, and must not wait.
+    /// Has somebody told of every directory whose listing changes, by the rows of their nodes.
+    ///
+    /// It is called on the thread that recorded the change, and must not wait.
     package func observeChanges(_ observer: @escaping @Sendable ([Int64]) -> Void) {
         changeObserver.withLock { $0 = observer }
     }

@@ -119,7 +119,8 @@ package struct Directory: Sendable {
     }
 
     private func record(at index: Int) -> Entry? {
-        let start = Int(Directory.load(UInt32.self, bytes, at: Directory.headerByteCount + 4 * index))
+        let offset = Directory.headerByteCount + 4 * index
+        let start = Int(Directory.load(UInt32.self, bytes, at: offset))
         let nameStart = start + Directory.recordHeaderByteCount
         guard nameStart <= bytes.count else { return nil }
         let nameLength = Int(Directory.load(UInt16.self, bytes, at: start + 2))

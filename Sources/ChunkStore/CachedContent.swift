@@ -15,14 +15,14 @@ final class CachedContent: Sendable {
     init(key: ContentKey, freshID: Int64) {
         self.key = key
         state = Lock(CachedState(key: key, freshID: freshID))
-        lastUse = Atomic(MonotonicInstant.now.nanoseconds)
+        lastUse = Atomic(.min)
     }
 
     func touch() {
         lastUse.store(MonotonicInstant.now.nanoseconds, ordering: .relaxed)
     }
 
-    /// Nanoseconds of the monotonic clock.
+    /// Nanoseconds of the monotonic clock; the least number if it was not used by this process.
     var lastUseNanoseconds: Int64 { lastUse.load(ordering: .relaxed) }
 }
 
@@ -58,7 +58,6 @@ final class ContentTable: Sendable {
             table[key] = made
             return (made, table.count)
         }
-        content.touch()
         if count > ContentTable.contentCountMax { trim() }
         return content
     }

@@ -85,7 +85,10 @@ extension ChunkStore {
             if keys.isEmpty { return }
             for key in keys {
                 if flatByteCount <= hotLimitBytes || cooler.isClosing { return }
-                if isInUse(key.hash) && hotLimitBytes > 0 || !isCool(key) {
+                // Both layouts are there for a while; where there is no room for that, eviction
+                // takes its turn.
+                let hasRoom = usedByteCount + key.size <= sizeLimitBytes
+                if !hasRoom || isInUse(key.hash) && hotLimitBytes > 0 || !isCool(key) {
                     kept += 1
                 } else if try !relayout(key, .packed) {
                     kept += 1

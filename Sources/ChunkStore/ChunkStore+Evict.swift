@@ -7,6 +7,7 @@
 internal import Database
 internal import Hashing
 internal import Platform
+internal import Synchronization
 internal import Telemetry
 
 extension ChunkStore {
@@ -14,48 +15,89 @@ extension ChunkStore {
     private static let lowWaterShare: Int64 = 64
     private static let candidateCount = 64
 
+    /// A content that was used so recently is about to be used again.
+    private static let recentSeconds = 10.0
+
+    /// How far an eviction goes, each further than the one before. Pins are never touched.
+    enum EvictionReach: Int, Comparable {
+        /// What nobody has used for a while.
+        case idle
+        /// What was used just now, too.
+        case recent
+        /// What the kernel knows, too.
+        case inUse
+
+        static func < (left: EvictionReach, right: EvictionReach) -> Bool {
+            left.rawValue < right.rawValue
+        }
+    }
+
     /// Called by the committing thread, and often.
     func keepWithinLimit() {
         let low = sizeLimitBytes - sizeLimitBytes / ChunkStore.lowWaterShare
-        if usedByteCount > low { evict(to: low, sparing: nil) }
+        if usedByteCount > low { evict(to: low, sparing: nil, .idle) }
+        for reach in [EvictionReach.recent, .inUse] where usedByteCount > sizeLimitBytes {
+            evict(to: sizeLimitBytes, sparing: nil, reach)
+        }
         if flatByteCount > 0 { cooler.wake() }
     }
 
-    /// Throws `full` when so many bytes more would break the limit even after eviction.
-    func makeRoom(_ byteCount: Int64, for key: ContentKey) throws(StoreError) {
-        if usedByteCount + byteCount <= sizeLimitBytes { return }
-        evict(to: sizeLimitBytes - byteCount, sparing: key)
-        if usedByteCount + byteCount > sizeLimitBytes { throw .full }
+    /// Makes room for more bytes of a content, and reserves it: the caller owes `release` when the
+    /// bytes are counted, or will not come.
+    ///
+    /// - Throws: `full` when so many bytes more would break the limit even after eviction.
+    func makeRoom(
+        _ byteCount: Int64, for key: ContentKey, _ reach: EvictionReach = .inUse
+    ) throws(StoreError) {
+        reserved.add(byteCount, ordering: .relaxed)
+        // The reservation counts as used from here on.
+        let target = sizeLimitBytes
+        if claimedByteCount <= target { return }
+        evict(to: target, sparing: key, .idle)
+        // What is not in the index yet cannot be evicted; after a flush it can.
+        if claimedByteCount > target { flush() }
+        if reach >= .recent { evict(to: target, sparing: key, .recent) }
+        if reach == .inUse { evict(to: target, sparing: key, .inUse) }
+        if claimedByteCount > target {
+            release(byteCount)
+            throw .full
+        }
     }
 
+    /// Ends a reservation.
+    func release(_ byteCount: Int64) { reserved.subtract(byteCount, ordering: .relaxed) }
+
+    /// What is used, and what is about to be.
+    private var claimedByteCount: Int64 { usedByteCount + reserved.load(ordering: .relaxed) }
+
     /// Drops contents until no more than `target` bytes are used, or none is left to drop.
-    private func evict(to target: Int64, sparing spared: ContentKey?) {
+    private func evict(to target: Int64, sparing spared: ContentKey?, _ reach: EvictionReach) {
+        if claimedByteCount <= target { return }
         // One thread at a time: two would drop twice as much as needed.
         guard evictionTurn.receive() != nil else { return }
         defer { evictionTurn.send(()) }
         let isInUse = isInUse.withLock { $0 }
-        // Two rounds: the second takes what the kernel knows too.
-        for isLastResort in [false, true] {
-            var kept = 0
-            while usedByteCount > target {
-                guard
-                    let keys = try? index.leastRecentlyUsed(
-                        isFlatOnly: false, limit: ChunkStore.candidateCount, after: kept),
-                    !keys.isEmpty
-                else { break }
-                for key in keys {
-                    if usedByteCount <= target { return }
-                    guard key != spared, isLastResort || !isInUse(key.hash),
-                        (try? index.isPinned(key)) == false,
-                        let entry = try? loaded(key, blocks: 0..<0),
-                        entry.state.withLock({ $0.canRetire })
-                    else {
-                        kept += 1
-                        continue
-                    }
-                    counters.evictions.add()
-                    drop(entry, verification: .none)
+        let recent = MonotonicInstant.now + -ChunkStore.recentSeconds
+        var kept = 0
+        while claimedByteCount > target {
+            guard
+                let keys = try? index.leastRecentlyUsed(
+                    isFlatOnly: false, limit: ChunkStore.candidateCount, after: kept),
+                !keys.isEmpty
+            else { return }
+            for key in keys {
+                if claimedByteCount <= target { return }
+                guard key != spared, reach == .inUse || !isInUse(key.hash),
+                    (try? index.isPinned(key)) == false,
+                    let entry = try? loaded(key, blocks: 0..<0),
+                    reach > .idle || entry.lastUseNanoseconds < recent.nanoseconds,
+                    entry.state.withLock({ $0.canRetire })
+                else {
+                    kept += 1
+                    continue
                 }
+                counters.evictions.add()
+                drop(entry, verification: .none)
             }
         }
     }

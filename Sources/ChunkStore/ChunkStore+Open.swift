@@ -179,6 +179,7 @@ extension ChunkStore {
 
     /// Records in the index that a content was used, at most once in `useSeconds`.
     func recordUse(_ entry: CachedContent) {
+        entry.touch()
         let now = WallTime.now
         let isDue = entry.state.withLock { state in
             let since = now.secondsSince1970 - state.recordedUse.secondsSince1970

@@ -11,7 +11,8 @@ extension ChunkStore {
         _ key: ContentKey, incarnation: Int64, _ bytes: [UInt8], _ verification: Verification
     ) throws(StoreError) -> RecipeChange {
         var change: RecipeChange?
-        let packer = Packer(self, key, incarnation: incarnation) { (made) throws(StoreError) in
+        let packer = Packer(self, key, incarnation: incarnation, reach: .inUse) {
+            (made) throws(StoreError) in
             change = made
         }
         defer { packer.abandon() }

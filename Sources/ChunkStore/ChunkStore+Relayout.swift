@@ -109,11 +109,11 @@ extension ChunkStore {
         let (left, waiting) = entry.state.withLock { $0.thaw(row) }
         for mailbox in waiting { mailbox.send(()) }
         addFlat(row.flatByteCount)
+        (layout == .packed ? counters.cooled : counters.warmed).add()
         if let left {
             settle(left)
             reap(left.id, flatFile: path(of: work.key, left.id))
         }
-        (layout == .packed ? counters.cooled : counters.warmed).add()
         return true
     }
 
@@ -147,7 +147,8 @@ extension ChunkStore {
     }
 
     private func buildPacked(_ work: Relayout) throws(StoreError) -> BuiltLayout? {
-        let packer = Packer(self, work.key, incarnation: work.nextID) {
+        // Not at the cost of what the kernel knows: the content is here already.
+        let packer = Packer(self, work.key, incarnation: work.nextID, reach: .recent) {
             [self] (change) throws(StoreError) in
             try commit(change, of: work.nextID)
         }
@@ -204,6 +205,8 @@ extension ChunkStore {
     private func buildFlat(_ work: Relayout, _ path: String) throws(StoreError) -> BuiltLayout? {
         var built = BuiltLayout(verification: work.verification)
         var segments: [Int: BlockSegment] = [:]
+        var reservedByteCount: Int64 = 0
+        defer { release(reservedByteCount) }
         do throws(Errno) {
             try files.makeDirectory(folder(of: work.key))
             let file = try files.open(path, create: true)
@@ -211,7 +214,8 @@ extension ChunkStore {
             let isWhole: Bool
             do throws(StoreError) {
                 isWhole = try unsafe forEachBlock(work) { (block, bytes) throws(StoreError) in
-                    try makeRoom(Int64(bytes.count), for: work.key)
+                    try makeRoom(Int64(bytes.count), for: work.key, .idle)
+                    reservedByteCount += Int64(bytes.count)
                     let index = block / BlockSegment.blockCountMax
                     let empty = BlockSegment(
                         blockCount: work.key.blockCount(ofSegment: index), isPacked: false)

@@ -22,6 +22,7 @@ extension ChunkStore {
         guard offset >= 0, offset % each == 0, end <= size, end % each == 0 || end == size
         else { throw .invalidRange }
         try makeRoom(Int64(bytes.count), for: key)
+        defer { release(Int64(bytes.count)) }
         let blocks = key.blocks(covering: offset..<end)
         while true {
             let entry = try loaded(key, blocks: blocks)
@@ -63,7 +64,6 @@ extension ChunkStore {
 
     /// Puts a proven content into a pack; false if a part of it is here already.
     private func pack(_ key: ContentKey, _ bytes: [UInt8]) throws(StoreError) -> Bool {
-        try makeRoom(key.size, for: key)
         let blocks = 0..<key.blockCount
         while true {
             let entry = try loaded(key, blocks: blocks)

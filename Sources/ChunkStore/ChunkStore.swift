@@ -50,6 +50,8 @@ package final class ChunkStore: Sendable {
     let log: Log
     let flatUsed: Atomic<Int64>
     let packedUsed: Atomic<Int64>
+    /// Bytes that writes under way have room for.
+    let reserved = Atomic<Int64>(0)
     /// One element, taken by the thread that evicts.
     let evictionTurn = Mailbox<Void>()
     /// One element, taken by the thread that gives space back.

@@ -50,19 +50,25 @@ final class Packer {
     private var verification = Verification.none
     /// The segment after the last one that was emitted.
     private var nextSegment = 0
+    /// Room for what is appended and not yet counted by the store.
+    private var reservedByteCount: Int64 = 0
+    private let reach: ChunkStore.EvictionReach
     /// Numbers in the content, if they are known to be of one width.
     var width: ElementWidth?
 
     /// - Parameters:
     ///   - incarnation: that the recipe is for.
-    ///   - emit: takes the recipe's segments, in order.
+    ///   - reach: how far room is made for it.
+    ///   - emit: takes the recipe's segments, in order, and counts their bytes.
     init(
         _ store: ChunkStore, _ key: ContentKey, incarnation: Int64,
+        reach: ChunkStore.EvictionReach,
         emit: @escaping (RecipeChange) throws(StoreError) -> Void
     ) {
         self.store = store
         self.key = key
         self.incarnation = incarnation
+        self.reach = reach
         self.emit = emit
     }
 
@@ -109,6 +115,8 @@ final class Packer {
         store.packs.commit(newRecords[..<unplacedFrom].map(\.location))
         newRecords = []
         unplacedFrom = 0
+        store.release(reservedByteCount)
+        reservedByteCount = 0
     }
 
     private func addPending() throws(StoreError) {
@@ -158,7 +166,9 @@ final class Packer {
 
     /// Writes the batch, which gives its records their places.
     private func place() throws(StoreError) {
-        try store.makeRoom(Int64(batch.byteCount), for: key)
+        let byteCount = Int64(batch.byteCount)
+        try store.makeRoom(byteCount, for: key, reach)
+        reservedByteCount += byteCount
         let locations = try store.append(batch)
         for (offset, location) in locations.enumerated() {
             newRecords[unplacedFrom + offset].location = location
@@ -204,6 +214,8 @@ final class Packer {
                     location: copyLocation, storedByteCount: payload.count, rawByteCount: 0,
                     hash: nil, uses: 1),
                 newRecords: newRecords, shared: shared))
+        store.release(reservedByteCount)
+        reservedByteCount = 0
         nextSegment = index + 1
         // What reaches into the next segment stands there too, by a place that is known now.
         places = places.filter { $0.end > end }.map { place in

@@ -45,8 +45,9 @@ extension CacheDirectory {
     }
 }
 
-/// The path from the root, without empty and `.` parts. Symbolic links and `..` stay, since only
-/// the kernel knows where they lead.
+/// The path from the root, without empty and `.` parts.
+///
+/// Symbolic links and `..` stay, since only the kernel knows where they lead.
 package func absolutePath(_ path: String) -> String {
     var whole = path
     if !path.hasPrefix("/") {

@@ -18,6 +18,7 @@ package final class CacheDirectory: Sendable {
     /// The version of the layout that this program reads and writes.
     package static let formatVersion = 1
     /// The names that this module makes in a cache; a folder with no others counts as empty.
+    ///
     /// `lost+found` is what a new disk comes with.
     static let ownNames: Set<String> = [
         "lock", "format", "format.new", "control", "daemon.log", "daemon.log.old", "lost+found",
@@ -59,8 +60,10 @@ package final class CacheDirectory: Sendable {
         }
     }
 
-    /// A path of a file in the cache that is short whatever the length of the cache's own path,
-    /// as Unix sockets need it. Good within this process alone.
+    /// A path of a file in the cache that is short whatever the length of the cache's own path, as
+    /// Unix sockets need it.
+    ///
+    /// Good within this process alone.
     func shortPath(_ name: String) -> String { "/proc/self/fd/\(descriptor.rawValue)/\(name)" }
 
     /// The size of the disk that it lies on.
@@ -93,7 +96,9 @@ package final class CacheDirectory: Sendable {
             known: CacheDirectory.formatVersion)
     }
 
-    /// Makes sure that the format is written. Only the holder of the lock may.
+    /// Makes sure that the format is written.
+    ///
+    /// Only the holder of the lock may.
     package func prepare(holding lock: borrowing CacheLock) throws(MountFailure) {
         if try format() != nil { return }
         let directory = descriptor.rawValue

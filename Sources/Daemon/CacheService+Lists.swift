@@ -80,6 +80,8 @@ extension CacheService {
         var lastUse: Int64?
         for content in contents {
             revision.sizeBytes += content.sizeBytes
+            // Nothing has to be stored of an empty file.
+            if content.sizeBytes == 0 { revision.provenCount += 1 }
             guard let state = held[content] else { continue }
             revision.cachedBytes += state.cachedBytes
             revision.provenCount += state.isProven ? 1 : 0

@@ -4,8 +4,9 @@ internal import Platform
 
 /// A connection to the daemon of a cache, good for one request.
 package struct ControlClient: ~Copyable {
-    /// How long a daemon that listens may take to greet, in seconds. One that is stopped or stuck
-    /// accepts in the kernel but never greets.
+    /// How long a daemon that listens may take to greet, in seconds.
+    ///
+    /// One that is stopped or stuck accepts in the kernel but never greets.
     static let greetingSecondsMax = 10.0
     /// How long a request may take, in seconds: more than the Hub's retries of a mount need.
     static let answerSecondsMax = 300.0

@@ -32,8 +32,9 @@ package final class ControlServer: Sendable {
     private let connectionCount = Lock(0)
     private let finished = Mailbox<Void>()
 
-    /// Starts to listen. Only the holder of the cache's lock may: what is left of a dead daemon's
-    /// socket is removed.
+    /// Starts to listen.
+    ///
+    /// Only the holder of the cache's lock may: what is left of a dead daemon's socket is removed.
     package init(
         cache: CacheDirectory, holding lock: borrowing CacheLock, log: Log,
         answer: @escaping Answer

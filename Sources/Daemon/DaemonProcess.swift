@@ -63,7 +63,9 @@ package struct DaemonProcess {
         }
     }
 
-    /// The lock; nil when another process keeps it. Who merely looks at it holds it for a moment.
+    /// The lock; nil when another process keeps it.
+    ///
+    /// Who merely looks at it holds it for a moment.
     private func patientLock() throws(MountFailure) -> CacheLock? {
         for _ in 0..<10 {
             if let lock = try cache.tryLock() { return lock }

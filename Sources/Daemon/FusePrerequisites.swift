@@ -55,7 +55,9 @@ package struct FusePrerequisites: Sendable {
         }
     }
 
-    /// Whether the system's list of users has the number. Containers often run as one without.
+    /// Whether the system's list of users has the number.
+    ///
+    /// Containers often run as one without.
     package static func isKnown(_ userID: UInt32) -> Bool {
         var entry = unsafe passwd()
         var found: UnsafeMutablePointer<passwd>?

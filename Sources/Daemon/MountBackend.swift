@@ -50,7 +50,9 @@ extension MountBackend {
     }
 }
 
-/// Makes the filesystem on a cache that is locked and whose format was checked. Called once.
+/// Makes the filesystem on a cache that is locked and whose format was checked.
+///
+/// Called once.
 package typealias BackendFactory =
     @Sendable (DaemonConfiguration, CacheDirectory, Log) throws(MountFailure) -> any MountBackend
 

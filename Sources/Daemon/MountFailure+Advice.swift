@@ -3,7 +3,9 @@
 internal import Platform
 
 extension MountFailure {
-    /// What to do next: sentences and commands, one thought a line. Never empty.
+    /// What to do next: sentences and commands, one thought a line.
+    ///
+    /// Never empty.
     package var advice: String {
         switch self {
         case .fuseDeviceMissing, .fuseDeviceRefused, .fusermountMissing, .userNameless,

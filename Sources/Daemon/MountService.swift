@@ -199,8 +199,9 @@ package final class MountService: Sendable {
         state.withLock { $0.isClosing = true }
     }
 
-    /// Waits until nobody else works on the mountpoint. With `.admitted` it is reserved; with
-    /// `.present` only for unmounting.
+    /// Waits until nobody else works on the mountpoint.
+    ///
+    /// With `.admitted` it is reserved; with `.present` only for unmounting.
     private func reserve(
         _ mountpoint: String, forMounting: Bool
     ) throws(MountFailure) -> Admission {

@@ -28,7 +28,9 @@ package final class MountWatcher: Sendable {
         thread.detach()
     }
 
-    /// Ends the watching; no call comes after it returns. Not to be called from the callback.
+    /// Ends the watching; no call comes after it returns.
+    ///
+    /// Not to be called from the callback.
     package func stop() {
         _ = shutdown(wake.rawValue, CInt(SHUT_RDWR))
         finished.receive()

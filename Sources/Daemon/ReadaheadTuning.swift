@@ -11,7 +11,9 @@ enum ReadaheadTuning {
     /// FUSE server came at 2.4 GiB/s with it, and at 1.5 GiB/s with the default.
     static let readaheadKiB = 1024
 
-    /// Raises the readahead of a device such as `0:45`. As another user than root, nothing.
+    /// Raises the readahead of a device such as `0:45`.
+    ///
+    /// As another user than root, nothing.
     ///
     /// - Throws: what the kernel said.
     static func raise(deviceID: String) throws(Errno) {

@@ -8,7 +8,9 @@
 
 internal import CSQLite3
 
-/// A connection to a database. One thread at a time.
+/// A connection to a database.
+///
+/// One thread at a time.
 @safe
 package final class Connection {
     /// What a connection may do.
@@ -81,7 +83,9 @@ package final class Connection {
         if access == .readOnly { try execute("PRAGMA query_only = ON") }
     }
 
-    /// Runs any number of statements that return nothing, such as a schema. Not cached.
+    /// Runs any number of statements that return nothing, such as a schema.
+    ///
+    /// Not cached.
     package func execute(_ sql: String) throws(DatabaseError) {
         try check(unsafe sqlite3_exec(handle, sql, nil, nil, nil))
     }
@@ -91,7 +95,9 @@ package final class Connection {
         try step(sql, values) { (_) throws(DatabaseError) in true }
     }
 
-    /// Calls `row` for each row of a result. `row` may use this connection itself.
+    /// Calls `row` for each row of a result.
+    ///
+    /// `row` may use this connection itself.
     package func query(
         _ sql: StaticString, _ values: [Value] = [],
         _ row: (borrowing Row) throws(DatabaseError) -> Void

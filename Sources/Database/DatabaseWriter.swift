@@ -61,7 +61,9 @@ package final class DatabaseWriter: Sendable {
         return mailbox.send(Entry(job: job, completion: completion, isUrgent: false))
     }
 
-    /// Runs a job and waits until it is committed. Not from a job or a completion.
+    /// Runs a job and waits until it is committed.
+    ///
+    /// Not from a job or a completion.
     package func perform<Result: Sendable>(
         _ job: @escaping @Sendable (Connection) throws(DatabaseError) -> Result
     ) throws(DatabaseError) -> Result {
@@ -86,7 +88,9 @@ package final class DatabaseWriter: Sendable {
         if mailbox.send(entry) { _ = done.receive() }
     }
 
-    /// Commits what was submitted, closes the file and ends the thread. May be called twice.
+    /// Commits what was submitted, closes the file and ends the thread.
+    ///
+    /// May be called twice.
     package func close() {
         mailbox.close()
         isClosing.store(true, ordering: .releasing)
@@ -94,7 +98,9 @@ package final class DatabaseWriter: Sendable {
         if let running { running.join() }
     }
 
-    /// When the thread last showed that it is alive, for a watchdog. It shows so every second.
+    /// When the thread last showed that it is alive, for a watchdog.
+    ///
+    /// It shows so every second.
     package var heartbeat: MonotonicInstant {
         MonotonicInstant(nanoseconds: heartbeatNanoseconds.load(ordering: .relaxed))
     }

@@ -7,10 +7,6 @@ internal import Platform
 internal import Telemetry
 
 extension ContentFetcher {
-    /// After that many wrong arrivals in a row the readers of a content get an error for a while.
-    private static let proofFailureCountMax = 3
-    private static let damagedSeconds = 60.0
-
     /// Has the content proven, if all of it is here and it was not proven yet.
     func proveIfComplete(_ content: Content) {
         let found = store.state(of: content.hash, size: content.sizeBytes)
@@ -30,34 +26,28 @@ extension ContentFetcher {
         }
     }
 
-    private func noteProven(_ id: ContentID) {
-        state.withLock { $0.active[id]?.proofFailureCount = 0 }
+    func noteProven(_ id: ContentID) {
+        state.withLock { $0.active[id]?.foundRight() }
     }
 
     private func noteDamaged(_ content: Content) {
-        damaged.add()
+        reportDamage(content)
         let observer = damageObserver.withLock { $0 }
         observer?(content.id)
-        let name = state.withLock { state in
-            state.active[content.id]?.sources.first.map { "\($0.repository)/\($0.path)" }
-        }
+        // Some of its blocks may be there and not in the store.
+        memory.withLock { $0.removeAll() }
+        let now = MonotonicInstant.now
+        let actions = state.withLock { $0.active[content.id]?.foundWrong(now: now) ?? [] }
+        carryOut(actions, content.id)
+    }
+
+    /// Counts and logs that bytes were not what their hash says.
+    func reportDamage(_ content: Content) {
+        damaged.add()
+        let name = state.withLock { $0.active[content.id]?.name }
         log.error(
             "a file is not what its hash says; it was dropped and is fetched again when read",
             ["file": name ?? content.hash.hex])
-        let now = MonotonicInstant.now
-        let actions = state.withLock { state -> [ContentPlan.Action] in
-            guard var active = state.active[content.id] else { return [] }
-            defer { state.active[content.id] = active }
-            active.proofFailureCount += 1
-            // Another repository with the same content may have it right.
-            active.sourceIndex = (active.sourceIndex + 1) % active.sources.count
-            if active.proofFailureCount >= ContentFetcher.proofFailureCountMax {
-                active.proofFailureCount = 0
-                active.refusal = (.notProven, now + ContentFetcher.damagedSeconds)
-            }
-            return active.plan.lost(0..<content.sizeBytes)
-        }
-        carryOut(actions, content.id)
     }
 
     /// Whether bytes in memory are what a hash says.
@@ -65,54 +55,5 @@ extension ContentFetcher {
         var hasher = ContentHasher(like: hash, size: Int64(bytes.count))
         hasher.update(bytes)
         return hasher.finish() == hash
-    }
-
-    /// Serves what the store could not take.
-    func readMemory(
-        _ content: Content, _ offset: Int64, _ buffer: UnsafeMutableRawBufferPointer
-    ) -> Bool {
-        let block = Int64(ChunkStore.blockByteCount)
-        let end = offset + Int64(buffer.count)
-        var position = offset
-        while position < end {
-            let start = position / block * block
-            let key = BlockKey(content: content.id, offset: start)
-            guard let bytes = memory.withLock({ $0.value(for: key) }) else { return false }
-            let skip = Int(position - start)
-            let count = min(bytes.count - skip, Int(end - position))
-            if count <= 0 { return false }
-            let target = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: buffer[Int(position - offset)..<Int(position - offset) + count])
-            unsafe target.copyBytes(from: bytes[skip..<skip + count])
-            position += Int64(count)
-        }
-        return true
-    }
-
-    // MARK: Healing
-
-    /// Contents whose damage is remembered until it is healed.
-    private static let woundCountMax = 1_000
-
-    /// A read met damage, and the store has dropped it.
-    func noteWound(_ content: Content, _ range: Range<Int64>) {
-        let missing = store.missingRanges(content.hash, size: content.sizeBytes, in: range)
-        wounds.withLock { wounds in
-            if wounds.count >= ContentFetcher.woundCountMax { return }
-            for gap in missing { wounds[content.id, default: RangeSet()].insert(gap) }
-        }
-    }
-
-    /// Bytes are in the store; counts those that were damaged before.
-    func noteArrival(_ id: ContentID, _ range: Range<Int64>) {
-        let block = Int64(ChunkStore.blockByteCount)
-        let count = wounds.withLock { wounds -> Int64 in
-            guard var wound = wounds[id] else { return 0 }
-            let before = wound.byteCount
-            wound.remove(range)
-            wounds[id] = wound.byteCount == 0 ? nil : wound
-            return (before - wound.byteCount + block - 1) / block
-        }
-        if count > 0 { healedBlocks.add(count) }
     }
 }

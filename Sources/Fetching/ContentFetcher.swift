@@ -21,32 +21,12 @@ final class ContentFetcher: Sendable {
     struct Waiter {
         let content: ContentID
         let completion: Fetcher.Completion
-        let deadline: MonotonicInstant
-    }
-
-    /// What is known of a content that is being read.
-    struct Active {
-        let content: Content
-        var plan: ContentPlan
-        var sources: [Catalog.Source]
-        /// Which source is used; moves on when one refuses.
-        var sourceIndex = 0
-        var transfers: [ContentPlan.TransferNumber: RunningTransfer] = [:]
-        /// How often the whole content was wrong in a row.
-        var proofFailureCount = 0
-        /// A refusal is final until then.
-        var refusal: (error: FetchError, until: MonotonicInstant)?
-    }
-
-    struct RunningTransfer {
-        var policy: RetryPolicy
-        var fetch: FetchID?
-        var isUrgent: Bool
     }
 
     struct State {
-        var active: [ContentID: Active] = [:]
+        var active: [ContentID: ActiveContent] = [:]
         var waiters: [UInt64: Waiter] = [:]
+        var deadlines = Deadlines()
         var isClosed = false
     }
 
@@ -57,6 +37,7 @@ final class ContentFetcher: Sendable {
 
     enum Work: Sendable {
         case block(ContentID, ContentPlan.TransferNumber, Range<Int64>, [UInt8])
+        /// A whole content, which ends its transfer.
         case whole(ContentID, ContentPlan.TransferNumber, [UInt8])
         case end(ContentID, ContentPlan.TransferNumber, Result<Void, HubError>)
     }
@@ -131,135 +112,6 @@ final class ContentFetcher: Sendable {
         for thread in threads.withLock({ $0 }) { thread.join() }
     }
 
-    // MARK: Readers
-
-    func read(
-        _ content: Content, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
-    ) -> Bool {
-        if holdsMemory.load(ordering: .relaxed), unsafe readMemory(content, offset, buffer) {
-            return true
-        }
-        let outcome: ReadOutcome
-        let failureCount = store.counters.checksumFailures.value
-        do throws(StoreError) {
-            outcome = try unsafe store.read(
-                content.hash, size: content.sizeBytes, at: offset, into: buffer)
-        } catch {
-            log.error("the cache cannot be read", ["error": "\(error)"])
-            return false
-        }
-        guard case .bytes = outcome else {
-            if store.counters.checksumFailures.value > failureCount {
-                noteWound(content, offset..<offset + Int64(buffer.count))
-            }
-            return false
-        }
-        goAhead(of: offset..<offset + Int64(buffer.count), content.id)
-        return true
-    }
-
-    /// A reader that finds everything there still moves its window.
-    private func goAhead(of range: Range<Int64>, _ id: ContentID) {
-        let actions = state.withLock { state -> [ContentPlan.Action] in
-            if state.isClosed { return [] }
-            return state.active[id]?.plan.readHit(range) ?? []
-        }
-        carryOut(actions, id)
-    }
-
-    func request(
-        _ id: ContentID, _ range: Range<Int64>, insists: Bool, _ ticket: Fetcher.Ticket,
-        deadline: MonotonicInstant, _ completion: @escaping Fetcher.Completion
-    ) {
-        guard let prepared = prepare(id, range, insists: insists, completion) else { return }
-        let now = MonotonicInstant.now
-        var refusal: FetchError?
-        let actions = state.withLock { state -> [ContentPlan.Action] in
-            if state.isClosed {
-                refusal = .stopped
-                return []
-            }
-            var active = state.active[id] ?? prepared.active
-            defer { state.active[id] = active }
-            if let known = active.refusal, now < known.until {
-                refusal = known.error
-                return []
-            }
-            active.refusal = nil
-            state.waiters[ticket.number] = Waiter(
-                content: id, completion: completion, deadline: deadline)
-            var actions: [ContentPlan.Action] = []
-            if insists {
-                for lost in prepared.missing { actions += active.plan.lost(lost) }
-            }
-            return actions + active.plan.read(range, waiter: ticket.number)
-        }
-        if let refusal {
-            completion(.failure(refusal))
-        } else {
-            carryOut(actions, id)
-        }
-    }
-
-    func cancel(_ ticket: Fetcher.Ticket) {
-        _ = take(ticket)
-    }
-
-    func expire(_ ticket: Fetcher.Ticket) {
-        take(ticket)?.completion(.failure(.hub(.deadline)))
-    }
-
-    private func take(_ ticket: Fetcher.Ticket) -> Waiter? {
-        state.withLock { state in
-            guard let waiter = state.waiters.removeValue(forKey: ticket.number) else { return nil }
-            state.active[waiter.content]?.plan.cancel(ticket.number)
-            return waiter
-        }
-    }
-
-    private struct Prepared {
-        let active: Active
-        let missing: [Range<Int64>]
-    }
-
-    /// Everything that a plan needs from the catalog and the store, gathered without the lock.
-    private func prepare(
-        _ id: ContentID, _ range: Range<Int64>, insists: Bool, _ completion: Fetcher.Completion
-    ) -> Prepared? {
-        let isKnown = state.withLock { $0.active[id] != nil }
-        do throws(CatalogError) {
-            guard let content = try catalog.content(id) else {
-                completion(.failure(.noSource))
-                return nil
-            }
-            let sources = isKnown ? [] : try catalog.sources(of: id)
-            if !isKnown && sources.isEmpty {
-                completion(.failure(.noSource))
-                return nil
-            }
-            let whole = 0..<content.sizeBytes
-            let missing = store.missingRanges(
-                content.hash, size: content.sizeBytes,
-                in: isKnown && insists ? range : whole)
-            var present = RangeSet()
-            if !isKnown {
-                present.insert(whole)
-                for gap in missing { present.remove(gap) }
-            }
-            let plan = ContentPlan(
-                sizeBytes: content.sizeBytes,
-                unitByteCount: ContentFetcher.isFetchedWhole(content)
-                    ? max(1, content.sizeBytes) : Int64(ChunkStore.blockByteCount),
-                present: present, readsAhead: options.readsAhead)
-            return Prepared(
-                active: Active(content: content, plan: plan, sources: sources),
-                missing: missing)
-        } catch {
-            completion(.failure(.catalog(error)))
-            return nil
-        }
-    }
-
     static func isFetchedWhole(_ content: Content) -> Bool {
         switch content.hash {
         case .sha256: content.sizeBytes <= wholeByteCountMax
@@ -285,9 +137,7 @@ final class ContentFetcher: Sendable {
         }
         return busy.map { active in
             FetchProgress(
-                name: active.sources.first.map { "\($0.repository)/\($0.path)" }
-                    ?? active.content.hash.hex,
-                sizeBytes: active.content.sizeBytes,
+                name: active.name, sizeBytes: active.content.sizeBytes,
                 cachedBytes: store.state(
                     of: active.content.hash, size: active.content.sizeBytes
                 ).cachedByteCount,

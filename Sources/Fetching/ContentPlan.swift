@@ -22,8 +22,6 @@ package struct ContentPlan: Sendable {
         case promote(TransferNumber)
         /// All bytes of these readers are there.
         case wake([WaiterID])
-        /// These readers' bytes will not come.
-        case fail([WaiterID])
     }
 
     private struct Transfer {
@@ -40,10 +38,18 @@ package struct ContentPlan: Sendable {
         var lastUse: UInt64
     }
 
+    private struct Window {
+        /// Cut at the end of the content.
+        var range: Range<Int64>
+        /// How long it would be if the content did not end.
+        var fullByteCount: Int64
+    }
+
     /// The content's length in bytes.
     package let sizeBytes: Int64
+    /// Whether more is fetched than what readers ask for.
+    package var readsAhead: Bool
     private let unitByteCount: Int64
-    private let readsAhead: Bool
     /// What is stored, as far as the plan was told.
     private var present: RangeSet
     private var waiters: [WaiterID: Range<Int64>] = [:]
@@ -53,7 +59,7 @@ package struct ContentPlan: Sendable {
     private var nextTransfer = 1
     private var readCount: UInt64 = 0
 
-    /// Ahead of a reader that goes in order: four transfers at full length.
+    /// Ahead of a reader that goes in order: eight transfers at full length.
     package static let windowByteCountMax: Int64 = 64 << 20
     /// The first window, which a single random read pays for: one kernel request at its largest.
     package static let windowByteCountMin: Int64 = 1 << 20
@@ -94,9 +100,16 @@ package struct ContentPlan: Sendable {
         waiters[waiter] = range
         let missing = present.gaps(in: range)
         var actions = promoteTransfers(overlapping: missing)
-        // What is missing and what comes after it are one request where they touch.
-        let window = advanceStream(range).map { range.lowerBound..<$0.upperBound } ?? range
-        for gap in present.gaps(in: window) { actions += start(gap, wanted: missing) }
+        let window = advanceStream(range)
+        if missing.contains(where: { !underWay.gaps(in: $0).isEmpty }) {
+            // What is missing and what comes after it are one request where they touch.
+            let end = max(range.upperBound, window?.range.upperBound ?? 0)
+            for gap in present.gaps(in: range.lowerBound..<end) {
+                actions += start(gap, wanted: missing)
+            }
+        } else if let window {
+            actions += fill(window)
+        }
         // The bytes may have arrived between the reader's look at the store and now.
         if missing.isEmpty { actions += wakeSatisfied() }
         return actions
@@ -104,21 +117,27 @@ package struct ContentPlan: Sendable {
 
     /// A read was answered from the store; keeps the window ahead of its stream filled.
     package mutating func readHit(_ range: Range<Int64>) -> [Action] {
-        extendWindow(range)
+        guard let window = advanceStream(range) else { return [] }
+        return fill(window)
     }
 
     /// A reader gave up. Its transfers go on: the bytes are likely wanted again.
-    package mutating func cancel(_ waiter: WaiterID) {
-        waiters[waiter] = nil
+    ///
+    /// - Returns: what it waited for.
+    @discardableResult
+    package mutating func cancel(_ waiter: WaiterID) -> Range<Int64>? {
+        waiters.removeValue(forKey: waiter)
     }
 
-    /// Bytes of a transfer were stored.
+    /// Bytes of a transfer were stored. Those of one transfer come in their order; what comes late,
+    /// of one that was given up, may be under way again and stays so.
     package mutating func arrived(_ number: TransferNumber, _ range: Range<Int64>) -> [Action] {
-        underWay.remove(range)
         present.insert(range)
         if var transfer = transfers[number] {
-            let end = transfer.remaining.upperBound
-            transfer.remaining = min(max(transfer.remaining.lowerBound, range.upperBound), end)..<end
+            let (start, end) = (transfer.remaining.lowerBound, transfer.remaining.upperBound)
+            let position = min(max(start, range.upperBound), end)
+            underWay.remove(start..<position)
+            transfer.remaining = position..<end
             // Progress: what comes next may fail as often as the first part might have.
             transfer.attempts = 0
             transfers[number] = transfer
@@ -127,9 +146,16 @@ package struct ContentPlan: Sendable {
     }
 
     /// A transfer ended with all of its bytes.
-    package mutating func finished(_ number: TransferNumber) {
-        guard let transfer = transfers.removeValue(forKey: number) else { return }
+    package mutating func finished(_ number: TransferNumber) -> [Action] {
+        guard let transfer = transfers.removeValue(forKey: number) else { return [] }
         underWay.remove(transfer.remaining)
+        // Nothing should be left. If something is, nobody may wait for it in vain.
+        return transfer.remaining.isEmpty ? [] : startForWaiters()
+    }
+
+    /// What a transfer still has to bring; nil when it has ended.
+    package func remaining(of number: TransferNumber) -> Range<Int64>? {
+        transfers[number]?.remaining
     }
 
     /// Stored bytes turned out wrong or were evicted; who waits for them is served anew.
@@ -138,6 +164,10 @@ package struct ContentPlan: Sendable {
     /// is one unit, and a part of it proves nothing.
     package mutating func lost(_ range: Range<Int64>) -> [Action] {
         present.remove(units(covering: range))
+        return startForWaiters()
+    }
+
+    private mutating func startForWaiters() -> [Action] {
         var actions: [Action] = []
         for wanted in waiters.values.sorted(by: { $0.lowerBound < $1.lowerBound }) {
             for gap in present.gaps(in: wanted) { actions += start(gap, wanted: [gap]) }
@@ -157,13 +187,15 @@ package struct ContentPlan: Sendable {
         return (remaining, transfer.attempts, hasWaiters)
     }
 
-    /// A transfer is given up: its readers fail, its bytes may be asked for again.
-    package mutating func abandoned(_ number: TransferNumber) -> [Action] {
+    /// A transfer is given up; its bytes may be asked for again.
+    ///
+    /// - Returns: the readers whose bytes will not come; they are told by the caller.
+    package mutating func abandoned(_ number: TransferNumber) -> [WaiterID] {
         guard let transfer = transfers.removeValue(forKey: number) else { return [] }
         underWay.remove(transfer.remaining)
         let failed = waiters.filter { $0.value.overlaps(transfer.remaining) }.keys.sorted()
         for waiter in failed { waiters[waiter] = nil }
-        return failed.isEmpty ? [] : [.fail(failed)]
+        return failed
     }
 
     private mutating func wakeSatisfied() -> [Action] {
@@ -174,11 +206,10 @@ package struct ContentPlan: Sendable {
 
     /// Fills the window ahead of a stream, but only when half of it has been used up: a step with
     /// every read would make a request for every read.
-    private mutating func extendWindow(_ range: Range<Int64>) -> [Action] {
-        guard let window = advanceStream(range) else { return [] }
-        let gaps = present.gaps(in: window).flatMap { underWay.gaps(in: $0) }
+    private mutating func fill(_ window: Window) -> [Action] {
+        let gaps = present.gaps(in: window.range).flatMap { underWay.gaps(in: $0) }
         guard let first = gaps.first,
-            first.lowerBound - window.lowerBound < Int64(window.count) / 2
+            first.lowerBound - window.range.lowerBound < window.fullByteCount / 2
         else { return [] }
         return gaps.flatMap { start($0, wanted: []) }
     }
@@ -225,7 +256,7 @@ package struct ContentPlan: Sendable {
     /// Moves the stream that the read belongs to, or begins one.
     ///
     /// - Returns: what should be there or under way ahead of the reader; nil for nothing.
-    private mutating func advanceStream(_ range: Range<Int64>) -> Range<Int64>? {
+    private mutating func advanceStream(_ range: Range<Int64>) -> Window? {
         guard readsAhead else { return nil }
         readCount += 1
         let match = streams.firstIndex {
@@ -256,7 +287,9 @@ package struct ContentPlan: Sendable {
         return window(from: streams[index].next, streams[index].windowByteCount)
     }
 
-    private func window(from start: Int64, _ byteCount: Int64) -> Range<Int64>? {
-        start < sizeBytes ? start..<min(start + byteCount, sizeBytes) : nil
+    private func window(from start: Int64, _ byteCount: Int64) -> Window? {
+        if start >= sizeBytes { return nil }
+        return Window(
+            range: start..<min(start + byteCount, sizeBytes), fullByteCount: byteCount)
     }
 }

@@ -71,7 +71,8 @@ package final class Fetcher: Sendable {
     ) throws(Errno) {
         self.options = options
         alarms = try AlarmClock()
-        metadata = MetadataFetcher(hub: hub, catalog: catalog, options: options, log: log)
+        metadata = MetadataFetcher(
+            hub: hub, catalog: catalog, alarms: alarms, options: options, log: log)
         contents = try ContentFetcher(
             hub: hub, catalog: catalog, store: store, alarms: alarms, options: options, log: log)
     }
@@ -92,13 +93,10 @@ package final class Fetcher: Sendable {
             let deadline = MonotonicInstant.now + (seconds ?? options.readDeadlineSeconds)
             contents.request(
                 content, range, insists: insists, ticket, deadline: deadline, completion)
-            if deadline < .distantFuture {
-                alarms.at(deadline) { [contents] in contents.expire(ticket) }
-            }
         case .organisation, .revision, .refs, .tree, .access:
             let deadline = MonotonicInstant.now + (seconds ?? options.metadataDeadlineSeconds)
-            metadata.request(need, ticket, isRenewal: seconds != nil, completion)
-            alarms.at(deadline) { [metadata] in metadata.expire(ticket) }
+            metadata.request(
+                need, ticket, isRenewal: seconds != nil, deadline: deadline, completion)
         }
         return ticket
     }

@@ -21,11 +21,19 @@ final class MetadataFetcher: Sendable {
     private struct State {
         var flights = SingleFlight<Need>()
         var waiters: [UInt64: Waiter] = [:]
-        var refused = RecentCache<Need, (error: HubError, until: MonotonicInstant)>(costMax: 4096)
+        var deadlines = Deadlines()
+        var refused = RecentCache<Need, Refused>(costMax: 4096)
         var refusals: [RepositoryID: HubError] = [:]
         /// A renewal was not answered in time, and nothing was answered since.
         var isHubSlow = false
         var isClosed = false
+    }
+
+    /// What the Hub said no to, for how long that is believed, and of which token.
+    private struct Refused {
+        let error: HubError
+        let until: MonotonicInstant
+        let tokenGeneration: UInt64
     }
 
     private enum Step {
@@ -41,13 +49,17 @@ final class MetadataFetcher: Sendable {
 
     private let hub: HubClient
     private let catalog: Catalog
+    private let alarms: AlarmClock
     private let options: FetchOptions
     private let log: Log
     private let state = Lock(State())
 
-    init(hub: HubClient, catalog: Catalog, options: FetchOptions, log: Log) {
+    init(
+        hub: HubClient, catalog: Catalog, alarms: AlarmClock, options: FetchOptions, log: Log
+    ) {
         self.hub = hub
         self.catalog = catalog
+        self.alarms = alarms
         self.options = options
         self.log = log
     }
@@ -60,14 +72,18 @@ final class MetadataFetcher: Sendable {
     }
 
     func request(
-        _ need: Need, _ ticket: Fetcher.Ticket, isRenewal: Bool,
+        _ need: Need, _ ticket: Fetcher.Ticket, isRenewal: Bool, deadline: MonotonicInstant,
         _ completion: @escaping Fetcher.Completion
     ) {
         let now = MonotonicInstant.now
+        let generation = hub.tokenGeneration()
+        var alarm: MonotonicInstant?
         let step = state.withLock { state -> Step in
             if state.isClosed { return .answer(.failure(.stopped)) }
             if let refused = state.refused.value(for: need) {
-                if now < refused.until { return .answer(.failure(.hub(refused.error))) }
+                if now < refused.until && refused.tokenGeneration == generation {
+                    return .answer(.failure(.hub(refused.error)))
+                }
                 state.refused.remove(need)
             }
             let isFirst = state.flights.join(need, ticket.number)
@@ -77,8 +93,10 @@ final class MetadataFetcher: Sendable {
                 return isFirst ? .startAndAnswer(error) : .answer(.failure(error))
             }
             state.waiters[ticket.number] = Waiter(completion: completion, isRenewal: isRenewal)
+            alarm = state.deadlines.add(ticket.number, until: deadline)
             return isFirst ? .start : .wait
         }
+        if let alarm { setAlarm(alarm) }
         switch step {
         case .wait: break
         case .answer(let result): completion(result)
@@ -90,14 +108,31 @@ final class MetadataFetcher: Sendable {
     }
 
     func cancel(_ ticket: Fetcher.Ticket) {
-        _ = take(ticket)
+        state.withLock { state in
+            _ = state.flights.leave(ticket.number)
+            state.waiters[ticket.number] = nil
+            state.deadlines.remove(ticket.number)
+        }
     }
 
-    /// The deadline of one who waits has passed.
-    func expire(_ ticket: Fetcher.Ticket) {
-        guard let waiter = take(ticket) else { return }
-        if waiter.isRenewal { state.withLock { $0.isHubSlow = true } }
-        waiter.completion(.failure(.hub(.deadline)))
+    private func setAlarm(_ instant: MonotonicInstant) {
+        alarms.at(instant) { [self] in ring(instant) }
+    }
+
+    /// Deadlines have passed.
+    private func ring(_ instant: MonotonicInstant) {
+        let now = MonotonicInstant.now
+        let (late, next) = state.withLock { state -> ([Waiter], MonotonicInstant?) in
+            let (expired, next) = state.deadlines.ring(instant, at: now)
+            let late = expired.compactMap { number -> Waiter? in
+                _ = state.flights.leave(number)
+                return state.waiters.removeValue(forKey: number)
+            }
+            if late.contains(where: \.isRenewal) { state.isHubSlow = true }
+            return (late, next)
+        }
+        if let next { setAlarm(next) }
+        for waiter in late { waiter.completion(.failure(.hub(.deadline))) }
     }
 
     func close() {
@@ -109,25 +144,25 @@ final class MetadataFetcher: Sendable {
         for waiter in waiting { waiter.completion(.failure(.stopped)) }
     }
 
-    private func take(_ ticket: Fetcher.Ticket) -> Waiter? {
-        state.withLock { state in
-            _ = state.flights.leave(ticket.number)
-            return state.waiters.removeValue(forKey: ticket.number)
-        }
-    }
-
     /// The Hub has answered, or will not.
     private func finish(_ need: Need, _ result: Result<Void, FetchError>) {
+        let generation = hub.tokenGeneration()
         let told = state.withLock { state -> [Waiter] in
-            note(need, result, &state)
-            return state.flights.finish(need).compactMap { state.waiters.removeValue(forKey: $0) }
+            note(need, result, generation, &state)
+            return state.flights.finish(need).compactMap { number in
+                state.deadlines.remove(number)
+                return state.waiters.removeValue(forKey: number)
+            }
         }
         if case .failure(let error) = result { report(need, error) }
         for waiter in told { waiter.completion(result) }
     }
 
     /// REQUIRES: the lock on `state`.
-    private func note(_ need: Need, _ result: Result<Void, FetchError>, _ state: inout State) {
+    private func note(
+        _ need: Need, _ result: Result<Void, FetchError>, _ generation: UInt64,
+        _ state: inout State
+    ) {
         guard case .failure(let error) = result else {
             state.isHubSlow = false
             if let repository = need.repository { state.refusals[repository] = nil }
@@ -136,7 +171,8 @@ final class MetadataFetcher: Sendable {
         guard case .hub(let reason) = error, reason.isAnswer else { return }
         state.isHubSlow = false
         let until = MonotonicInstant.now + options.refusalSeconds
-        state.refused.insert((error: reason, until: until), for: need)
+        state.refused.insert(
+            Refused(error: reason, until: until, tokenGeneration: generation), for: need)
         if let repository = need.repository, reason.isRefusal,
             state.refusals.count < MetadataFetcher.refusalCountMax
         {

@@ -77,7 +77,7 @@ final class TransferReceiver: ContentSink {
                 return state.buffer
             }
             fetcher.pending.add(bytes.count)
-            fetcher.hand(.whole(content, number, bytes), number)
+            return fetcher.hand(.whole(content, number, bytes), number)
         }
         fetcher.hand(.end(content, number, result), number)
     }

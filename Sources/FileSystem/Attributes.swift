@@ -2,7 +2,9 @@
 
 package import Catalog
 
-/// A node's attributes. Mode, owner and block size are the mount's, not the node's.
+/// A node's attributes.
+///
+/// Mode, owner and block size are the mount's, not the node's.
 package struct Attributes: Equatable, Sendable {
     /// What kind of file a node is.
     package enum Kind: Equatable, Sendable {

@@ -137,8 +137,9 @@ extension FileSystem {
         return left > 0 ? Double(left) : Lifetime.missing
     }
 
-    /// For how many seconds the listing of a directory is still fresh, and what renews it. Nil
-    /// where nothing has to be asked, or never was.
+    /// For how many seconds the listing of a directory is still fresh, and what renews it.
+    ///
+    /// Nil where nothing has to be asked, or never was.
     private func listingLifetime(
         of node: NamedNode, now: WallTime
     ) throws(Detour) -> (need: Need, leftSeconds: Int64)? {

@@ -23,8 +23,10 @@ extension FileSystem {
         }
     }
 
-    /// The names that are listed. Those that change with time (`cached`, `verified`) answer when
-    /// they are asked for by name, but are not listed, so that `cp -a` does not copy them.
+    /// The names that are listed.
+    ///
+    /// Those that change with time (`cached`, `verified`) answer when they are asked for by name,
+    /// but are not listed, so that `cp -a` does not copy them.
     package func extendedAttributeNames(_ id: NodeID) -> Outcome<[String]> {
         attempt { () throws(Detour) in
             var names: [String] = []

@@ -1,8 +1,9 @@
 // Listings: what `ls` sees, a batch at a time, with attributes where they cost no request.
 //
 // A commit's folder never changes, so an offset is a position in it. A directory that can change
-// is listed from a copy made when the reader began; its mtime moves with every change, which makes
-// the kernel drop what it kept.
+// is listed from a copy made when the reader began, whose number is in the offsets, so that
+// readers who began at different times do not disturb each other; its mtime moves with every
+// change, which makes the kernel drop what it kept.
 
 package import Catalog
 internal import Fetching
@@ -25,35 +26,54 @@ extension FileSystem {
     ) -> Outcome<[ListedEntry]> {
         attempt { () throws(Detour) in
             let directory = try named(id)
-            var batch = FileSystem.dots(from: offset)
-            let start = Int(max(0, offset - FileSystem.dotCount))
             switch directory.kind {
             case .folder(let commit, let path):
-                batch += try listFolder(
-                    directory, commit, path, from: start, withAttributes: withAttributes, context)
+                return try FileSystem.dots(from: offset, snapshot: 0)
+                    + listFolder(
+                        directory, commit, path, from: Int(max(0, offset - FileSystem.dotCount)),
+                        withAttributes: withAttributes, context)
             case .root, .repositories, .organisation, .versions:
-                let names = try names(
-                    of: directory, isFirst: offset == 0, now: now, context)
-                let kind: Attributes.Kind
-                if case .versions = directory.kind { kind = .link } else { kind = .directory }
-                for index in names.indices.dropFirst(start).prefix(FileSystem.listingBatchCountMax)
-                {
-                    batch.append(
-                        ListedEntry(
-                            name: Array(names[index].utf8), kind: kind, entry: nil,
-                            nextOffset: Int64(index) + FileSystem.dotCount + 1))
-                }
+                return try listChanging(directory, from: offset, now: now, context)
             case .link: throw .failed(.notDirectory)
             }
-            return batch
         }
     }
 
-    private static func dots(from offset: Int64) -> [ListedEntry] {
+    private static func dots(from position: Int64, snapshot: Int64) -> [ListedEntry] {
         let dots: [[UInt8]] = [Array(".".utf8), Array("..".utf8)]
-        return dots.enumerated().dropFirst(Int(offset)).map { index, name in
-            ListedEntry(name: name, kind: .directory, entry: nil, nextOffset: Int64(index) + 1)
+        return dots.enumerated().dropFirst(Int(max(0, position))).map { index, name in
+            ListedEntry(
+                name: name, kind: .directory, entry: nil,
+                nextOffset: ListingSnapshots.offset(snapshot, Int64(index) + 1))
         }
+    }
+
+    private func listChanging(
+        _ directory: NamedNode, from offset: Int64, now: WallTime, _ context: AttemptContext
+    ) throws(Detour) -> [ListedEntry] {
+        let (number, position) = ListingSnapshots.parts(of: offset)
+        let kept = snapshots.withLock { $0.names(of: directory.row, number) }
+        let snapshot: (number: Int64, names: [String])
+        if let kept {
+            snapshot = (number, kept)
+        } else {
+            // A reader that begins, or one whose copy is gone; then the position has to do.
+            let names = try currentNames(of: directory, now: now, context)
+            snapshot = (snapshots.withLock { $0.keep(names, of: directory.row) }, names)
+        }
+        let kind: Attributes.Kind
+        if case .versions = directory.kind { kind = .link } else { kind = .directory }
+        var batch = FileSystem.dots(from: position, snapshot: snapshot.number)
+        let start = Int(max(0, position - FileSystem.dotCount))
+        let names = snapshot.names
+        for index in names.indices.dropFirst(start).prefix(FileSystem.listingBatchCountMax) {
+            batch.append(
+                ListedEntry(
+                    name: Array(names[index].utf8), kind: kind, entry: nil,
+                    nextOffset: ListingSnapshots.offset(
+                        snapshot.number, Int64(index) + FileSystem.dotCount + 1)))
+        }
+        return batch
     }
 
     private func listFolder(
@@ -98,17 +118,6 @@ extension FileSystem {
                 name: Array(entry.name), kind: kind, entry: told,
                 nextOffset: Int64(index) + FileSystem.dotCount + 1)
         }
-    }
-
-    /// The names of a directory that can change: fresh for a reader that begins, then as they
-    /// were, so that an offset means the same in every batch.
-    private func names(
-        of directory: NamedNode, isFirst: Bool, now: WallTime, _ context: AttemptContext
-    ) throws(Detour) -> [String] {
-        if !isFirst, let kept = snapshots.withLock({ $0.value(for: directory.row) }) { return kept }
-        let names = try currentNames(of: directory, now: now, context)
-        snapshots.withLock { $0.insert(names, for: directory.row) }
-        return names
     }
 
     private func currentNames(

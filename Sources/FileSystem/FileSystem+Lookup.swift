@@ -60,15 +60,24 @@ extension FileSystem {
         var isOwner = try ask { () throws(CatalogError) in
             try catalog.isOwner(text, kind: kind)
         }
+        var nameSeconds = Lifetime.directory
         if known == nil && !isOwner {
-            isOwner = try !listing(of: text, kind, now: now, context).repositories.isEmpty
+            let owned = try listing(of: text, kind, now: now, context)
+            isOwner = !owned.repositories.isEmpty
+            // A Hub that lists nobody's repositories: what is no repository may be an owner.
+            if !owned.isListed, case .hub(.repositoryNotFound)? = context.failures[
+                .revision(legacy, nil)]
+            {
+                isOwner = true
+                nameSeconds = Lifetime.missing
+            }
         }
         if isOwner {
             let child = Catalog.Child(name: name, kind: .organisation(kind, text))
             let node = try ask { () throws(CatalogError) in
                 try catalog.child(of: directory.row, child)
             }
-            return try entry(of: node, nameSeconds: Lifetime.directory, now: now)
+            return try entry(of: node, nameSeconds: nameSeconds, now: now)
         }
         return try lookupRepository(directory, kind, organisation: nil, name, now, context)
     }
@@ -94,7 +103,8 @@ extension FileSystem {
         let repository = try repository(id, revision: revision, context)
         if !repository.isUsed {
             // A listing told all of it, so nothing was asked that would have been noted as a use.
-            try ask { () throws(CatalogError) in try catalog.recordUse(of: id) }
+            // A database that cannot be written must not keep anybody from what is cached.
+            try? catalog.recordUse(of: id)
         }
         if repository.canonical != id {
             let suffix = parts.count == 2 ? "@\(parts[1])" : ""
@@ -138,10 +148,9 @@ extension FileSystem {
         _ directory: NamedNode, _ id: RepositoryID, _ name: [UInt8], _ now: WallTime,
         _ context: AttemptContext
     ) throws(Detour) -> Entry {
-        let text = String(decoding: name, as: UTF8.self)
-        guard let revision = RevisionName(pathComponent: text) else {
-            return .missing(for: Lifetime.immutableAttributes)
-        }
+        guard let text = String(validating: name, as: UTF8.self),
+            let revision = RevisionName(pathComponent: text)
+        else { return .missing(for: Lifetime.immutableAttributes) }
         let repository = try repository(id, revision: nil, context)
         let refs = try refs(of: repository, now: now, context)
         guard refs.contains(where: { $0.name == revision })

@@ -53,8 +53,10 @@ extension FileSystem {
         let oid = resolved.commit.oid.hex
         let folders = location.path.split(separator: "/").map(String.init)
         // The names are walked as the kernel would, so that every directory is a node.
-        var node = try childDirectory(
-            NamedNode.row(of: id.kind), id.organisation, .organisation(id.kind, id.organisation ?? ""))
+        var node = NamedNode.row(of: id.kind)
+        if let organisation = id.organisation {
+            node = try makeChild(of: node, organisation, .organisation(id.kind, organisation))
+        }
         node = try makeChild(
             of: node, "\(id.base)@\(oid)", .folder(resolved.commit.id, path: []))
         var path: [UInt8] = []
@@ -73,13 +75,6 @@ extension FileSystem {
             path: [id.kind.plural] + (id.organisation.map { [$0] } ?? [])
                 + ["\(id.base)@\(oid)"] + folders,
             repository: id, commit: oid)
-    }
-
-    private func childDirectory(
-        _ parent: Int64, _ name: String?, _ kind: NamedNode.Kind
-    ) throws(Detour) -> Int64 {
-        guard let name else { return parent }
-        return try makeChild(of: parent, name, kind)
     }
 
     private func makeChild(

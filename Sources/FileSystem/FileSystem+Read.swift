@@ -19,18 +19,34 @@ extension FileSystem {
             let target = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: buffer[..<Int(end - offset)])
             if unsafe fetcher.read(content, at: offset, into: target) { return target.count }
-            let need = Need.bytes(
-                content.id, offset..<end, insists: context.attemptCount > 0)
-            // A reader must never be told that the file itself is missing: its name was found.
-            if let error = context.failures[need] {
-                let meaning = FileSystemError(error)
-                throw .failed(meaning == .notFound ? .unavailable : meaning)
+            for insists in [false, true] {
+                let need = Need.bytes(content.id, offset..<end, insists: insists)
+                if let error = context.failures[need] { throw .failed(try meaning(error, content)) }
             }
             if context.attemptCount >= FileSystem.readAttemptCountMax {
                 throw .failed(.unavailable)
             }
-            throw .lacks(need, withinSeconds: nil)
+            throw .lacks(
+                .bytes(content.id, offset..<end, insists: context.attemptCount > 0),
+                withinSeconds: nil)
         }
+    }
+
+    /// A reader must never be told that the file itself is missing, for its name was found: a
+    /// repository that is no longer shown is one that this user may no longer read.
+    private func meaning(
+        _ error: FetchError, _ content: Content
+    ) throws(Detour) -> FileSystemError {
+        let meaning = FileSystemError(error)
+        if meaning != .notFound { return meaning }
+        let sources = try ask { () throws(CatalogError) in try catalog.sources(of: content.id) }
+        for source in sources {
+            let known = try ask { () throws(CatalogError) in
+                try catalog.repository(source.repository)
+            }
+            if let known, known.isPrivate || known.isGated { return .accessDenied }
+        }
+        return .unavailable
     }
 
     /// How often bytes may vanish between their arrival and their reading, by eviction or a

@@ -90,22 +90,49 @@ extension FileSystem {
         return known.refs
     }
 
+    /// An owner's repositories.
+    struct OwnedRepositories {
+        let repositories: [RepositoryID]
+        /// Whether there are more.
+        let isTruncated: Bool
+        /// Whether the Hub lists them at all; if not, they are those that were looked at.
+        let isListed: Bool
+    }
+
     /// An owner's repositories, as fresh as listings have to be. Empty when it has none that this
     /// user can see.
     func listing(
         of organisation: String, _ kind: RepositoryKind, now: WallTime, _ context: AttemptContext
-    ) throws(Detour) -> Catalog.OrganisationListing {
+    ) throws(Detour) -> OwnedRepositories {
         let need = Need.organisation(kind, organisation)
         let known = try ask { () throws(CatalogError) in
             try catalog.listing(of: organisation, kind: kind)
         }
-        guard let known else { try demand(need, context) }
+        guard let known else {
+            guard let error = context.failures[need], FileSystem.meansNoListings(error)
+            else { try demand(need, context) }
+            let used = try ask { () throws(CatalogError) in
+                try catalog.knownRepositories(of: organisation, kind: kind)
+            }
+            return OwnedRepositories(repositories: used, isTruncated: true, isListed: false)
+        }
         let ageSeconds = now.secondsSince1970 - known.listedAt.secondsSince1970
         let isFresh = (0..<options.listingSeconds).contains(ageSeconds)
         if !isFresh && !context.met.contains(need) && context.failures[need] == nil {
             throw .lacks(need, withinSeconds: options.renewalSeconds)
         }
-        return known
+        return OwnedRepositories(
+            repositories: known.repositories, isTruncated: known.isTruncated, isListed: true)
+    }
+
+    /// Whether a Hub has answered that it does not know this kind of question. The official client
+    /// downloads without ever listing an owner's repositories, so a Hub may do without.
+    private static func meansNoListings(_ error: FetchError) -> Bool {
+        switch error {
+        case .hub(.repositoryNotFound), .hub(.entryNotFound), .hub(.revisionNotFound): true
+        case .hub(.server(let status)): (400..<500).contains(status) || status == 501
+        case .hub, .catalog, .notProven, .noSource, .stopped: false
+        }
     }
 
     /// The commit that digits name, if it is known; a ref of that name would go first.

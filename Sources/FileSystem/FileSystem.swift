@@ -73,7 +73,7 @@ package final class FileSystem: Sendable {
     let options: FileSystemOptions
     let log: Log
     /// Listings of directories that can change, as they were when a reader began.
-    let snapshots = Lock(RecentCache<Int64, [String]>(costMax: 64))
+    let snapshots = Lock(ListingSnapshots(seed: UInt64.random(in: 0...UInt64.max)))
     let uses = RecentUses()
     private let useObserver = Lock<(@Sendable (ContentID) -> Void)?>(nil)
 

@@ -56,7 +56,9 @@ package final class Operation<Value: Sendable>: Sendable {
         if isLate { fileSystem.fetcher.cancel(ticket) }
     }
 
-    /// The reader gave up. The answer, if none was given yet, is `interrupted`.
+    /// The reader gave up.
+    ///
+    /// The answer, if none was given yet, is `interrupted`.
     package func interrupt() {
         let ticket = state.withLock { $0.ticket }
         finish(.failure(.interrupted))

@@ -120,7 +120,8 @@ struct FuseRequest: @unchecked Sendable {
         return count
     }
 
-    /// Has the registry told when the reader gives up.
+    /// Has the registry told when the reader gives up; at once, if it already has. The request
+    /// must not be answered before this returns, since libfuse holds a lock of it here.
     func watchInterrupt(_ token: UInt) {
         unsafe fuse_req_interrupt_func(
             handle,
@@ -213,9 +214,15 @@ extension fuse_entry_param {
 final class InterruptRegistry: Sendable {
     static let shared = InterruptRegistry()
 
+    private struct Entry {
+        /// Nil while the request is not yet armed.
+        var action: (@Sendable () -> Void)?
+        var isInterrupted = false
+    }
+
     private struct State {
         var last: UInt = 0
-        var actions: [UInt: @Sendable () -> Void] = [:]
+        var entries: [UInt: Entry] = [:]
     }
 
     private let state = Lock(State())
@@ -224,23 +231,33 @@ final class InterruptRegistry: Sendable {
     func reserve() -> UInt {
         state.withLock { state in
             state.last += 1
+            state.entries[state.last] = Entry()
             return state.last
         }
     }
 
-    func add(_ token: UInt, _ action: @escaping @Sendable () -> Void) {
-        state.withLock { $0.actions[token] = action }
+    /// From now on an interrupt acts.
+    ///
+    /// - Returns: whether there was one before, which is the caller's to act on.
+    func arm(_ token: UInt, _ action: @escaping @Sendable () -> Void) -> Bool {
+        state.withLock { state in
+            state.entries[token]?.action = action
+            return state.entries[token]?.isInterrupted ?? false
+        }
     }
 
     func remove(_ token: UInt) {
-        state.withLock { $0.actions[token] = nil }
+        state.withLock { $0.entries[token] = nil }
     }
 
     func interrupt(_ token: UInt) {
-        let action = state.withLock { $0.actions[token] }
+        let action = state.withLock { state in
+            state.entries[token]?.isInterrupted = true
+            return state.entries[token]?.action
+        }
         action?()
     }
 
     /// How many requests wait.
-    var count: Int { state.withLock { $0.actions.count } }
+    var count: Int { state.withLock { $0.entries.count } }
 }

@@ -111,8 +111,10 @@ package final class FuseSession: @unchecked Sendable {
         }
     }
 
-    /// Has the kernel forget what it was told of a node. Does not wait: a thread of its own tells
-    /// the kernel, because that may have to wait for a read of the same pages.
+    /// Has the kernel forget what it was told of a node.
+    ///
+    /// Does not wait: a thread of its own tells the kernel, because that may have to wait for a
+    /// read of the same pages.
     package func announce(_ notice: KernelNotice) {
         _ = notices.send(notice)
     }
@@ -134,8 +136,10 @@ package final class FuseSession: @unchecked Sendable {
     }
 
     /// Ends the threads and frees the session, if the kernel has let go of it; whoever still uses
-    /// the mount keeps it until the process ends. To be called once, after the mount was taken
-    /// away, and before what answers the requests is closed.
+    /// the mount keeps it until the process ends.
+    ///
+    /// To be called once, after the mount was taken away, and before what answers the requests is
+    /// closed.
     package func close() {
         unsafe fuse_session_exit(handle)
         guard waitForEnd(until: .now + FuseSession.endSeconds) else { return }
@@ -201,7 +205,8 @@ package final class FuseSession: @unchecked Sendable {
         words += ["-o", "fsname=\(options.sourceName)", "-o", "subtype=modelfs"]
         if options.allowsOthers { words += ["-o", "allow_other"] }
         var arguments: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) }
-        defer { for unsafe word in unsafe arguments { unsafe free(word) } }
+        // By index, not `for unsafe word`: swift format would join those two words.
+        defer { for index in words.indices { unsafe free(arguments[index]) } }
         var operations = MountContext.operations
         // The reference is kept for the life of the process: a message may be on its way as long
         // as anybody uses the mount.

@@ -4,7 +4,9 @@ internal import Telemetry
 
 /// How many messages of each kind have come.
 package final class KernelMessages: Sendable {
-    /// Opcodes by number. Source: `enum fuse_opcode` in Linux' include/uapi/linux/fuse.h.
+    /// Opcodes by number.
+    ///
+    /// Source: `enum fuse_opcode` in Linux' include/uapi/linux/fuse.h.
     private static let names: [Int: String] = [
         1: "LOOKUP", 2: "FORGET", 3: "GETATTR", 5: "READLINK", 14: "OPEN", 15: "READ",
         17: "STATFS", 18: "RELEASE", 22: "GETXATTR", 23: "LISTXATTR", 25: "FLUSH", 26: "INIT",

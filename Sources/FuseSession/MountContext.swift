@@ -14,7 +14,9 @@ final class MountContext: Sendable {
     let known = KnownContents()
     let buffers = BufferPool()
 
-    /// The kernel's number for the root of every mount. Source: `FUSE_ROOT_ID`.
+    /// The kernel's number for the root of every mount.
+    ///
+    /// Source: `FUSE_ROOT_ID`.
     private static let kernelRoot: UInt64 = 1
 
     init(_ fileSystem: FileSystem, _ options: FuseSessionOptions) {
@@ -60,10 +62,13 @@ final class MountContext: Sendable {
                 case .failure(let error): request.reply(Errno(error))
                 }
             }
-            // Known to the registry before the kernel may interrupt, and before it can be
-            // answered: an answered request must not be touched.
-            InterruptRegistry.shared.add(token) { operation.interrupt() }
+            // An answered request must not be touched, so an interrupt that came before or while
+            // the request was prepared for it acts only after that, and only then it may wait.
             request.watchInterrupt(token)
+            if InterruptRegistry.shared.arm(token, { operation.interrupt() }) {
+                operation.interrupt()
+                return
+            }
             operation.wait(for: need, withinSeconds: seconds)
         }
     }

@@ -44,7 +44,11 @@ final class Credentials: Sendable {
     }
 
     private struct State {
-        var token: AccessToken?
+        var token: AccessToken? {
+            didSet { if token != oldValue { generation += 1 } }
+        }
+        /// Grows with every token that differs from the one before.
+        var generation: UInt64 = 0
         var stamp: Stamp?
         var checkedAt: MonotonicInstant?
     }
@@ -71,6 +75,9 @@ final class Credentials: Sendable {
     func token(for url: HTTPURL) -> AccessToken? {
         url.origin == origin ? state.withLock { $0.token } : nil
     }
+
+    /// Another number with every new token.
+    var generation: UInt64 { state.withLock { $0.generation } }
 
     /// Whether the file was looked at too long ago.
     func isDue(at now: MonotonicInstant) -> Bool {

@@ -67,7 +67,9 @@ package struct ChildProcess: ~Copyable, Sendable {
         self.processID = processID
     }
 
-    /// Waits for its end. The corresponding C function is `waitpid`.
+    /// Waits for its end.
+    ///
+    /// The corresponding C function is `waitpid`.
     package consuming func wait() throws(Errno) -> Ending {
         var status: CInt = 0
         let number = processID
@@ -83,7 +85,9 @@ package struct ChildProcess: ~Copyable, Sendable {
         return done == 0 ? nil : ChildProcess.ending(status)
     }
 
-    /// Sends it a signal. The corresponding C function is `kill`.
+    /// Sends it a signal.
+    ///
+    /// The corresponding C function is `kill`.
     package borrowing func signal(_ number: CInt) throws(Errno) {
         if kill(processID, number) != 0 { throw Errno.current }
     }

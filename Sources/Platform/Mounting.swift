@@ -6,7 +6,9 @@ internal import Glibc
 
 /// The functions on the mount table of the calling process's namespace.
 package enum Mounting {
-    /// Makes `folder` visible at `mountpoint` too. The C function is `mount` with `MS_BIND`.
+    /// Makes `folder` visible at `mountpoint` too.
+    ///
+    /// The C function is `mount` with `MS_BIND`.
     ///
     /// - Parameter isReadOnly: also refuses writes, set-user-id and devices there; on failure of
     ///   this second step the bind is undone.
@@ -28,7 +30,9 @@ package enum Mounting {
         }
     }
 
-    /// Takes the topmost mount away from `mountpoint`. The C function is `umount2`.
+    /// Takes the topmost mount away from `mountpoint`.
+    ///
+    /// The C function is `umount2`.
     ///
     /// - Parameter isLazy: hides it at once, and lets go of it when its last user has gone.
     /// - Throws: `EBUSY` for a mount in use, `EINVAL` where nothing is mounted.

@@ -20,7 +20,9 @@ package enum Signals {
         _ = signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Waits for one of the signals that `blockTermination` blocks. The C function is `sigwait`.
+    /// Waits for one of the signals that `blockTermination` blocks.
+    ///
+    /// The C function is `sigwait`.
     ///
     /// - Returns: its number.
     package static func waitForTermination() -> CInt {

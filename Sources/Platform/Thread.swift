@@ -43,8 +43,9 @@ package struct Thread: ~Copyable, Sendable {
         _ = unsafe modelfs_set_thread_name(String(name.prefix(15)))
     }
 
-    /// Waits for its end. The corresponding C function is `pthread_join`.
     /// Waits for its end.
+    ///
+    /// The corresponding C function is `pthread_join`. Waits for its end.
     ///
     /// The corresponding C function is `pthread_join`.
     package consuming func join() {

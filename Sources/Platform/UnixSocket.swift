@@ -30,7 +30,9 @@ package enum UnixSocket {
         return socket
     }
 
-    /// Lets others connect to a bound socket. The corresponding C function is `listen`.
+    /// Lets others connect to a bound socket.
+    ///
+    /// The corresponding C function is `listen`.
     package static func listen(
         on socket: borrowing FileDescriptor, backlog: CInt
     ) throws(Errno) {
@@ -49,7 +51,9 @@ package enum UnixSocket {
         return socket
     }
 
-    /// The next connection. The corresponding C function is `accept4`.
+    /// The next connection.
+    ///
+    /// The corresponding C function is `accept4`.
     ///
     /// - Throws: `EAGAIN` when there is none.
     package static func accept(
@@ -60,7 +64,9 @@ package enum UnixSocket {
             owning: try retryingOnInterrupt { modelfs_accept_nonblocking(number) })
     }
 
-    /// Who connected, or was connected to. The corresponding option is `SO_PEERCRED`.
+    /// Who connected, or was connected to.
+    ///
+    /// The corresponding option is `SO_PEERCRED`.
     package static func peer(of socket: borrowing FileDescriptor) throws(Errno) -> Peer {
         var user: CUnsignedInt = 0
         var process: CInt = 0

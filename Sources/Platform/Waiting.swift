@@ -16,7 +16,9 @@ package struct AwaitedEvents: Sendable {
     }
 }
 
-/// Waits until something happens on one of the descriptors. The C function is `poll`.
+/// Waits until something happens on one of the descriptors.
+///
+/// The C function is `poll`.
 ///
 /// - Returns: what happened on each, in their order; all 0 when the deadline passed first.
 package func waitForEvents(
@@ -34,7 +36,9 @@ package func waitForEvents(
     }
 }
 
-/// Sleeps for so many seconds. The corresponding C function is `clock_nanosleep`.
+/// Sleeps for so many seconds.
+///
+/// The corresponding C function is `clock_nanosleep`.
 package func sleep(seconds: Double) {
     var end = timespec(MonotonicInstant.now + seconds)
     while unsafe clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, nil) == EINTR {}

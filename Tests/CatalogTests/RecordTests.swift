@@ -28,7 +28,7 @@ import Testing
             let found = try #require(try catalog.resolution(of: revision("main"), in: model))
             #expect(found.commit == oid("1"))
             #expect(found.resolvedAt == noon)
-            #expect(try catalog.resolution(of: nil, in: model) == nil, "main is not asked as default")
+            #expect(try catalog.resolution(of: nil, in: model) == nil, "that may be another")
             let later = WallTime(secondsSince1970: noon.secondsSince1970 + 100)
             try catalog.learn(model, revision("main"), "2", at: later)
             let moved = try #require(try catalog.resolution(of: revision("main"), in: model))

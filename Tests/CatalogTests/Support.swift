@@ -2,10 +2,11 @@
 
 import Catalog
 import Hashing
-@testable import HubAPI
 import Platform
 import Telemetry
 import TestSupport
+
+@testable import HubAPI
 
 let quietLog = Log(minimum: .error, descriptor: -1)
 let model = repository("org/name")

@@ -64,7 +64,8 @@ import Testing
     @Test func theLongestNamesStay() {
         let name = String(repeating: "n", count: 255)
         let deep = Array(repeating: "d", count: 63).joined(separator: "/") + "/f"
-        let layout = TreeLayout([file(name), file("...hidden"), file("..a"), file("a."), file(deep)])
+        let layout = TreeLayout(
+            [file(name), file("...hidden"), file("..a"), file("a."), file(deep)])
         #expect(layout.rejected.isEmpty)
         #expect(names(layout) == [name, "...hidden", "..a", "a.", "d"])
     }
@@ -108,7 +109,8 @@ import Testing
 
     @Test(arguments: [-1, .min, (1 << 50) + 1, .max] as [Int64])
     func sizesThatLieAreLeftOut(size: Int64) {
-        let layout = TreeLayout([file("a", size: size), file("b", size: 1 << 50), file("c", size: 0)])
+        let layout = TreeLayout(
+            [file("a", size: size), file("b", size: 1 << 50), file("c", size: 0)])
         #expect(layout.rejected == [.badSize: 1])
         #expect(names(layout) == ["b", "c"])
     }

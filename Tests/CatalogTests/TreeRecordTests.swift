@@ -122,7 +122,9 @@ import Testing
             let layout = try catalog.record(
                 tree: [file("../up"), file("ok"), file("a//b"), file("ok"), file("n\u{0}l")],
                 of: commit)
-            #expect(layout.rejected == [.dotPart: 1, .emptyPart: 1, .duplicate: 1, .forbiddenByte: 1])
+            #expect(
+                layout.rejected
+                    == [.dotPart: 1, .emptyPart: 1, .duplicate: 1, .forbiddenByte: 1])
             #expect(try catalog.names(commit) == ["ok"])
         }
     }

@@ -56,7 +56,7 @@ import Testing
             try store.write(content)
             #expect(try store.prove(content.hash, size: content.size))
         }
-        #expect(store.usedByteCount == 4 * Int64(16 * block + 7))
+        #expect(store.flatByteCount == 4 * Int64(16 * block + 7))
         #expect(store.counters.checksumFailures.value == 0)
         store.close()
         let again = try openStore(directory.path)
@@ -110,6 +110,10 @@ import Testing
             do { try store.write(content, start..<start + block) } catch { failures += 1 }
         }
         #expect(failures == 5)
+        let cached = try (0..<9).filter {
+            try store.read(content, $0 * block..<($0 + 1) * block) != nil
+        }
+        #expect(cached == [0, 1, 2, 3])
         #expect(store.usedByteCount <= Int64(4 * block))
     }
 

@@ -123,8 +123,9 @@ private struct Site {
     @Test func theSameAgainIsNoFailureAndOtherOptionsAre() throws {
         let site = try Site()
         site.mount()
-        guard case .mounted(_, notices: ["It was mounted already."]) =
-            site.service.mount(site.request)
+        guard
+            case .mounted(_, notices: ["It was mounted already."]) =
+                site.service.mount(site.request)
         else {
             Issue.record("the same again failed")
             return

@@ -10,7 +10,7 @@ import Testing
     static let text = """
         22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
         36 22 0:45 / /models rw,nosuid,nodev,relatime - fuse.modelfs hf://models rw,user_id=0
-        37 22 0:45 /a\\040b /mnt/with\\040blank\\134\\011end ro shared:5 master:2 - fuse.modelfs x rw
+        37 22 0:45 /a\\040b /mnt/with\\040blank\\134\\011end ro shared:5 - fuse.modelfs x rw
         38 36 0:50 / /models rw - tmpfs none rw
         this line makes no sense
         39 22 0:51 / /cut rw

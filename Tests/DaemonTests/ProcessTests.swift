@@ -21,7 +21,9 @@ private struct Started {
     let name: String
 }
 
-/// A cache and mountpoints of one test, and the commands on them. Every daemon ends with it.
+/// A cache and mountpoints of one test, and the commands on them.
+///
+/// Every daemon ends with it.
 private final class Site: Sendable {
     let temporary: TemporaryFolder
     let cache: String

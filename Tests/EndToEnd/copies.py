@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # seconds: 120
-"""What tools see of a revision: copies, sizes, modes, attributes, and that nothing can be written."""
+"""What tools see of a revision: copies, sizes, modes, attributes; and nothing can be written."""
 
 import errno
 import os
@@ -177,7 +177,8 @@ def unlisted_attributes(stage):
     equal(os.getxattr(file, "user.modelfs.size"), b"524288")
     expect(os.getxattr(file, "user.modelfs.verified").startswith(b"yes "))
     equal(os.getxattr(stage.revision + "/sub/deeper", "user.modelfs.path"), b"sub/deeper")
-    equal(os.getxattr(f"{stage.tree.path}/{NAME}@", "user.modelfs.repo"), b"models/" + NAME.encode())
+    equal(os.getxattr(f"{stage.tree.path}/{NAME}@", "user.modelfs.repo"),
+          b"models/" + NAME.encode())
     with raises(errno.ENODATA, "an attribute that is none"):
         os.getxattr(file, "user.modelfs.nothing")
     with raises(errno.ENODATA, "of others"):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # seconds: 180
-"""Commits that never change, refs that move, mounts that are pinned, and how rarely the Hub is asked."""
+"""Commits that never change, refs that move, pinned mounts, and how rarely the Hub is asked."""
 
 import calendar
 import errno
@@ -60,7 +60,8 @@ def ten_thousand_files_cost_fourteen_requests(stage):
     list_all(f"{mount.path}/{MANY}@{commit}")
     print(f"         twice after a restart: {time.monotonic() - began:.2f} s")
     equal(stage.server.requests(), before, "requests after a restart")
-    run("find", f"{mount.path}/{MANY}@{commit}", "-type", "f", "-size", "+0", "-newermt", "2020-01-01")
+    run("find", f"{mount.path}/{MANY}@{commit}", "-type", "f", "-size", "+0",
+        "-newermt", "2020-01-01")
     equal(stage.server.requests(), before, "requests of find")
     mount.end()
 
@@ -68,7 +69,8 @@ def ten_thousand_files_cost_fourteen_requests(stage):
 @promise("S10", "A ref is resolved once in --ref-ttl")
 def a_ref_is_asked_for_after_its_lifetime(stage):
     stage.server.add("acme/aging", stage.path("one"))
-    mount = stage.mount(stage.server, "hf://models", "aging", "cache-aging").start("--ref-ttl", "2s")
+    mount = stage.mount(stage.server, "hf://models", "aging", "cache-aging")
+    mount.start("--ref-ttl", "2s")
     file = f"{mount.path}/acme/aging@main/version.txt"
     equal(read(file), b"one")
     stage.server.add("acme/aging", stage.path("two"))

@@ -110,7 +110,8 @@ def listings_follow_what_is_known(stage):
 
 @promise("S24", "A directory that changed is listed anew")
 def versions_follow_the_hub(stage):
-    mount = stage.mount(stage.server, "hf://models", "short", "cache-short").start("--ref-ttl", "1s")
+    mount = stage.mount(stage.server, "hf://models", "short", "cache-short")
+    mount.start("--ref-ttl", "1s")
     versions = f"{mount.path}/{NAME}@"
     expect("new" not in os.listdir(versions))
     stage.server.add(NAME, stage.path("source"), "--revision", "new")

@@ -25,7 +25,7 @@ import urllib.request
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
 
-from programs import LocalHub, Mount, ProgramError, Programs  # noqa: E402
+from programs import LocalHub, Mount, ProgramError, Programs, free_port  # noqa: E402, F401
 import sweep  # noqa: E402
 
 TEST_SECONDS = 40

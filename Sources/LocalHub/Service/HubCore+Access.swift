@@ -2,6 +2,7 @@
 // caller may not know of is answered exactly as what is not there.
 
 internal import HTTPService
+internal import Hashing
 internal import HubAPI
 internal import Platform
 
@@ -79,6 +80,17 @@ extension HubCore {
             })
         else { throw .noRevision(revision) }
         return commit
+    }
+
+    /// What is known of a commit that another one names.
+    func commitInfo(
+        _ id: GitObjectID, of record: RepositoryRecord
+    ) throws(Refusal) -> CommitInfo {
+        let found = try reading { () throws(LocalHubError) in
+            try store.commitInfo(id, of: record.id)
+        }
+        guard let found else { throw .noRevision(id.hex) }
+        return found
     }
 
     /// What is read from the store; what goes wrong there is the server's fault, not the client's.

@@ -135,7 +135,7 @@ extension HubCore {
         let lifetime = hasExpired ? -1 : Int64(settings.urlLifetimeSeconds)
         let expiryDate = WallTime(secondsSince1970: WallTime.now.secondsSince1970 + lifetime)
         let query = signer.query(for: path, expiryDate: expiryDate)
-        return "\(dataURL ?? context.baseURL)\(path)?\(query)"
+        return "\(dataURL(for: context))\(path)?\(query)"
     }
 
     private func smallLocation(

@@ -155,13 +155,12 @@ extension HubCore {
         let wanted = context.list("expand")
         var items: [JSON] = []
         for record in page.slice(visible) {
-            var members = summary(of: record, nil)
-            if let head = record.head {
-                let commit = try self.commit(head.hex, of: record)
-                members = summary(of: record, commit.info)
-                if context.flag("full") || wanted.contains("siblings") {
-                    members.append(("siblings", .array(commit.files.map { sibling($0, false) })))
-                }
+            let newest: CommitInfo? =
+                if let head = record.head { try commitInfo(head, of: record) } else { nil }
+            var members = summary(of: record, newest)
+            if let head = record.head, context.flag("full") || wanted.contains("siblings") {
+                let files = try commit(head.hex, of: record).files
+                members.append(("siblings", .array(files.map { sibling($0, false) })))
             }
             if !wanted.isEmpty {
                 members = members.filter { ["_id", "id"].contains($0.0) || wanted.contains($0.0) }

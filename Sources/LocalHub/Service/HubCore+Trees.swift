@@ -28,9 +28,8 @@ private struct PathsJSON: Decodable {
 }
 
 extension HubCore {
-    /// Entries of a page: the Hub's own limits, which are lower where each needs its last commit.
+    /// Entries of a page: the Hub's own numbers, fewer where each needs its last commit.
     private static let treeCountMax = 1000
-    private static let expandedCountMax = 1000
     private static let expandedCountDefault = 50
     private static let pathCountMax = 10_000
 
@@ -40,7 +39,7 @@ extension HubCore {
     ) throws(Refusal) -> HTTPResponse {
         let isExpanded = context.flag("expand")
         let page = try Page(
-            context, countMax: isExpanded ? HubCore.expandedCountMax : HubCore.treeCountMax,
+            context, countMax: HubCore.treeCountMax,
             countDefault: isExpanded ? HubCore.expandedCountDefault : HubCore.treeCountMax)
         let commit = try commit(page.mark ?? revision, of: record)
         let folder = path.split(separator: "/").joined(separator: "/")
@@ -116,7 +115,7 @@ extension HubCore {
         }
         members.append(("path", .string(entry.path)))
         if isExpanded {
-            let last = try commit(entry.lastCommit.hex, of: record).info
+            let last = try commitInfo(entry.lastCommit, of: record)
             members.append(
                 (
                     "lastCommit",

@@ -68,7 +68,7 @@ package final class HubService: Sendable {
             } else {
                 dataServer = nil
             }
-            core.setDataURL(dataServer?.url)
+            core.setDataAddress(dataServer?.address)
             server = try HTTPServer(
                 listen: settings.listen, limits: settings.limits, onRecord: report
             ) { core.respond($0, isDataOnly: false) }
@@ -94,7 +94,7 @@ final class HubCore: Sendable {
     let statistics = Statistics()
     let weather: Weather
     private let quota: Lock<QuotaCounts?>
-    private let dataURLText = Lock<String?>(nil)
+    private let dataAddress = Lock<SocketAddress?>(nil)
 
     init(_ root: HubRoot, settings: HubServiceSettings) throws(LocalHubError) {
         store = RepositoryStore(root)
@@ -106,11 +106,19 @@ final class HubCore: Sendable {
         quota = Lock(settings.quota.map { QuotaCounts($0) })
     }
 
-    /// Where data URLs begin, if that is not where the API is.
-    var dataURL: String? { dataURLText.withLock { $0 } }
+    /// Where data URLs begin, for the client that sent the request.
+    func dataURL(for context: RequestContext) -> String {
+        guard let address = dataAddress.withLock({ $0 }) else { return context.baseURL }
+        // A listener on all addresses is reached under the name that the client uses already.
+        guard ["0.0.0.0", "::"].contains(address.host) else { return "http://\(address)" }
+        let host = context.request.headers["Host"] ?? "127.0.0.1"
+        let isIPv6 = host.hasPrefix("[")
+        let name = isIPv6 ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
+        return "http://\(name):\(address.port)"
+    }
 
-    func setDataURL(_ url: String?) {
-        dataURLText.withLock { $0 = url }
+    func setDataAddress(_ address: SocketAddress?) {
+        dataAddress.withLock { $0 = address }
     }
 
     /// Accounts for a request that is over.

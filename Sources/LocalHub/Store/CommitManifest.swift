@@ -42,6 +42,15 @@ enum CommitManifest {
         return Array(text.utf8)
     }
 
+    /// Reads the facts at the beginning of the file, of which the rest may be missing.
+    static func info(_ beginning: [UInt8]) -> CommitInfo? {
+        var lines = beginning.split(separator: UInt8(ascii: "\n"), maxSplits: 7)[...]
+        guard lines.popFirst().map({ $0.elementsEqual(heading.utf8) }) == true else { return nil }
+        // The last piece may be a line that was cut off.
+        lines = lines.dropLast()
+        return commitInfo(&lines)
+    }
+
     /// Reads the file; nil if it does not have the form.
     static func commit(_ bytes: [UInt8]) -> Commit? {
         var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)[

@@ -22,6 +22,20 @@ func contents(of path: String) throws(LocalHubError) -> [UInt8]? {
     }
 }
 
+/// The first 16 KiB of a file; nil if there is none.
+func beginning(of path: String) throws(LocalHubError) -> [UInt8]? {
+    do throws(Errno) {
+        let file = try FileDescriptor.open(path, O_RDONLY)
+        var bytes = [UInt8](repeating: 0, count: 16 << 10)
+        let count = try file.readBytes(into: &bytes)
+        bytes.removeLast(bytes.count - count)
+        return bytes
+    } catch {
+        if error == .noEntry { return nil }
+        throw .file(path: path, error)
+    }
+}
+
 /// Replaces a file in one step that survives a crash: either the old content or the new one.
 func replaceFile(
     _ path: String, with bytes: [UInt8], mode: mode_t = 0o600

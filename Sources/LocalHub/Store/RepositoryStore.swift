@@ -37,6 +37,7 @@ package final class RepositoryStore: Sendable {
     private struct State {
         var records = RecentCache<RepositoryID, (stamp: FileStamp, record: RepositoryRecord)>(
             costMax: RepositoryStore.recordCountMax)
+        var infos = RecentCache<GitObjectID, CommitInfo>(costMax: RepositoryStore.recordCountMax)
         var commits = RecentCache<GitObjectID, Commit>(
             costMax: RepositoryStore.entryCountMax, cost: { $0.entries.count + 10 })
     }
@@ -108,9 +109,20 @@ package final class RepositoryStore: Sendable {
         return commit
     }
 
-    /// The commits of a repository, newest first.
-    package func commitCount(of repository: RepositoryID) throws(LocalHubError) -> Int {
-        try names(in: root.commitsPath(repository)).count
+    /// A commit of the repository without its entries: reads no more than the beginning of its
+    /// file.
+    package func commitInfo(
+        _ id: GitObjectID, of repository: RepositoryID
+    ) throws(LocalHubError) -> CommitInfo? {
+        if let known = state.withLock({ $0.infos.value(for: id) }) { return known }
+        let path = "\(root.commitsPath(repository))/\(id)"
+        guard let bytes = try beginning(of: path) else { return nil }
+        guard let info = CommitManifest.info(bytes), info.id == id else {
+            // A message that is longer than the beginning: rare, and no reason to fail.
+            return try commit(id, of: repository)?.info
+        }
+        state.withLock { $0.infos.insert(info, for: id) }
+        return info
     }
 
     /// Opens the bytes of a file.

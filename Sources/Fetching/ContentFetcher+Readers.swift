@@ -1,0 +1,184 @@
+// Readers: answered from the store, or joined to what is fetched until it comes or their time ends.
+
+internal import Catalog
+internal import ChunkStore
+internal import HubAPI
+internal import Platform
+internal import Synchronization
+internal import Telemetry
+internal import Transport
+
+extension ContentFetcher {
+    func read(
+        _ content: Content, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        if holdsMemory.load(ordering: .relaxed) {
+            return unsafe readWithMemory(content, offset, buffer)
+        }
+        guard unsafe readStore(content, offset, buffer) else { return false }
+        goAhead(of: offset..<offset + Int64(buffer.count), content.id)
+        return true
+    }
+
+    /// Fills the buffer from the store, if all of it is there.
+    func readStore(
+        _ content: Content, _ offset: Int64, _ buffer: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        let failureCount = store.counters.checksumFailures.value
+        do throws(StoreError) {
+            let outcome = try unsafe store.read(
+                content.hash, size: content.sizeBytes, at: offset, into: buffer)
+            if outcome == .bytes(buffer.count) { return true }
+            if store.counters.checksumFailures.value > failureCount {
+                noteWound(content, offset..<offset + Int64(buffer.count))
+            }
+            return false
+        } catch {
+            log.error("the cache cannot be read", ["error": "\(error)"])
+            return false
+        }
+    }
+
+    /// A reader that finds everything there still moves its window.
+    private func goAhead(of range: Range<Int64>, _ id: ContentID) {
+        let actions = state.withLock { state -> [ContentPlan.Action] in
+            if state.isClosed { return [] }
+            return state.active[id]?.readHit(range) ?? []
+        }
+        carryOut(actions, id)
+    }
+
+    private enum Admission {
+        /// The content was forgotten in the meantime: prepare again.
+        case again
+        case refused(FetchError)
+        case admitted([ContentPlan.Action], alarm: MonotonicInstant?)
+    }
+
+    func request(
+        _ id: ContentID, _ range: Range<Int64>, insists: Bool, _ ticket: Fetcher.Ticket,
+        deadline: MonotonicInstant, _ completion: @escaping Fetcher.Completion
+    ) {
+        while true {
+            let prepared: Prepared
+            do throws(FetchError) {
+                prepared = try prepare(id, range, insists: insists)
+            } catch {
+                return completion(.failure(error))
+            }
+            let waiter = Waiter(content: id, completion: completion)
+            switch admit(waiter, ticket, range, prepared, insists: insists, deadline) {
+            case .again: continue
+            case .refused(let error): return completion(.failure(error))
+            case .admitted(let actions, let alarm):
+                if let alarm { setAlarm(alarm) }
+                return carryOut(actions, id)
+            }
+        }
+    }
+
+    private func admit(
+        _ waiter: Waiter, _ ticket: Fetcher.Ticket, _ range: Range<Int64>, _ prepared: Prepared,
+        insists: Bool, _ deadline: MonotonicInstant
+    ) -> Admission {
+        let now = MonotonicInstant.now
+        let id = waiter.content
+        // What the store cannot keep has to be read soon, or it is fetched for nothing.
+        let readsAhead = options.readsAhead && !holdsMemory.load(ordering: .relaxed)
+        return state.withLock { state in
+            if state.isClosed { return .refused(.stopped) }
+            if state.active[id] == nil {
+                guard let fresh = prepared.active else { return .again }
+                state.active[id] = fresh
+            }
+            if let sources = prepared.sources { state.active[id]?.replace(sources: sources) }
+            if let refusal = state.active[id]?.currentRefusal(of: range, at: now) {
+                return .refused(refusal)
+            }
+            state.waiters[ticket.number] = waiter
+            let alarm = state.deadlines.add(ticket.number, until: deadline)
+            let actions = state.active[id]?.read(
+                range, lost: insists ? prepared.missing : [], waiter: ticket.number,
+                readsAhead: readsAhead)
+            return .admitted(actions ?? [], alarm: alarm)
+        }
+    }
+
+    func cancel(_ ticket: Fetcher.Ticket) {
+        state.withLock { state in
+            guard let waiter = state.waiters.removeValue(forKey: ticket.number) else { return }
+            state.deadlines.remove(ticket.number)
+            state.active[waiter.content]?.cancel(ticket.number)
+        }
+    }
+
+    // MARK: Deadlines
+
+    private func setAlarm(_ instant: MonotonicInstant) {
+        alarms.at(instant) { [self] in ring(instant) }
+    }
+
+    private func ring(_ instant: MonotonicInstant) {
+        let now = MonotonicInstant.now
+        let (late, absences, next) = state.withLock {
+            state -> ([Waiter], [TransportError], MonotonicInstant?) in
+            let (expired, next) = state.deadlines.ring(instant, at: now)
+            var late: [Waiter] = []
+            var absences: [TransportError] = []
+            for number in expired {
+                guard let waiter = state.waiters.removeValue(forKey: number) else { continue }
+                late.append(waiter)
+                if let cause = state.active[waiter.content]?.expire(number, at: now) {
+                    absences.append(cause)
+                }
+            }
+            return (late, absences, next)
+        }
+        if let next { setAlarm(next) }
+        if let cause = absences.first { hub.noteUnreachable(cause) }
+        for waiter in late { waiter.completion(.failure(.hub(.deadline))) }
+    }
+
+    // MARK: What a plan begins with
+
+    private struct Prepared {
+        /// Nil when the content is being read already.
+        var active: ActiveContent?
+        /// Sources that were looked up again; nil when that was not needed.
+        var sources: [Catalog.Source]?
+        let missing: [Range<Int64>]
+    }
+
+    /// Everything that a plan needs from the catalog and the store, gathered without the lock.
+    private func prepare(
+        _ id: ContentID, _ range: Range<Int64>, insists: Bool
+    ) throws(FetchError) -> Prepared {
+        let (isKnown, needsSources) = state.withLock { state in
+            (state.active[id] != nil, state.active[id]?.needsSources ?? true)
+        }
+        let content: Content?
+        let sources: [Catalog.Source]?
+        do throws(CatalogError) {
+            content = try catalog.content(id)
+            sources = needsSources ? try catalog.sources(of: id) : nil
+        } catch {
+            throw .catalog(error)
+        }
+        guard let content else { throw .noSource }
+        let wanted = isKnown ? insists ? range : 0..<0 : 0..<content.sizeBytes
+        let missing = store.missingRanges(content.hash, size: content.sizeBytes, in: wanted)
+        if isKnown { return Prepared(active: nil, sources: sources, missing: missing) }
+        var present = RangeSet()
+        present.insert(0..<content.sizeBytes)
+        for gap in missing { present.remove(gap) }
+        let plan = ContentPlan(
+            sizeBytes: content.sizeBytes,
+            unitByteCount: ContentFetcher.isFetchedWhole(content)
+                ? max(1, content.sizeBytes) : Int64(ChunkStore.blockByteCount),
+            present: present, readsAhead: options.readsAhead)
+        guard let active = ActiveContent(content, plan: plan, sources: sources ?? [])
+        else { throw .noSource }
+        return Prepared(
+            active: active, sources: nil, missing: missing.filter { $0.overlaps(range) })
+    }
+}

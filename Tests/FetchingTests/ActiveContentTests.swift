@@ -1,0 +1,230 @@
+// A content with several sources: who is asked next, when it is given up, who is told what.
+
+import Hashing
+import HubAPI
+import Platform
+import Testing
+import Transport
+
+@testable import Catalog
+@testable import Fetching
+
+@Suite struct ActiveContentTests {
+    private static let now = MonotonicInstant(nanoseconds: 1_000_000_000_000)
+    private static let size: Int64 = 4 << 20
+
+    /// `#require` takes no mutating calls.
+    private func unwrapped<Value>(_ value: Value?) throws -> Value { try #require(value) }
+
+    private func active(sourceCount: Int) throws -> ActiveContent {
+        let hash = SHA256Hasher.digest(of: [])
+        let content = Content(
+            id: ContentID(row: 1), hash: .sha256(hash), sizeBytes: ActiveContentTests.size,
+            modified: WallTime(secondsSince1970: 0), xetHash: nil)
+        let plan = ContentPlan(
+            sizeBytes: content.sizeBytes, unitByteCount: 131_072, present: RangeSet(),
+            readsAhead: false)
+        let commit = try #require(GitObjectID(hex: String(repeating: "a", count: 40)))
+        let sources = try (0..<sourceCount).map { index in
+            Catalog.Source(
+                repository: try #require(RepositoryID(kind: .model, name: "o/r\(index)")),
+                commit: commit, path: "f")
+        }
+        #expect((ActiveContent(content, plan: plan, sources: []) == nil) == true)
+        return try unwrapped(ActiveContent(content, plan: plan, sources: sources))
+    }
+
+    /// A content with one reader, who waits for the first unit, and its transfer under way.
+    private func reading(sourceCount: Int = 1) throws -> (ActiveContent, ActiveContent.Attempt) {
+        var active = try active(sourceCount: sourceCount)
+        let actions = active.read(0..<10, lost: [], waiter: 1, readsAhead: false)
+        #expect(actions == [.start(1, 0..<131_072, isUrgent: true)])
+        let attempt = try unwrapped(active.begin(1, isUrgent: true, seed: 7))
+        return (active, attempt)
+    }
+
+    private func fail(
+        _ active: inout ActiveContent, _ error: HubError, isAway: Bool = false,
+        deadline: Double? = 60, after seconds: Double = 0
+    ) -> ActiveContent.AfterFailure {
+        let now = ActiveContentTests.now + seconds
+        return active.failed(
+            1, error, isAway: isAway, deadline: deadline.map { ActiveContentTests.now + $0 },
+            now: now)
+    }
+
+    @Test func aContentWithoutASourceIsNone() throws {
+        var withSource = try active(sourceCount: 1)
+        withSource.replace(sources: [])
+        #expect(withSource.name == "models/o/r0/f", "the old ones stay")
+    }
+
+    @Test func eachSourceIsAskedOnceBeforeTheReadersAreTold() throws {
+        var (active, attempt) = try reading(sourceCount: 3)
+        var asked = [attempt.source.repository.base]
+        for _ in 0..<2 {
+            guard case .retry(afterSeconds: 0) = fail(&active, .gated(message: "")) else {
+                Issue.record("another source has to be asked at once")
+                return
+            }
+            asked.append(try unwrapped(active.attempt(1)).source.repository.base)
+        }
+        #expect(asked == ["r0", "r1", "r2"])
+        guard case .giveUp([1], .hub(.gated), absence: nil) = fail(&active, .gated(message: ""))
+        else {
+            Issue.record("nobody is left to ask")
+            return
+        }
+        #expect(active.needsSources)
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 1) == .hub(.gated(message: "")))
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 3) == nil)
+    }
+
+    /// Two transfers that a source refuses at the same time pass over one source, not over two.
+    @Test func refusalsThatCrossCountOnce() throws {
+        var active = try active(sourceCount: 3)
+        _ = active.read(0..<10, lost: [], waiter: 1, readsAhead: false)
+        _ = active.read(1 << 20..<(1 << 20) + 10, lost: [], waiter: 2, readsAhead: false)
+        _ = active.begin(1, isUrgent: true, seed: 1)
+        _ = active.begin(2, isUrgent: true, seed: 2)
+        for number in [1, 2] {
+            _ = active.failed(
+                number, .tokenRefused, isAway: false, deadline: ActiveContentTests.now + 60,
+                now: ActiveContentTests.now)
+        }
+        #expect(active.attempt(1)?.source.repository.base == "r1")
+        #expect(active.attempt(2)?.source.repository.base == "r1")
+    }
+
+    @Test func noAnswerIsTriedAgainUntilTheDeadline() throws {
+        var (active, _) = try reading()
+        var seconds = 0.0
+        var attempts = 0
+        while attempts < 1000 {
+            let next = fail(&active, .unreachable(.connectionRefused), after: seconds)
+            guard case .retry(let pause) = next else { break }
+            #expect(pause <= RetryPolicy.longestSeconds)
+            seconds += pause
+            attempts += 1
+        }
+        #expect(attempts > 8 && seconds > 50 && seconds < 60)
+        guard
+            case .giveUp(let waiters, _, let absence) = fail(
+                &active, .unreachable(.connectionRefused), after: 59.9)
+        else {
+            guard case .nothing = fail(&active, .unreachable(.connectionRefused)) else {
+                Issue.record("given up is given up")
+                return
+            }
+            return
+        }
+        #expect(waiters == [1] && absence == .connectionRefused)
+    }
+
+    @Test func whileTheHubIsAwayNothingIsTriedAgain() throws {
+        var (active, _) = try reading()
+        let next = fail(&active, .unreachable(.connectionRefused), isAway: true)
+        guard case .giveUp([1], .hub(.unreachable(.connectionRefused)), _) = next else {
+            Issue.record("at once")
+            return
+        }
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 0.6) == nil)
+    }
+
+    @Test func aReaderWhoWaitedInVainMakesTheHubAbsent() throws {
+        var (active, _) = try reading()
+        guard case .retry = fail(&active, .unreachable(.stalled)) else {
+            Issue.record("tried again")
+            return
+        }
+        #expect(active.expire(1, at: ActiveContentTests.now) == .stalled)
+        // An arrival shows that it is there after all.
+        _ = active.read(0..<10, lost: [], waiter: 2, readsAhead: false)
+        _ = active.arrived(1, 0..<131_072)
+        #expect(active.expire(3, at: ActiveContentTests.now) == nil)
+    }
+
+    @Test func prefetchesAreGivenUpSoonAndSilently() throws {
+        var (active, _) = try reading()
+        active.cancel(1)
+        var attempts = 0
+        while case .retry = fail(&active, .unreachable(.stalled), deadline: nil) { attempts += 1 }
+        #expect(attempts == 2)
+        guard case .nothing = fail(&active, .unreachable(.stalled), deadline: nil) else {
+            Issue.record("it is gone")
+            return
+        }
+        #expect(active.plan.isIdle)
+        #expect(active.isForgettable(at: ActiveContentTests.now))
+    }
+
+    @Test func answersThatContradictTheRequestAreNotAskedForEver() throws {
+        var (active, _) = try reading()
+        var attempts = 0
+        while case .retry = fail(&active, .malformed(reason: "")) { attempts += 1 }
+        #expect(attempts == 3)
+    }
+
+    @Test func wrongBytesAreTriedElsewhereThenRefused() throws {
+        var (active, first) = try reading(sourceCount: 2)
+        #expect(first.source.repository.base == "r0")
+        guard case .retry(afterSeconds: 0) = active.broughtWrong(1, now: ActiveContentTests.now)
+        else {
+            Issue.record("the other source")
+            return
+        }
+        #expect(active.attempt(1)?.source.repository.base == "r1")
+        _ = active.broughtWrong(1, now: ActiveContentTests.now)
+        #expect(active.attempt(1)?.source.repository.base == "r0", "from the beginning")
+        guard
+            case .giveUp([1], .notProven, absence: nil) = active.broughtWrong(
+                1, now: ActiveContentTests.now)
+        else {
+            Issue.record("three times is enough")
+            return
+        }
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 1) == .notProven)
+        #expect(!active.isForgettable(at: ActiveContentTests.now + 1))
+        #expect(active.isForgettable(at: ActiveContentTests.now + 3))
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 3) == nil)
+    }
+
+    /// The kernel asks again for a page when the larger read around it has failed.
+    @Test func whoAsksAgainAtOnceDoesNotWaitAgain() throws {
+        var (active, _) = try reading()
+        _ = active.expire(1, at: ActiveContentTests.now)
+        let soon = ActiveContentTests.now + 0.4
+        #expect(active.currentRefusal(of: 5..<20, at: soon) == .hub(.deadline))
+        #expect(active.currentRefusal(of: 10..<20, at: soon) == nil, "other bytes")
+        #expect(active.currentRefusal(of: 5..<20, at: ActiveContentTests.now + 0.6) == nil)
+    }
+
+    @Test func aProofEndsTheCount() throws {
+        var active = try active(sourceCount: 1)
+        for _ in 0..<2 { _ = active.foundWrong(now: ActiveContentTests.now) }
+        active.foundRight()
+        for _ in 0..<2 { _ = active.foundWrong(now: ActiveContentTests.now) }
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now) == nil)
+        _ = active.foundWrong(now: ActiveContentTests.now)
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 59) == .notProven)
+        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 61) == nil)
+    }
+
+    @Test func aReaderWhoComesDuringThePauseMakesTheNextAttemptUrgent() throws {
+        var active = try active(sourceCount: 1)
+        _ = active.read(0..<10, lost: [], waiter: 1, readsAhead: false)
+        _ = active.begin(1, isUrgent: false, seed: 1)
+        _ = fail(&active, .unreachable(.stalled))
+        #expect(active.attempt(1)?.isUrgent == false)
+        #expect(active.promote(1) == nil, "there is no fetch to promote")
+        #expect(active.attempt(1)?.isUrgent == true)
+    }
+
+    @Test func aClosedHubIsAStop() throws {
+        var (active, _) = try reading()
+        guard case .giveUp([1], .stopped, _) = fail(&active, .cancelled) else {
+            Issue.record("the program ends")
+            return
+        }
+    }
+}

@@ -1,0 +1,233 @@
+// The plan of one content, case by case.
+
+import Fetching
+import Testing
+
+@Suite struct ContentPlanTests {
+    private static let unit: Int64 = 131_072
+    private static let mebi: Int64 = 1 << 20
+
+    private func plan(
+        _ size: Int64, present: [Range<Int64>] = [], readsAhead: Bool = false, unit: Int64 = unit
+    ) -> ContentPlan {
+        var set = RangeSet()
+        for range in present { set.insert(range) }
+        return ContentPlan(
+            sizeBytes: size, unitByteCount: unit, present: set, readsAhead: readsAhead)
+    }
+
+    private func starts(_ actions: [ContentPlan.Action]) -> [Range<Int64>] {
+        actions.compactMap { if case .start(_, let range, _) = $0 { range } else { nil } }
+    }
+
+    private func woken(_ actions: [ContentPlan.Action]) -> [UInt64] {
+        actions.flatMap { if case .wake(let waiters) = $0 { waiters } else { [] as [UInt64] } }
+    }
+
+    @Test func aReadIsRoundedToUnitsAndCutAtTheEnd() {
+        let unit = ContentPlanTests.unit
+        var first = plan(10 * unit + 5)
+        #expect(first.read(unit + 7..<unit + 9, waiter: 1) == [
+            .start(1, unit..<2 * unit, isUrgent: true)
+        ])
+        var last = plan(10 * unit + 5)
+        #expect(starts(last.read(10 * unit + 1..<10 * unit + 5, waiter: 1)) == [
+            10 * unit..<10 * unit + 5
+        ])
+    }
+
+    @Test func whatIsPresentIsNotFetchedAndWakesAtOnce() {
+        var plan = plan(1000, present: [0..<1000])
+        #expect(plan.read(0..<10, waiter: 4) == [.wake([4])])
+        #expect(plan.isIdle)
+        #expect(plan.read(5..<5, waiter: 5) == [.wake([5])])
+    }
+
+    @Test func aSecondReaderJoinsWhatIsUnderWay() {
+        let unit = ContentPlanTests.unit
+        var plan = plan(10 * unit)
+        #expect(starts(plan.read(0..<10, waiter: 1)).count == 1)
+        #expect(plan.read(20..<30, waiter: 2) == [])
+        #expect(plan.waiterCount == 2)
+        #expect(plan.underWayByteCount == unit)
+        #expect(woken(plan.arrived(1, 0..<unit)) == [1, 2])
+        #expect(plan.underWayByteCount == 0)
+        _ = plan.finished(1)
+        #expect(plan.isIdle)
+    }
+
+    @Test func aReadOfSeveralTransfersWaitsForAll() {
+        let size = 20 * ContentPlanTests.mebi
+        var plan = plan(size)
+        let started = starts(plan.read(0..<size, waiter: 1))
+        #expect(started == [0..<8 << 20, 8 << 20..<16 << 20, 16 << 20..<size])
+        #expect(woken(plan.arrived(3, started[2])) == [])
+        #expect(woken(plan.arrived(1, started[0])) == [])
+        #expect(woken(plan.arrived(2, started[1])) == [1])
+    }
+
+    /// The whole of a read is fetched, also when it is longer than the first window.
+    @Test func aReadLongerThanTheWindowIsFetchedWhole() {
+        let size = 40 * ContentPlanTests.mebi
+        var plan = plan(size, readsAhead: true)
+        let started = starts(plan.read(0..<10 << 20, waiter: 1))
+        #expect(started.map(\.upperBound).max() ?? 0 >= 10 << 20)
+    }
+
+    @Test func aReaderMakesWhatWasAheadUrgent() {
+        let mebi = ContentPlanTests.mebi
+        var plan = plan(100 * mebi, readsAhead: true)
+        let first = plan.read(0..<4096, waiter: 1)
+        #expect(starts(first) == [0..<mebi])
+        var number = 0
+        for step in 1...20 as ClosedRange<Int64> {
+            for case .start(let started, let range, false) in plan.readHit(
+                step * 4096..<(step + 1) * 4096) where range.lowerBound >= mebi
+            { number = max(number, started) }
+        }
+        #expect(number > 0, "a reader in order gets a window ahead")
+        let waiting = plan.read(mebi..<mebi + 10, waiter: 2)
+        #expect(waiting.contains { if case .promote = $0 { true } else { false } })
+        for case .start(_, let range, let isUrgent) in waiting {
+            #expect(!isUrgent && range.lowerBound > 2 * mebi, "only the window ahead goes on")
+        }
+        #expect(!plan.read(mebi..<mebi + 10, waiter: 3).contains {
+            if case .promote = $0 { true } else { false }
+        }, "once is enough")
+    }
+
+    /// A reader in order costs a request for some MiB, not one for each of its reads, whether it
+    /// finds the bytes or waits for them.
+    @Test(arguments: [true, false])
+    func aReaderInOrderCostsFewRequests(hits: Bool) {
+        let size: Int64 = 512 << 20
+        var plan = plan(size, readsAhead: true)
+        var requestCount = 0
+        var waiter: UInt64 = 0
+        var position: Int64 = 0
+        var pending: [(Int, Range<Int64>)] = []
+        func note(_ actions: [ContentPlan.Action]) {
+            for case .start(let number, let range, _) in actions {
+                requestCount += 1
+                pending.append((number, range))
+            }
+        }
+        while position < size {
+            let range = position..<position + ContentPlanTests.unit
+            waiter += 1
+            note(plan.read(range, waiter: waiter))
+            plan.cancel(waiter)
+            note(plan.readHit(range))
+            // Bytes that arrive late: the reader is always inside what is under way.
+            if hits || pending.count > 12 {
+                for (number, range) in pending {
+                    _ = plan.arrived(number, range)
+                    _ = plan.finished(number)
+                }
+                pending = []
+            }
+            position = range.upperBound
+        }
+        #expect(requestCount < 120, "\(requestCount) requests for 512 MiB")
+    }
+
+    @Test func interleavedReadersAreStreamsOfTheirOwn() {
+        let size: Int64 = 1 << 30
+        var plan = plan(size, readsAhead: true)
+        var ahead: [Int64: Int64] = [:]
+        let places: [Int64] = [0, 200 << 20, 400 << 20, 600 << 20]
+        var waiter: UInt64 = 0
+        for step in 0..<8 as Range<Int64> {
+            for place in places {
+                waiter += 1
+                let start = place + step * 1 << 20
+                for case .start(let number, let range, _) in plan.read(
+                    start..<start + 1 << 20, waiter: waiter)
+                {
+                    ahead[place] = max(ahead[place] ?? 0, range.upperBound - start)
+                    _ = plan.arrived(number, range)
+                    _ = plan.finished(number)
+                }
+            }
+        }
+        for place in places { #expect(ahead[place] ?? 0 > 8 << 20) }
+    }
+
+    @Test func aCancelledReaderIsNotWokenAndItsBytesStillCome() {
+        let unit = ContentPlanTests.unit
+        var plan = plan(10 * unit)
+        _ = plan.read(0..<10, waiter: 1)
+        plan.cancel(1)
+        #expect(!plan.isIdle)
+        #expect(plan.arrived(1, 0..<unit) == [])
+        _ = plan.finished(1)
+        #expect(plan.isIdle)
+        #expect(plan.read(0..<10, waiter: 2) == [.wake([2])])
+    }
+
+    @Test func failuresAreCountedSinceTheLastArrival() throws {
+        let unit = ContentPlanTests.unit
+        var plan = plan(4 * unit)
+        _ = plan.read(0..<4 * unit, waiter: 1)
+        #expect(plan.failed(1)?.attempts == 1)
+        #expect(plan.failed(1)?.attempts == 2)
+        _ = plan.arrived(1, 0..<unit)
+        let failed = plan.failed(1)
+        let left = try #require(failed)
+        #expect(left.attempts == 1)
+        #expect(left.remaining == unit..<4 * unit)
+        #expect(left.hasWaiters)
+        plan.cancel(1)
+        #expect(plan.failed(1)?.hasWaiters == false)
+        #expect(plan.failed(99) == nil)
+    }
+
+    @Test func whatIsGivenUpFailsItsReadersAndMayBeAskedForAgain() {
+        let size: Int64 = 24 << 20
+        var plan = plan(size)
+        _ = plan.read(0..<10, waiter: 1)
+        _ = plan.read(16 << 20..<(16 << 20) + 10, waiter: 2)
+        #expect(plan.abandoned(1) == [1])
+        #expect(plan.abandoned(1) == [])
+        #expect(plan.waiterCount == 1)
+        #expect(starts(plan.read(0..<10, waiter: 3)) == [0..<ContentPlanTests.unit])
+    }
+
+    /// Bytes of a transfer that was given up come late, while they are under way again.
+    @Test func bytesThatComeLateAreWelcome() {
+        let unit = ContentPlanTests.unit
+        var plan = plan(4 * unit)
+        _ = plan.read(0..<10, waiter: 1)
+        _ = plan.abandoned(1)
+        #expect(starts(plan.read(0..<10, waiter: 2)) == [0..<unit])
+        #expect(woken(plan.arrived(1, 0..<unit)) == [2])
+        #expect(plan.underWayByteCount == unit)
+        #expect(starts(plan.lost(0..<unit)) == [])
+        #expect(plan.read(0..<10, waiter: 3) == [], "the second transfer still brings it")
+        #expect(woken(plan.arrived(2, 0..<unit)) == [3])
+    }
+
+    @Test func whatWasLostIsFetchedAgainForThoseWhoWait() {
+        let unit = ContentPlanTests.unit
+        var plan = plan(8 * unit, present: [0..<unit])
+        #expect(starts(plan.read(0..<2 * unit, waiter: 1)) == [unit..<2 * unit])
+        #expect(starts(plan.lost(0..<unit)) == [0..<unit])
+        #expect(plan.lost(0..<unit) == [], "it is under way")
+        #expect(woken(plan.arrived(1, unit..<2 * unit)) == [])
+        #expect(woken(plan.arrived(2, 0..<unit)) == [1])
+    }
+
+    @Test func aTransferThatEndsShortLeavesNobodyWaiting() {
+        let unit = ContentPlanTests.unit
+        var plan = plan(4 * unit)
+        _ = plan.read(0..<2 * unit, waiter: 1)
+        _ = plan.arrived(1, 0..<unit)
+        #expect(starts(plan.finished(1)) == [unit..<2 * unit])
+    }
+
+    @Test func aContentThatIsFetchedWhole() {
+        var plan = plan(5000, unit: 5000)
+        #expect(starts(plan.read(100..<200, waiter: 1)) == [0..<5000])
+        #expect(woken(plan.arrived(1, 0..<5000)) == [1])
+    }
+}
