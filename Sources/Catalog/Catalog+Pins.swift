@@ -1,8 +1,8 @@
 // What a repository or a commit is made of, and which commits are pinned: for the cache's commands.
 
 internal import Database
-package import HubAPI
 package import Hashing
+package import HubAPI
 package import Platform
 
 extension Catalog {

@@ -5,8 +5,8 @@
 // confirms; a change that came in between leaves the row there.
 
 internal import Database
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 internal import Platform
 
 extension Catalog {

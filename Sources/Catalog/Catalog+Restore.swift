@@ -5,8 +5,8 @@
 // come first and pins last, since those refer to the ones before.
 
 internal import Database
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 internal import Platform
 
 extension Catalog {

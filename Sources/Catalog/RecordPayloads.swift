@@ -1,7 +1,7 @@
 // The payloads of records, read: all of one before a row of it is written.
 
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 
 /// What a record says of a repository.
 struct RepositoryPayload {

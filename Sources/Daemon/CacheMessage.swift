@@ -3,8 +3,10 @@
 // The names of the answers' fields are part of what users may rely on. Lists are bounded, so that
 // an answer fits a control message.
 
-/// What a command asks about a cache. A target is a repository or a revision, as
-/// `ORG/NAME[@REVISION]` or `datasets/ORG/NAME[@REVISION]`; nil means all of the cache.
+/// What a command asks about a cache.
+///
+/// A target is a repository or a revision, as `ORG/NAME[@REVISION]` or
+/// `datasets/ORG/NAME[@REVISION]`; nil means all of the cache.
 package enum CacheRequest: Equatable, Sendable, Codable {
     case list(target: String?)
     case statistics(target: String?)

@@ -8,7 +8,9 @@ internal import Platform
 
 extension CacheService {
     /// What the store says of contents.
-    private typealias Held = [Catalog.ContentName: (cachedBytes: Int64, isProven: Bool, used: Int64)]
+    private typealias Held = [Catalog.ContentName: (
+        cachedBytes: Int64, isProven: Bool, used: Int64
+    )]
 
     func list(_ target: String?) throws(MountFailure) -> CacheListing {
         var listing = CacheListing()

@@ -79,7 +79,9 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var cachePath: String
     /// How much the cache may hold; a share is of the disk that it lies on.
     package var cacheLimit: SpaceLimit
-    /// How much of it may lie flat; a share is of the cache's limit. 0: all is packed.
+    /// How much of it may lie flat; a share is of the cache's limit.
+    ///
+    /// 0: all is packed.
     package var hotLimit: SpaceLimit
     /// How long a reader waits for the network before it gets EIO.
     package var readDeadline: TimeSpan

@@ -41,7 +41,9 @@ final class Upkeep: Sendable {
         if tasks.count < Upkeep.waitingCountMax { tasks.send(.used(content)) }
     }
 
-    /// Keeps what has changed, and ends. To be called before the store is closed.
+    /// Keeps what has changed, and ends.
+    ///
+    /// To be called before the store is closed.
     func close() {
         tasks.close()
         let running = thread.withLock { $0.take() }

@@ -10,8 +10,8 @@
 
 internal import Catalog
 internal import ChunkStore
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 internal import Platform
 internal import Synchronization
 internal import Telemetry

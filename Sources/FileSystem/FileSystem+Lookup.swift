@@ -65,8 +65,9 @@ extension FileSystem {
             let owned = try listing(of: text, kind, now: now, context)
             isOwner = !owned.repositories.isEmpty
             // A Hub that lists nobody's repositories: what is no repository may be an owner.
-            if !owned.isListed, case .hub(.repositoryNotFound)? = context.failures[
-                .revision(legacy, nil)]
+            if !owned.isListed,
+                case .hub(.repositoryNotFound)? = context.failures[
+                    .revision(legacy, nil)]
             {
                 isOwner = true
                 nameSeconds = Lifetime.missing

@@ -92,8 +92,9 @@ package final class FileSystem: Sendable {
         self.log = log
     }
 
-    /// Has somebody told of contents that were looked up, each at most once a minute. It is called
-    /// on the thread that answers the kernel, and must not wait.
+    /// Has somebody told of contents that were looked up, each at most once a minute.
+    ///
+    /// It is called on the thread that answers the kernel, and must not wait.
     package func observeUses(_ observer: @escaping @Sendable (ContentID) -> Void) {
         useObserver.withLock { $0 = observer }
     }

@@ -112,7 +112,8 @@ extension ModelFSCommand {
             }
         }
         var rebuild = CacheRebuild()
-        if case .list(let listing) = try backend.answer(.list(target: nil), progress: { _ in true }) {
+        if case .list(let listing) = try backend.answer(.list(target: nil), progress: { _ in true })
+        {
             rebuild.revisionCount = listing.revisions.count
         }
         if case .statistics(let sums) = try backend.answer(

@@ -34,7 +34,8 @@ extension ModelFSCommand {
             Example("What is there", "modelfs cache list"),
             Example("What deduplication and compression save", "modelfs cache stats"),
             Example("Check all of it, and mend it", "modelfs cache verify --repair"),
-            Example("Keep a revision whatever comes", "modelfs cache pin openai-community/gpt2@main"),
+            Example(
+                "Keep a revision whatever comes", "modelfs cache pin openai-community/gpt2@main"),
             Example("Make room", "modelfs cache evict openai-community/gpt2"),
         ]
         command.subcommands = [
@@ -57,7 +58,9 @@ extension ModelFSCommand {
     ) -> Command {
         var command = Command(name, purpose: purpose)
         if let target { command.positionals = [target.specification] }
-        command.options = [OptionGroup(flags + [cacheJSON] + [cacheOption] as [any OptionDeclaration])]
+        command.options = [
+            OptionGroup(flags + [cacheJSON] + [cacheOption] as [any OptionDeclaration])
+        ]
         command.environment = [cacheVariable]
         let usual: [ExitCode] = [.success, .failure, .usage, .cache]
         command.exitCodes =

@@ -47,7 +47,8 @@ struct ProgressBar {
         let sizes = "\(ByteSize(done)) of \(ByteSize(progress.totalBytes))"
         if !isBar { return "\(sizes) (\(percent))" }
         let filled = Int(share * Double(width))
-        let bar = String(repeating: "#", count: filled)
+        let bar =
+            String(repeating: "#", count: filled)
             + String(repeating: "-", count: width - filled)
         return "[\(bar)] \(percent)  \(sizes)"
     }
