@@ -126,6 +126,12 @@ let package = Package(
         tests(
             "FetchingTests",
             ["Platform", "Hashing", "Transport", "HubAPI", "Catalog", "Fetching", "TestSupport"]),
+        tests(
+            "FileSystemTests",
+            [
+                "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore",
+                "Fetching", "FileSystem", "TestSupport", "ScriptedServer",
+            ]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),

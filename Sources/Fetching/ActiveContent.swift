@@ -55,8 +55,9 @@ struct ActiveContent {
     private var absence: TransportError?
     /// Whether a reader waited in vain since bytes arrived last.
     private var hasExpired = false
-    /// Bytes that a reader has waited for in vain: who asks for them until then is told so at
-    /// once. The kernel asks for a page again when the larger read ahead of it has failed.
+    /// Bytes that a reader has waited for in vain: who asks for them until then is told so at once.
+    ///
+    /// The kernel asks for a page again when the larger read ahead of it has failed.
     private var expired: (range: Range<Int64>, until: MonotonicInstant)?
 
     /// After that many wrong arrivals in a row the readers of a content get an error for a while;
@@ -186,6 +187,11 @@ struct ActiveContent {
         absence = nil
         hasExpired = false
         return plan.arrived(number, range)
+    }
+
+    /// The repository that a transfer was last asked of.
+    func repository(of number: ContentPlan.TransferNumber) -> RepositoryID? {
+        transfers[number].map { sources[min($0.sourceIndex, sources.count - 1)].repository }
     }
 
     mutating func finished(_ number: ContentPlan.TransferNumber) -> [ContentPlan.Action] {

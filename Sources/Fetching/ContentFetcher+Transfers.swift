@@ -8,7 +8,9 @@ internal import Telemetry
 internal import Transport
 
 extension ContentFetcher {
-    /// Does what a plan decided. REQUIRES: no lock is held.
+    /// Does what a plan decided.
+    ///
+    /// REQUIRES: no lock is held.
     func carryOut(_ actions: [ContentPlan.Action], _ id: ContentID) {
         for action in actions {
             switch action {
@@ -125,12 +127,14 @@ extension ContentFetcher {
 
     private func ended(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
         let now = MonotonicInstant.now
-        let (actions, content) = state.withLock { state in
+        let (actions, content, repository) = state.withLock { state in
+            let repository = state.active[id]?.repository(of: number)
             let actions = state.active[id]?.finished(number) ?? []
             let content = state.active[id]?.content
             forgetIdle(&state, now)
-            return (actions, content)
+            return (actions, content, repository)
         }
+        if let repository { refusals.clear(repository, isAboutContents: true) }
         carryOut(actions, id)
         if let content { proveIfComplete(content) }
     }
@@ -158,15 +162,18 @@ extension ContentFetcher {
     ) {
         let now = MonotonicInstant.now
         let isAway = hub.refusal != nil
-        let (next, name) = state.withLock { state -> (ActiveContent.AfterFailure, String) in
-            if state.isClosed { return (.nothing, "") }
+        let (next, name, repository) = state.withLock {
+            state -> (ActiveContent.AfterFailure, String, RepositoryID?) in
+            if state.isClosed { return (.nothing, "", nil) }
+            let repository = state.active[id]?.repository(of: number)
             let deadline = latestDeadline(of: id, state)
             let next = state.active[id]?.failed(
                 number, error, isAway: isAway, deadline: deadline, now: now)
             let name = state.active[id]?.name
             forgetIdle(&state, now)
-            return (next ?? .nothing, name ?? "")
+            return (next ?? .nothing, name ?? "", repository)
         }
+        if let repository { refusals.note(error, repository, isAboutContents: true) }
         if case .giveUp(let waiters, _, _) = next, error != .cancelled {
             log.warning(
                 "bytes could not be fetched",

@@ -43,6 +43,7 @@ final class ContentFetcher: Sendable {
     }
 
     /// A content up to this size is fetched whole, and proven before its first byte is served.
+    ///
     /// So is everything kept in git, which the Hub limits to 10 MiB, up to a transfer's length.
     static let wholeByteCountMax: Int64 = 1 << 20
     /// Blocks that have come and are not yet stored; beyond it transfers pause.
@@ -57,6 +58,7 @@ final class ContentFetcher: Sendable {
     let catalog: Catalog
     let store: ChunkStore
     let alarms: AlarmClock
+    let refusals: RefusedRepositories
     let options: FetchOptions
     let log: Log
     let damaged = Counter()
@@ -76,12 +78,13 @@ final class ContentFetcher: Sendable {
 
     init(
         hub: HubClient, catalog: Catalog, store: ChunkStore, alarms: AlarmClock,
-        options: FetchOptions, log: Log
+        refusals: RefusedRepositories, options: FetchOptions, log: Log
     ) throws(Errno) {
         self.hub = hub
         self.catalog = catalog
         self.store = store
         self.alarms = alarms
+        self.refusals = refusals
         self.options = options
         self.log = log
         work = (0..<ContentFetcher.fillThreadCount).map { _ in Mailbox() }

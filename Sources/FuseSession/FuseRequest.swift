@@ -120,8 +120,9 @@ struct FuseRequest: @unchecked Sendable {
         return count
     }
 
-    /// Has the registry told when the reader gives up; at once, if it already has. The request
-    /// must not be answered before this returns, since libfuse holds a lock of it here.
+    /// Has the registry told when the reader gives up; at once, if it already has.
+    ///
+    /// The request must not be answered before this returns, since libfuse holds a lock of it here.
     func watchInterrupt(_ token: UInt) {
         unsafe fuse_req_interrupt_func(
             handle,

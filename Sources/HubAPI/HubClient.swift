@@ -74,8 +74,9 @@ package final class HubClient: Sendable {
             problems: problems.withLock { $0 })
     }
 
-    /// Another number with every new token: what was refused before may be granted now. Asking
-    /// for it has the token file looked at, if that was not done lately.
+    /// Another number with every new token: what was refused before may be granted now.
+    ///
+    /// Asking for it has the token file looked at, if that was not done lately.
     package func tokenGeneration() -> UInt64 {
         if credentials.isDue(at: .now) { rereadToken(force: false) }
         return credentials.generation

@@ -239,7 +239,8 @@ def bad_names_are_left_out(stage):
 def sizes_that_lie_are_errors(stage):
     for name in ("lying-small@main/short.txt", "lying-small@main/long.txt",
                  "lying-large@main/short.bin", "lying-large@main/long.bin",
-                 "other-bytes@main/wrong.txt", "strange@main/right.txt", "redirects@main/right.txt"):
+                 "other-bytes@main/wrong.txt", "strange@main/right.txt",
+                  "redirects@main/right.txt"):
         with within(8, name), raises(errno.EIO, name):
             read(stage.top + name)
     equal(read(stage.top + "lying-small@main/right.txt"), GOOD)
@@ -265,7 +266,8 @@ def pages_that_loop_end(stage):
 
 @promise("S43", "A Hub that lies gets an error for that repository alone")
 def json_that_is_no_answer_is_an_error(stage):
-    for name in ("negative", "absurd", "cut", "cut-info", "not-json", "nested", "array", "no-commit", "bad-commit"):
+    for name in ("negative", "absurd", "cut", "cut-info", "not-json", "nested", "array",
+                 "no-commit", "bad-commit"):
         with within(8, name), raises(errno.EIO, name):
             os.listdir(stage.top + name + "@main")
     with within(8, "bad-id"), raises(errno.EIO, "bad-id"):

@@ -179,7 +179,7 @@ def the_disk_is_given_back(stage):
                               text=True, check=False, timeout=10)
         return int(done.stdout.split()[0])
 
-    wait_for(lambda: used() <= 64_000_000 + 8_000_000, 5, "bytes on disk")
+    wait_for(lambda: used() <= 64_000_000 + 8_000_000, 10, "bytes on disk")
     mount.end()
 
 

@@ -76,7 +76,9 @@ import Transport
             return
         }
         #expect(active.needsSources)
-        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 1) == .hub(.gated(message: "")))
+        #expect(
+            active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 1)
+                == .hub(.gated(message: "")))
         #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 3) == nil)
     }
 

@@ -4,8 +4,8 @@
 
 Fills a Hub with public, private and gated models, data sets and spaces, serves it, and lets the
 newest `huggingface_hub` do with it what a reader does with the Hub: info, refs, trees, paths,
-lists, downloads by branch, tag and commit, and each of its error classes. Prints a line for each check
-and then 'N passed, N failed'.
+lists, downloads by branch, tag and commit, and each of its error classes. Prints a line for each
+check and then 'N passed, N failed'.
 
     python3 Tests/Official/hub_client_test.py [MODELFS_HUB]
 
