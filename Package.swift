@@ -86,8 +86,8 @@ let package = Package(
         module(
             "Daemon",
             [
-                "Platform", "Telemetry", "Settings", "HubAPI", "Transport", "Database", "Catalog",
-                "ChunkStore", "Fetching", "FileSystem", "FuseSession",
+                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "Transport", "Database",
+                "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
             ]),
 
         // The programs: arguments and wiring only.
@@ -146,7 +146,9 @@ let package = Package(
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
-        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
+        tests(
+            "DaemonTests",
+            ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon", "daemon-fixture"]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
             swiftSettings: testSettings),

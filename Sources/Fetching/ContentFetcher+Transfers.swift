@@ -124,6 +124,7 @@ extension ContentFetcher {
     private func arrived(
         _ id: ContentID, _ number: ContentPlan.TransferNumber, _ range: Range<Int64>
     ) {
+        noteArrival(id, range)
         let actions = state.withLock { $0.active[id]?.arrived(number, range) ?? [] }
         carryOut(actions, id)
     }
