@@ -62,6 +62,9 @@ final class ContentFetcher: Sendable {
     let options: FetchOptions
     let log: Log
     let damaged = Counter()
+    let xetChunks = XetLedger()
+    /// Chunks that a comparison showed to have come wrong.
+    let wrongXetChunks = Counter()
     let state = Lock(State())
     let memory = Lock(
         RecentCache<BlockKey, [UInt8]>(costMax: memoryByteCountMax, cost: { $0.count }))
