@@ -61,7 +61,11 @@ import Testing
         first.close()
         do {
             let connection = try Connection(path: path)
-            try connection.execute("DROP INDEX node_changing; PRAGMA user_version = 2")
+            try connection.execute(
+                """
+                DROP INDEX node_changing; DROP INDEX content_source_by_commit; DROP TABLE pin;
+                PRAGMA user_version = 2
+                """)
         }
         let second = try Catalog(path: path, log: quietLog)
         defer { second.close() }
