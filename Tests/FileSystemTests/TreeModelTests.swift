@@ -162,8 +162,10 @@ private final class TreeWorld {
         let now = WallTime.now + 1000
         let expected: String?
         if let revision {
-            expected = known[revision] ?? (revision.utf8.count >= 12
-                ? commits.keys.first { $0.hasPrefix(revision) } : nil)
+            expected =
+                known[revision]
+                ?? (revision.utf8.count >= 12
+                    ? commits.keys.first { $0.hasPrefix(revision) } : nil)
         } else {
             expected = known["main"]
         }
