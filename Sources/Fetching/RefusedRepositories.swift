@@ -30,7 +30,9 @@ final class RefusedRepositories: Sendable {
     func note(_ error: HubError, _ repository: RepositoryID, isAboutContents: Bool) {
         guard error.isRefusal else { return }
         entries.withLock { entries in
-            if entries.count >= RefusedRepositories.countMax && entries[repository] == nil { return }
+            if entries.count >= RefusedRepositories.countMax && entries[repository] == nil {
+                return
+            }
             entries[repository] = Entry(
                 error: error, isAboutContents: isAboutContents, notedAt: .now)
         }

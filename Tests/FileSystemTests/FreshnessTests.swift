@@ -24,7 +24,7 @@ import Transport
         #expect(try stack.read("models/org/name@main/f") == [1])
         bench.hub.commit("models/org/name", "b", ["f": [9, 9]])
         let fresh = WallTime.now + 10
-        #expect(try stack.node("models/org/name@main", now: fresh) == old, "within its time to live")
+        #expect(try stack.node("models/org/name@main", now: fresh) == old, "in its time to live")
         let later = WallTime.now + 61
         let new = try stack.node("models/org/name@main", now: later)
         #expect(new != old)

@@ -77,8 +77,10 @@ import Testing
         let models = try stack.node("models")
         let versions = try stack.node("models/org/name@")
         let names = [
-            ".git", ".Trash", ".Trash-0", "..", ".", "a..b", "-a", "a-", "a.git", "ä", "a b", "a%2Fb",
-            "autorun.inf@..", "name@.hidden", "name@a..b", "name@%", "name@%41", "name@a b", "@main",
+            ".git", ".Trash", ".Trash-0", "..", ".", "a..b", "-a", "a-", "a.git", "ä", "a b",
+            "a%2Fb",
+            "autorun.inf@..", "name@.hidden", "name@a..b", "name@%", "name@%41", "name@a b",
+            "@main",
             "@", "name@x.lock", String(repeating: "n", count: 97),
             "name@" + String(repeating: "r", count: 201), "",
         ]
@@ -248,9 +250,11 @@ import Testing
             ])
         let stack = try bench.stack()
         let paths = try stack.walk(try stack.node("models/org/hostile@main"))
-        #expect(paths.map { Array($0.utf8) } == [
-            "cafe\u{301}", "caf\u{e9}", "d/", "d/good", "good",
-        ].map { Array($0.utf8) })
+        #expect(
+            paths.map { Array($0.utf8) }
+                == [
+                    "cafe\u{301}", "caf\u{e9}", "d/", "d/good", "good",
+                ].map { Array($0.utf8) })
         #expect(try stack.read("models/org/hostile@main/good") == [1])
     }
 

@@ -23,7 +23,9 @@ import Testing
     ) -> Operation<[UInt8]> {
         Operation(stack.tree) { context in
             readAttempt(stack.tree, node, range, context)
-        } answer: { answers.send($0) }
+        } answer: {
+            answers.send($0)
+        }
     }
 
     @Test func anInterruptAnswersAtOnceAndOnce() throws {

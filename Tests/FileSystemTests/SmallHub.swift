@@ -53,7 +53,9 @@ enum ContentFault: Sendable {
     }
 }
 
-/// A Hub for one test. `stop` has to be called.
+/// A Hub for one test.
+///
+/// `stop` has to be called.
 final class SmallHub: Sendable {
     struct State {
         /// By kind and name, such as `models/org/name`; aliases stand beside their repository.
@@ -373,8 +375,9 @@ enum SmallHubAnswers {
         var bytes: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%"), let value = UInt8(
-                String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            if byte == UInt8(ascii: "%"),
+                let value = UInt8(
+                    String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
             {
                 bytes.append(value)
                 rest = rest.dropFirst(2)

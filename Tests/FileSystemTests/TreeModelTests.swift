@@ -8,18 +8,11 @@
 import Catalog
 import Fetching
 import FileSystem
-import Glibc
 import HubAPI
 import Platform
 import ScriptedServer
 import TestSupport
 import Testing
-
-/// The seeds of the random test; as many as `MODELFS_SEEDS` says. A failure names its seed.
-private func seeds(_ count: Int) -> Range<UInt64> {
-    let wanted = getenv("MODELFS_SEEDS").flatMap { Int(String(cString: $0)) } ?? count
-    return 1..<UInt64(max(1, wanted) + 1)
-}
 
 /// A commit in the model.
 private struct ModelCommit {
@@ -140,6 +133,8 @@ private final class TreeWorld {
         case 8..<12 where isOnline:
             let repository = choose(TreeWorld.repositories)
             refs[repository]?["dev"] = nil
+            // A listing of the versions forgets what it stood for.
+            history["\(repository)@dev"] = nil
             publish(repository)
         case 12..<17:
             isOnline = Bool.random(using: &random) || !isOnline
@@ -167,8 +162,10 @@ private final class TreeWorld {
         let now = WallTime.now + 1000
         let expected: String?
         if let revision {
-            expected = known[revision] ?? (revision.utf8.count >= 12
-                ? commits.keys.first { $0.hasPrefix(revision) } : nil)
+            expected =
+                known[revision]
+                ?? (revision.utf8.count >= 12
+                    ? commits.keys.first { $0.hasPrefix(revision) } : nil)
         } else {
             expected = known["main"]
         }
@@ -246,15 +243,16 @@ private final class TreeWorld {
     private func read(_ stack: TreeStack, _ node: NodeID, _ bytes: [UInt8], _ path: String) {
         let start = Int.random(in: 0...bytes.count, using: &random)
         let end = min(bytes.count, start + Int.random(in: 0...300_000, using: &random))
+        let hasFaults = bench.hub.state.withLock { $0.contentFaults.count } > 0
+        let isFaulty = hasFaults || MonotonicInstant.now < faultyUntil
+        defer { if hasFaults { faultyUntil = .now + 3 } }
         do throws(FileSystemError) {
             let found = try stack.read(node, Int64(start)..<Int64(end))
             if found != Array(bytes[start..<end]) { fail("\(path): wrong bytes") }
         } catch {
             // Three wrong answers in a row are an error for two seconds.
-            let isFaulty = MonotonicInstant.now < faultyUntil
             if isOnline && !isFaulty { fail("\(path) cannot be read: \(error)") }
         }
-        if bench.hub.state.withLock({ $0.contentFaults.count }) > 0 { faultyUntil = .now + 3 }
     }
 
     private var faultyUntil = MonotonicInstant.now
