@@ -65,14 +65,21 @@ let package = Package(
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
-        module("HubAPI", ["Platform", "Telemetry", "Settings", "Hashing", "Transport"]),
+        module(
+            "HubAPI",
+            [
+                "Platform", "Telemetry", "Settings", "Hashing", "Compression", "Xet", "Transport",
+            ]),
         module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
         module(
             "ChunkStore",
             ["Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Database"]),
         module(
             "Fetching",
-            ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore"]),
+            [
+                "Platform", "Telemetry", "Hashing", "Xet", "Transport", "HubAPI", "Catalog",
+                "ChunkStore",
+            ]),
         module(
             "FileSystem",
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
@@ -86,8 +93,8 @@ let package = Package(
         module(
             "Daemon",
             [
-                "Platform", "Telemetry", "Settings", "HubAPI", "Transport", "Database", "Catalog",
-                "ChunkStore", "Fetching", "FileSystem", "FuseSession",
+                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "Transport", "Database",
+                "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
             ]),
 
         // The programs: arguments and wiring only.
@@ -146,13 +153,18 @@ let package = Package(
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
-        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
+        tests(
+            "DaemonTests",
+            ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon", "daemon-fixture"]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
             swiftSettings: testSettings),
         tests("TransportTests", ["Platform", "Telemetry", "Transport", "ScriptedServer"]),
         tests(
             "HubAPITests",
-            ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "ScriptedServer"]),
+            [
+                "Platform", "Telemetry", "Hashing", "Compression", "Xet", "Transport", "HubAPI",
+                "ScriptedServer",
+            ]),
     ]
 )

@@ -38,7 +38,8 @@ extension Catalog {
                         target = .directory(subdirectoryCount: layout.subdirectoryCount(of: full))
                     case .file(let index):
                         target = try Catalog.upsertContent(
-                            entries[index], commit.id, path: full, date, connection)
+                            CatalogContent(entries[index], date: date), commit.id, path: full,
+                            connection)
                     }
                     listed.append((name: name, target: target))
                 }
@@ -138,11 +139,9 @@ extension Catalog {
         }
     }
 
-    private static func upsertContent(
-        _ entry: TreeEntry, _ commit: CommitID, path: [UInt8], _ date: WallTime,
-        _ connection: Connection
+    static func upsertContent(
+        _ content: CatalogContent, _ commit: CommitID, path: [UInt8], _ connection: Connection
     ) throws(DatabaseError) -> Directory.Target {
-        let hash = entry.sha256.map(ContentHash.sha256) ?? .gitBlob(entry.oid)
         // The size is part of the identity: a listing that lies about it makes a content of its
         // own, which never proves, and leaves the true one alone.
         try connection.run(
@@ -151,18 +150,40 @@ extension Catalog {
             ON CONFLICT DO UPDATE SET xet = coalesce(xet, excluded.xet)
             """,
             [
-                .blob(hash.bytes), .integer(entry.size), .integer(date.secondsSince1970),
-                .text(orNull: entry.xetHash),
+                .blob(content.hash.bytes), .integer(content.sizeBytes),
+                .integer(content.modified), .text(orNull: content.xetHash),
             ])
         let known = try connection.first(
             "SELECT id, modified FROM content WHERE hash = ? AND size = ?",
-            [.blob(hash.bytes), .integer(entry.size)]
+            [.blob(content.hash.bytes), .integer(content.sizeBytes)]
         ) { (row) throws(DatabaseError) in (row.integer(0), row.integer(1)) }
         guard let known else { throw .corrupt }
         try connection.run(
             "INSERT OR IGNORE INTO content_source VALUES (?, ?, ?)",
             [.integer(known.0), .integer(commit.row), .blob(path)])
         return .file(
-            ContentID(row: known.0), sizeBytes: entry.size, modified: known.1)
+            ContentID(row: known.0), sizeBytes: content.sizeBytes, modified: known.1)
+    }
+}
+
+/// A content as a tree tells of it.
+struct CatalogContent {
+    let hash: ContentHash
+    let sizeBytes: Int64
+    /// Seconds since 1970; counts where the content is new.
+    let modified: Int64
+    let xetHash: String?
+
+    init(hash: ContentHash, sizeBytes: Int64, modified: Int64, xetHash: String?) {
+        self.hash = hash
+        self.sizeBytes = sizeBytes
+        self.modified = modified
+        self.xetHash = xetHash
+    }
+
+    init(_ entry: TreeEntry, date: WallTime) {
+        self.init(
+            hash: entry.sha256.map(ContentHash.sha256) ?? .gitBlob(entry.oid),
+            sizeBytes: entry.size, modified: date.secondsSince1970, xetHash: entry.xetHash)
     }
 }

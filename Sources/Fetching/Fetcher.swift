@@ -130,6 +130,9 @@ package final class Fetcher: Sendable {
     /// Bytes that came and were not what their hash says.
     package var damagedContentCount: Int64 { contents.damaged.value }
 
+    /// Blocks that were damaged on the disk and were fetched again while their reader waited.
+    package var healedBlockCount: Int64 { contents.healedBlocks.value }
+
     /// Has somebody told of every content that was wrong and dropped, whose bytes may have been
     /// served.
     ///

@@ -44,6 +44,18 @@ final class FixtureBackend: MountBackend {
         if let device = state.withLock({ $0.removeValue(forKey: mountpoint) }) { close(device) }
     }
 
+    func answer(
+        _ request: CacheRequest, progress: (CacheProgress) -> Bool
+    ) throws(MountFailure) -> CacheAnswer {
+        for step in 1...3 {
+            _ = progress(CacheProgress(doneBytes: Int64(step), totalBytes: 3))
+        }
+        if case .evict(let target, _) = request { throw .notCached(target: target) }
+        return .verified(CacheCheck())
+    }
+
+    var notices: [String] { [] }
+
     func status() -> BackendStatus {
         var status = BackendStatus()
         status.hub.endpoint = "https://hub.invalid"

@@ -20,6 +20,13 @@ extension ModelFSCommand {
             How much the cache may hold: 100GB, 2TiB, or a share of its disk such as 80%, which it \
             is without this. What was not used for longest goes first.
             """)
+    private static let hotSize = Option(
+        "--hot-size", "SIZE", .spaceLimit,
+        help: """
+            How much of the cache may be plain files, which are read fastest: a size, or a share of \
+            the cache such as 50%, which it is without this. The rest is deduplicated and \
+            compressed. 0: all of it is, which takes the least disk.
+            """)
     private static let readDeadline = Option(
         "--read-deadline", "TIME", .timeSpan,
         help: """
@@ -79,7 +86,7 @@ extension ModelFSCommand {
         command.options = [
             OptionGroup(
                 [
-                    cacheOption, cacheSize, readDeadline, refLifetime, offline, foreground,
+                    cacheOption, cacheSize, hotSize, readDeadline, refLifetime, offline, foreground,
                     logLevel,
                 ], heading: "Options of the daemon"),
             OptionGroup(
@@ -165,6 +172,7 @@ extension ModelFSCommand {
     private static func warnAboutUnused(_ arguments: Arguments) {
         var unused: [String] = []
         if arguments[cacheSize] != nil { unused.append("--cache-size") }
+        if arguments[hotSize] != nil { unused.append("--hot-size") }
         if arguments[readDeadline] != nil { unused.append("--read-deadline") }
         if arguments[refLifetime] != nil { unused.append("--ref-ttl") }
         if arguments[offline] { unused.append("--offline") }
@@ -184,6 +192,7 @@ extension ModelFSCommand {
             throw arguments.usageFailure(
                 "--cache-size is at least \(cacheSizeMin), or hardly a file would fit")
         }
+        if let limit = arguments[hotSize] { configuration.hotLimit = limit }
         if let deadline = arguments[readDeadline] { configuration.readDeadline = deadline }
         if let lifetime = arguments[refLifetime] { configuration.refLifetime = lifetime }
         if let level = arguments[logLevel] { configuration.logLevel = level }
