@@ -333,9 +333,9 @@ def cut_transfers_go_on(stage):
     for fault in ("truncate", "reset"):
         stage.server.faults(f"{fault},count=4,path=/_data/*")
         before = stage.server.stats()
-        path = f"{mount.path}/{NAME}@v1/" + {"truncate": "large.bin", "reset": "evicted/0.bin"}[fault]
-        wanted = {"truncate": LARGE, "reset": noise(300, 20_000_000)}[fault]
-        equal(read(path), wanted, fault)
+        name, wanted = {"truncate": ("large.bin", LARGE),
+                        "reset": ("evicted/0.bin", noise(300, 20_000_000))}[fault]
+        equal(read(f"{mount.path}/{NAME}@v1/{name}"), wanted, fault)
         after = stage.server.stats()
         expect(after["faults"] > before["faults"], "nothing was cut")
         extra = after["dataBytes"] - before["dataBytes"] - len(wanted)
