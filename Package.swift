@@ -135,7 +135,9 @@ let package = Package(
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
-        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
+        tests(
+            "DaemonTests",
+            ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon", "daemon-fixture"]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
             swiftSettings: testSettings),

@@ -61,12 +61,21 @@ import Testing
         first.close()
         do {
             let connection = try Connection(path: path)
-            try connection.execute("DROP INDEX node_changing; PRAGMA user_version = 2")
+            try connection.execute(
+                """
+                DROP INDEX node_changing; DROP INDEX content_source_by_commit; DROP TABLE pin;
+                DROP TABLE unkept; DROP TRIGGER repository_made; DROP TRIGGER repository_changed;
+                DROP TRIGGER ref_made; DROP TRIGGER ref_changed; DROP TRIGGER refs_listed;
+                DROP TRIGGER tree_made; DROP TRIGGER organisation_made;
+                DROP TRIGGER organisation_changed; PRAGMA user_version = 2
+                """)
         }
         let second = try Catalog(path: path, log: quietLog)
         defer { second.close() }
         #expect(second.epoch == epoch)
         #expect(try second.repository(model) != nil)
+        // What was there before is to be kept as well.
+        #expect(try second.unkeptRecords(countMax: 9).map(\.record.kind) == [.repository])
     }
 
     @Test func whatIsNoDatabaseIsDamaged() throws {

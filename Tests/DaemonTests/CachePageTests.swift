@@ -1,5 +1,6 @@
 // What the cache's commands show, word for word, and their messages.
 
+import HubAPI
 import Settings
 import Testing
 

@@ -23,8 +23,8 @@ extension ModelFSCommand {
     private static let hotSize = Option(
         "--hot-size", "SIZE", .spaceLimit,
         help: """
-            How much of the cache may be plain files, which are read fastest: a size, or a share of \
-            the cache such as 50%, which it is without this. The rest is deduplicated and \
+            How much of the cache may be plain files, which are read fastest: a size, or a share \
+            of the cache such as 50%, which it is without this. The rest is deduplicated and \
             compressed. 0: all of it is, which takes the least disk.
             """)
     private static let readDeadline = Option(
