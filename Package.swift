@@ -78,7 +78,11 @@ let package = Package(
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
         module("FuseSession", ["Platform", "Telemetry", "Catalog", "FileSystem", "CFuse3"]),
         module(
-            "LocalHub", ["Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService"]),
+            "LocalHub",
+            [
+                "Platform", "Telemetry", "Settings", "Hashing", "Compression", "Xet", "HubAPI",
+                "HTTPService",
+            ]),
         module(
             "Daemon",
             [
@@ -110,8 +114,8 @@ let package = Package(
         tests(
             "LocalHubTests",
             [
-                "Platform", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
-                "TestSupport",
+                "Platform", "Settings", "Hashing", "Compression", "Xet", "HubAPI", "HTTPService",
+                "LocalHub", "TestSupport",
             ]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
@@ -132,6 +136,13 @@ let package = Package(
                 "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore",
                 "Fetching", "FileSystem", "TestSupport", "ScriptedServer",
             ]),
+        .executableTarget(
+            name: "store-bench",
+            dependencies: [
+                "Platform", "Telemetry", "Hashing", "Compression", "Xet", "ChunkStore",
+                "TestSupport",
+            ],
+            path: "Benchmarks/StoreBench", swiftSettings: testSettings),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),

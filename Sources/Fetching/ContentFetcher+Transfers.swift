@@ -15,10 +15,13 @@ extension ContentFetcher {
         for action in actions {
             switch action {
             case .start(let number, _, let isUrgent):
-                let seed = UInt64(bitPattern: MonotonicInstant.now.nanoseconds) &+ UInt64(number)
+                let now = MonotonicInstant.now
+                let seed = UInt64(bitPattern: now.nanoseconds) &+ UInt64(number)
                 let attempt = state.withLock { state in
                     state.isClosed
-                        ? nil : state.active[id]?.begin(number, isUrgent: isUrgent, seed: seed)
+                        ? nil
+                        : state.active[id]?.begin(
+                            number, isUrgent: isUrgent, seed: seed, now: now)
                 }
                 if let attempt { send(attempt, number) }
             case .promote(let number):
@@ -40,8 +43,9 @@ extension ContentFetcher {
     }
 
     private func sendAgain(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
+        let now = MonotonicInstant.now
         let attempt = state.withLock { state in
-            state.isClosed ? nil : state.active[id]?.attempt(number)
+            state.isClosed ? nil : state.active[id]?.attempt(number, now: now)
         }
         if let attempt { send(attempt, number) }
     }
@@ -127,14 +131,16 @@ extension ContentFetcher {
 
     private func ended(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
         let now = MonotonicInstant.now
-        let (actions, content, repository) = state.withLock { state in
-            let repository = state.active[id]?.repository(of: number)
+        let (actions, content, asked) = state.withLock { state in
+            let asked = state.active[id]?.asked(number)
             let actions = state.active[id]?.finished(number) ?? []
             let content = state.active[id]?.content
             forgetIdle(&state, now)
-            return (actions, content, repository)
+            return (actions, content, asked)
         }
-        if let repository { refusals.clear(repository, isAboutContents: true) }
+        if let asked {
+            refusals.clear(asked.repository, isAboutContents: true, askedAt: asked.at)
+        }
         carryOut(actions, id)
         if let content { proveIfComplete(content) }
     }
@@ -165,7 +171,7 @@ extension ContentFetcher {
         let (next, name, repository) = state.withLock {
             state -> (ActiveContent.AfterFailure, String, RepositoryID?) in
             if state.isClosed { return (.nothing, "", nil) }
-            let repository = state.active[id]?.repository(of: number)
+            let repository = state.active[id]?.asked(number)?.repository
             let deadline = latestDeadline(of: id, state)
             let next = state.active[id]?.failed(
                 number, error, isAway: isAway, deadline: deadline, now: now)

@@ -172,7 +172,8 @@ final class MetadataFetcher: Sendable {
         var isAboutContents = false
         if case .access = need { isAboutContents = true }
         switch result {
-        case .success: refusals.clear(repository, isAboutContents: isAboutContents)
+        case .success:
+            refusals.clear(repository, isAboutContents: isAboutContents, askedAt: .now)
         case .failure(.hub(let error)):
             refusals.note(error, repository, isAboutContents: isAboutContents)
         case .failure: break

@@ -11,6 +11,7 @@ final class RefusedRepositories: Sendable {
     private struct Entry {
         let error: HubError
         let isAboutContents: Bool
+        let notedAt: MonotonicInstant
     }
 
     /// Repositories that `status` can name.
@@ -30,14 +31,18 @@ final class RefusedRepositories: Sendable {
         guard error.isRefusal else { return }
         entries.withLock { entries in
             if entries.count >= RefusedRepositories.countMax && entries[repository] == nil { return }
-            entries[repository] = Entry(error: error, isAboutContents: isAboutContents)
+            entries[repository] = Entry(
+                error: error, isAboutContents: isAboutContents, notedAt: .now)
         }
     }
 
     /// The Hub has answered about a repository, or has given of its contents.
-    func clear(_ repository: RepositoryID, isAboutContents: Bool) {
+    ///
+    /// - Parameter askedAt: what was asked before the refusal does not take it back.
+    func clear(_ repository: RepositoryID, isAboutContents: Bool, askedAt: MonotonicInstant) {
         entries.withLock { entries in
-            guard let entry = entries[repository], isAboutContents || !entry.isAboutContents
+            guard let entry = entries[repository], isAboutContents || !entry.isAboutContents,
+                askedAt > entry.notedAt
             else { return }
             entries[repository] = nil
         }

@@ -40,7 +40,8 @@ package struct XorbWriter: Sendable {
     ) throws(XetError) -> Int {
         precondition(hasRoom(for: chunk.count))
         let start = content.count
-        content.append(contentsOf: repeatElement(0, count: ChunkHeader.byteCount + chunk.count))
+        // An array, since adding it is one copy even where nothing is optimised.
+        content += [UInt8](repeating: 0, count: ChunkHeader.byteCount + chunk.count)
         let header = try unsafe content.withUnsafeMutableBufferPointer { bytes throws(XetError) in
             try unsafe ChunkHeader.encode(
                 chunk,

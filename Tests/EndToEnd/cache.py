@@ -133,7 +133,7 @@ def flip(path, seed, count=1, start=0):
     return data
 
 
-@promise("S55", "Equal chunks are kept once", seconds=200 + SIZE // MIB)
+@promise("S57", "Equal chunks are kept once", seconds=200 + SIZE // MIB)
 def new_revisions_cost_what_changed(stage):
     made = []
     for revision, data, changed, places in revisions():
@@ -163,7 +163,7 @@ def new_revisions_cost_what_changed(stage):
         mount.end()
 
 
-@promise("S56", "The commands of the cache work with a daemon and without one")
+@promise("S58", "The commands of the cache work with a daemon and without one")
 def commands_with_and_without_a_daemon(stage):
     mount, shown = filled(stage, "commands")
     for is_served in (True, False):
@@ -201,7 +201,7 @@ def commands_with_and_without_a_daemon(stage):
     expect("COMMAND" in stage.modelfs("cache", "--help"))
 
 
-@promise("S57", "What is lost of the databases is made anew from the packs", seconds=150)
+@promise("S59", "What is lost of the databases is made anew from the packs", seconds=150)
 def either_database_may_be_lost(stage):
     mount, shown = filled(stage, "lost")
     top = snapshot(f"{mount.path}/acme/weights@v1")
@@ -262,7 +262,7 @@ def flipped_bits_are_healed(stage):
         equal(answer(stage, mount, "verify")["damagedCount"], 0, "after a repair")
 
 
-@promise("S58", "Damage that cannot be healed is EIO and a line in the log")
+@promise("S60", "Damage that cannot be healed is EIO and a line in the log")
 def rot_without_a_hub(stage):
     mount, shown = filled(stage, "offline")
     mount.end()
@@ -327,7 +327,7 @@ def disk_use(folder):
     return total
 
 
-@promise("S59", "What is pinned or in use goes last", seconds=100)
+@promise("S61", "What is pinned or in use goes last", seconds=100)
 def pins_and_uses_keep_contents(stage):
     mount = stage.mount(stage.server, "hf://models", "pinned", "cache-pinned")
     mount.start("--cache-size", "80000000")
@@ -354,7 +354,7 @@ def pins_and_uses_keep_contents(stage):
     mount.end()
 
 
-@promise("S60", "A crash loses what was still being fetched, and nothing else",
+@promise("S62", "A crash loses what was still being fetched, and nothing else",
          seconds=100 + 10 * KILL_ROUNDS)
 def killed_while_filling(stage):
     mount = stage.mount(stage.server, "hf://models", "killed", "cache-killed")
@@ -409,7 +409,7 @@ def two_never_open_one_cache(stage):
         equal(process.returncode, 0, "commands that race")
 
 
-@promise("S61", "A cache of another format is refused")
+@promise("S63", "A cache of another format is refused")
 def other_formats_are_refused(stage):
     mount, _ = filled(stage, "format")
     mount.end()

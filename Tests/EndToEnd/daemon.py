@@ -219,7 +219,8 @@ def caches_that_cannot_be(stage):
     os.chown(stage.path("theirs"), 12345, 12345)
     failing(stage, 5, "mount", place, "--cache", stage.path("theirs"),
             wanted=["belongs to another user (12345)"])
-    failing(stage, 5, "mount", place, "--cache", "/proc/nowhere/cache", wanted=["cannot be written"])
+    failing(stage, 5, "mount", place, "--cache", "/proc/nowhere/cache",
+            wanted=["cannot be written"])
     equal(os.listdir(place), [])
 
 
@@ -228,7 +229,8 @@ def sources_that_cannot_be(stage):
     place = stage.path("sourced")
     os.makedirs(place)
     cache = ("--cache", stage.path("cache-sourced"))
-    for source in ("hf://a/b/../c", "hf://model/x/y", "hf://bad--name/x", "hf://a/b@", "hf://a b/c"):
+    for source in ("hf://a/b/../c", "hf://model/x/y", "hf://bad--name/x", "hf://a/b@",
+                   "hf://a b/c"):
         failing(stage, 2, "mount", source, place, *cache, wanted=["is no source", "hf://models"])
     failing(stage, 2, "mount", "models", place, *cache, wanted=["does not begin with hf://"])
     failing(stage, 2, "mount", "hf://models", *cache, wanted=["mountpoint"])

@@ -19,8 +19,8 @@ def prepare(stage):
     stage.tensors = {
         f"layer.{index}.{kind}": generator.standard_normal(shape, dtype="float32").astype(type)
         for index in range(6)
-        for kind, shape, type in (("weight", (512, 768), "float32"), ("half", (256, 512), "float16"),
-                                  ("bias", (768,), "float32"))}
+        for kind, shape, type in (("weight", (512, 768), "float32"),
+                                  ("half", (256, 512), "float16"), ("bias", (768,), "float32"))}
     folder = stage.path("source")
     os.makedirs(folder)
     save_file(stage.tensors, folder + "/model.safetensors", metadata={"format": "np"})

@@ -39,7 +39,7 @@ import Transport
         var active = try active(sourceCount: sourceCount)
         let actions = active.read(0..<10, lost: [], waiter: 1, readsAhead: false)
         #expect(actions == [.start(1, 0..<131_072, isUrgent: true)])
-        let attempt = try unwrapped(active.begin(1, isUrgent: true, seed: 7))
+        let attempt = try unwrapped(active.begin(1, isUrgent: true, seed: 7, now: ActiveContentTests.now))
         return (active, attempt)
     }
 
@@ -67,7 +67,7 @@ import Transport
                 Issue.record("another source has to be asked at once")
                 return
             }
-            asked.append(try unwrapped(active.attempt(1)).source.repository.base)
+            asked.append(try unwrapped(active.attempt(1, now: ActiveContentTests.now)).source.repository.base)
         }
         #expect(asked == ["r0", "r1", "r2"])
         guard case .giveUp([1], .hub(.gated), absence: nil) = fail(&active, .gated(message: ""))
@@ -87,15 +87,15 @@ import Transport
         var active = try active(sourceCount: 3)
         _ = active.read(0..<10, lost: [], waiter: 1, readsAhead: false)
         _ = active.read(1 << 20..<(1 << 20) + 10, lost: [], waiter: 2, readsAhead: false)
-        _ = active.begin(1, isUrgent: true, seed: 1)
-        _ = active.begin(2, isUrgent: true, seed: 2)
+        _ = active.begin(1, isUrgent: true, seed: 1, now: ActiveContentTests.now)
+        _ = active.begin(2, isUrgent: true, seed: 2, now: ActiveContentTests.now)
         for number in [1, 2] {
             _ = active.failed(
                 number, .tokenRefused, isAway: false, deadline: ActiveContentTests.now + 60,
                 now: ActiveContentTests.now)
         }
-        #expect(active.attempt(1)?.source.repository.base == "r1")
-        #expect(active.attempt(2)?.source.repository.base == "r1")
+        #expect(active.attempt(1, now: ActiveContentTests.now)?.source.repository.base == "r1")
+        #expect(active.attempt(2, now: ActiveContentTests.now)?.source.repository.base == "r1")
     }
 
     @Test func noAnswerIsTriedAgainUntilTheDeadline() throws {
@@ -175,9 +175,9 @@ import Transport
             Issue.record("the other source")
             return
         }
-        #expect(active.attempt(1)?.source.repository.base == "r1")
+        #expect(active.attempt(1, now: ActiveContentTests.now)?.source.repository.base == "r1")
         _ = active.broughtWrong(1, now: ActiveContentTests.now)
-        #expect(active.attempt(1)?.source.repository.base == "r0", "from the beginning")
+        #expect(active.attempt(1, now: ActiveContentTests.now)?.source.repository.base == "r0", "from the beginning")
         guard
             case .giveUp([1], .notProven, absence: nil) = active.broughtWrong(
                 1, now: ActiveContentTests.now)
@@ -215,11 +215,11 @@ import Transport
     @Test func aReaderWhoComesDuringThePauseMakesTheNextAttemptUrgent() throws {
         var active = try active(sourceCount: 1)
         _ = active.read(0..<10, lost: [], waiter: 1, readsAhead: false)
-        _ = active.begin(1, isUrgent: false, seed: 1)
+        _ = active.begin(1, isUrgent: false, seed: 1, now: ActiveContentTests.now)
         _ = fail(&active, .unreachable(.stalled))
-        #expect(active.attempt(1)?.isUrgent == false)
+        #expect(active.attempt(1, now: ActiveContentTests.now)?.isUrgent == false)
         #expect(active.promote(1) == nil, "there is no fetch to promote")
-        #expect(active.attempt(1)?.isUrgent == true)
+        #expect(active.attempt(1, now: ActiveContentTests.now)?.isUrgent == true)
     }
 
     @Test func aClosedHubIsAStop() throws {

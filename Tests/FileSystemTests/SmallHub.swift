@@ -40,6 +40,19 @@ struct SmallRepository {
     }
 }
 
+/// What goes wrong with the contents of a file.
+enum ContentFault: Sendable {
+    /// One bit is changed.
+    case flip
+    /// Another answer altogether; it is given the bytes that were asked for.
+    case steps(@Sendable ([UInt8]) -> [ScriptStep])
+
+    /// An answer with that status and nothing else.
+    static func status(_ status: Int) -> ContentFault {
+        .steps { _ in answer(status, status == 404 ? ["X-Error-Code: EntryNotFound"] : []) }
+    }
+}
+
 /// A Hub for one test. `stop` has to be called.
 final class SmallHub: Sendable {
     struct State {
@@ -52,7 +65,7 @@ final class SmallHub: Sendable {
         /// Files larger than that are LFS.
         var largeByteCount = 1000
         /// Answers to content requests in place of the right one, used up from the front.
-        var contentFaults: [@Sendable ([UInt8]) -> [ScriptStep]] = []
+        var contentFaults: [ContentFault] = []
         /// The same for every request, as long as it is set.
         var fault: (@Sendable (SeenRequest) -> [ScriptStep]?)?
     }
@@ -320,7 +333,7 @@ enum SmallHubAnswers {
 
     private static func answerContent(
         _ question: Question, _ state: SmallHub.State,
-        _ fault: (@Sendable ([UInt8]) -> [ScriptStep])?
+        _ fault: ContentFault?
     ) -> [ScriptStep] {
         var path = question.path[...]
         if path.first != "datasets" && path.first != "spaces" { path = ["models"] + path }
@@ -332,16 +345,20 @@ enum SmallHubAnswers {
         }
         let name = rest.dropFirst()
         guard let commit = repository.commits[name.first ?? ""],
-            let bytes = commit.files[name.dropFirst().joined(separator: "/")]
+            let whole = commit.files[name.dropFirst().joined(separator: "/")]
         else { return refuse(404, "EntryNotFound", "Entry not found") }
-        var fields = ["X-Repo-Commit: \(commit.id)", "ETag: \"x\"", "Accept-Ranges: bytes"]
-        guard let range = question.request["Range"].flatMap({ bytesRange($0, bytes.count) }) else {
-            return fault?(bytes) ?? answer(200, fields, bytes: bytes)
+        let range = question.request["Range"].flatMap { bytesRange($0, whole.count) }
+        var bytes = range.map { Array(whole[$0]) } ?? whole
+        switch fault {
+        case .steps(let steps): return steps(bytes)
+        case .flip where !bytes.isEmpty: bytes[bytes.count / 2] ^= 4
+        case .flip, nil: break
         }
+        var fields = ["X-Repo-Commit: \(commit.id)", "ETag: \"x\"", "Accept-Ranges: bytes"]
+        guard let range else { return answer(200, fields, bytes: bytes) }
         let last = range.upperBound - 1
-        fields.append("Content-Range: bytes \(range.lowerBound)-\(last)/\(bytes.count)")
-        let part = Array(bytes[range])
-        return fault?(part) ?? answer(206, fields, bytes: part)
+        fields.append("Content-Range: bytes \(range.lowerBound)-\(last)/\(whole.count)")
+        return answer(206, fields, bytes: bytes)
     }
 
     /// The range of `bytes=5-9`.

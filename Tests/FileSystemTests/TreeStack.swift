@@ -9,6 +9,7 @@ import HubAPI
 import Platform
 import Telemetry
 import TestSupport
+import Testing
 import Transport
 
 /// What a tree is made with.
@@ -243,6 +244,18 @@ final class TreeBench {
         try body()
         return hub.requestCount - before
     }
+}
+
+/// Says that bytes differ, and not what they are.
+func expectSame(
+    _ found: [UInt8], _ expected: [UInt8], _ comment: String = "",
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
+    if found == expected { return }
+    let place = zip(found, expected).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+    Issue.record(
+        "\(found.count) bytes, not \(expected.count); first difference: \(place ?? -1) \(comment)",
+        sourceLocation: sourceLocation)
 }
 
 func randomBytes(_ count: Int, seed: UInt64) -> [UInt8] {
