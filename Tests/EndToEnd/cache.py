@@ -3,16 +3,16 @@
 # needs: root
 """The cache: what it saves, what it survives, what its commands do; with a daemon and without."""
 
+import contextlib
 import errno
 import glob
 import hashlib
 import json
 import os
 import random
-import signal
+import sqlite3
 import struct
 import subprocess
-import sys
 import time
 
 from suite import (drop_names, drop_pages, equal, expect, main, noise, promise, raises, read, run,
@@ -22,6 +22,7 @@ NAME = "acme/weights"
 MIB = 1 << 20
 # 1 GiB in `make soak`; here enough for several hundred chunks.
 SIZE = int(os.environ.get("MODELFS_DEDUP_BYTES", 24 * MIB))
+FLIP_ROUNDS = int(os.environ.get("MODELFS_FLIP_ROUNDS", 6))
 KILL_ROUNDS = int(os.environ.get("MODELFS_KILL_ROUNDS", 4))
 
 
@@ -235,6 +236,37 @@ def either_database_may_be_lost(stage):
     mount.end()
 
 
+@promise("S59", "What is lost of the databases is made anew from the packs",
+         seconds=100 + 15 * FLIP_ROUNDS)
+def flipped_bits_in_the_databases_are_healed(stage):
+    mount, shown = filled(stage, "bits")
+    time.sleep(1.5)
+    mount.end()
+    for seed in range(FLIP_ROUNDS):
+        for name in ("catalog.db", "store.db"):
+            flip(os.path.join(mount.cache, name), seed, 8, start=100)
+        place = f"{mount.path}/{NAME}@v1"
+        for attempt in range(3):
+            mount.start()
+            wrong = []
+            for path, state in shown.items():
+                with contextlib.suppress(OSError):
+                    if state != "folder":
+                        data = read(os.path.join(place, path))
+                        equal((len(data), hashlib.sha256(data).hexdigest()), state, path, seed)
+                        continue
+                    os.stat(os.path.join(place, path))
+                    continue
+                wrong.append(path)
+            if not wrong:
+                break
+            # What was found out while it ran is made anew at the next start.
+            mount.end()
+            expect(attempt < 2, "not healed:", wrong, "seed", seed, mount.log()[-1500:])
+        time.sleep(1.2)
+        mount.end()
+
+
 @promise("S37", "What comes from the disk is checked on every read", seconds=120)
 def flipped_bits_are_healed(stage):
     for name, hot in (("flat", "90%"), ("packed", "0")):
@@ -312,6 +344,29 @@ def the_bound_holds_under_load(stage):
     equal(said, "done\n", wrong)
     print(f"         at most {worst} bytes on the disk, the limit is {limit}")
     expect(mount.status()["fileSystem"]["cache"]["evictions"] > 0)
+    mount.end()
+
+
+@promise("S50", "The cache stays within its limit")
+def a_disk_that_fills_up_is_served_past(stage):
+    disk = stage.path("fading-disk")
+    os.makedirs(disk)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], check=False,
+                      capture_output=True, timeout=10).returncode != 0:
+        return
+    stage.actions.append(lambda: subprocess.run(["umount", "-l", disk], check=False, timeout=10,
+                                                capture_output=True))
+    mount = stage.mount(stage.server, "hf://models", "fading", "fading-disk/cache").start()
+    kept = f"{mount.path}/{NAME}@v1/part-1.bin"
+    equal(read(kept), noise(1, 3 * MIB + 1))
+    time.sleep(1)
+    with open(os.path.join(disk, "others"), "wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(65536))
+            file.flush()
+    equal(read(f"{mount.path}/{NAME}@v1/part-2.bin"), noise(2, 3 * MIB + 2), "past a full disk")
+    drop_pages(kept)
+    equal(read(kept), noise(1, 3 * MIB + 1), "what was there")
     mount.end()
 
 
@@ -409,6 +464,15 @@ def two_never_open_one_cache(stage):
         equal(process.returncode, 0, "commands that race")
 
 
+def schema_version(path, version):
+    """Sets the version of a database; gives what it was."""
+    database = sqlite3.connect(path)
+    before = database.execute("PRAGMA user_version").fetchone()[0]
+    database.execute(f"PRAGMA user_version = {version}")
+    database.close()
+    return before
+
+
 @promise("S63", "A cache of another format is refused")
 def other_formats_are_refused(stage):
     mount, _ = filled(stage, "format")
@@ -423,15 +487,10 @@ def other_formats_are_refused(stage):
     expect("9999" in said, said)
     write(path, ours)
     for name in ("store.db", "catalog.db"):
-        run(sys.executable, "-c",
-            "import sqlite3, sys\nd = sqlite3.connect(sys.argv[1])\n"
-            "d.execute('PRAGMA user_version = 9999')\nd.close()\n", os.path.join(mount.cache, name))
+        ours = schema_version(os.path.join(mount.cache, name), 9999)
         said = stage.modelfs("cache", "list", "--cache", mount.cache, code=5)
         expect("version" in said or "newer" in said, said)
-        run(sys.executable, "-c",
-            "import sqlite3, sys\nd = sqlite3.connect(sys.argv[1])\n"
-            "d.execute('PRAGMA user_version = %d' % int(sys.argv[2]))\nd.close()\n",
-            os.path.join(mount.cache, name), "1" if name == "store.db" else "4")
+        schema_version(os.path.join(mount.cache, name), ours)
     answer(stage, mount, "list")
 
 
