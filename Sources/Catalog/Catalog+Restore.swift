@@ -133,9 +133,7 @@ extension Catalog {
                         (name, try upsertContent(content, commit, path: path, connection)))
                 }
             }
-            try connection.run(
-                "INSERT OR REPLACE INTO directory VALUES (?, ?, ?)",
-                [.integer(commit.row), .blob(folder.path), .blob(Directory(listed).bytes)])
+            try insert(Directory(listed), commit, path: folder.path, connection)
         }
         try connection.run(
             "UPDATE \"commit\" SET has_tree = 1, date = coalesce(date, ?) WHERE id = ?",

@@ -118,5 +118,10 @@ extension Catalog {
                 ON CONFLICT DO UPDATE SET change = change + 1;
         END;
         """,
+        """
+        -- SQLite does not notice flipped bits. NULL in rows that are older than this.
+        ALTER TABLE directory ADD COLUMN checksum INTEGER;
+        ALTER TABLE content ADD COLUMN checksum INTEGER;
+        """,
     ]
 }

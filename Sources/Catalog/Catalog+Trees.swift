@@ -43,9 +43,7 @@ extension Catalog {
                     }
                     listed.append((name: name, target: target))
                 }
-                try connection.run(
-                    "INSERT INTO directory VALUES (?, ?, ?)",
-                    [.integer(commit.id.row), .blob(path), .blob(Directory(listed).bytes)])
+                try Catalog.insert(Directory(listed), commit.id, path: path, connection)
             }
             try connection.run(
                 "UPDATE \"commit\" SET has_tree = 1 WHERE id = ?", [.integer(commit.id.row)])
@@ -67,9 +65,14 @@ extension Catalog {
         if let known = memory.withLock({ $0.directories.value(for: key) }) { return known }
         let bytes = try read { (connection) throws(DatabaseError) in
             try connection.first(
-                "SELECT entries FROM directory WHERE commit_id = ? AND path = ?",
+                "SELECT entries, checksum FROM directory WHERE commit_id = ? AND path = ?",
                 [.integer(commit.row), .blob(path)]
-            ) { (row) throws(DatabaseError) in row.blob(0) }
+            ) { (row) throws(DatabaseError) in
+                let bytes = row.blob(0)
+                let checksum = RowChecksum.directory(commit, path: path, bytes)
+                guard row.optionalInteger(1) ?? checksum == checksum else { throw .corrupt }
+                return bytes
+            }
         }
         guard let bytes else { return nil }
         guard let directory = Directory(bytes: bytes) else { throw .damaged }
@@ -85,10 +88,14 @@ extension Catalog {
         if let known { return known }
         let found = try read { (connection) throws(DatabaseError) in
             try connection.first(
-                "SELECT hash, size, modified, xet FROM content WHERE id = ?", [.integer(id.row)]
+                "SELECT hash, size, modified, xet, checksum FROM content WHERE id = ?",
+                [.integer(id.row)]
             ) { (row) throws(DatabaseError) in
                 guard let hash = ContentHash(bytes: row.blob(0))
                 else { throw .unexpectedValue(column: 0) }
+                let checksum = RowChecksum.content(
+                    id, hash, sizeBytes: row.integer(1), modified: row.integer(2))
+                guard row.optionalInteger(4) ?? checksum == checksum else { throw .corrupt }
                 return Content(
                     id: id, hash: hash, sizeBytes: row.integer(1),
                     modified: WallTime(secondsSince1970: row.integer(2)),
@@ -139,6 +146,18 @@ extension Catalog {
         }
     }
 
+    /// Writes a folder, over what may have been there.
+    static func insert(
+        _ directory: Directory, _ commit: CommitID, path: [UInt8], _ connection: Connection
+    ) throws(DatabaseError) {
+        try connection.run(
+            "INSERT OR REPLACE INTO directory VALUES (?, ?, ?, ?)",
+            [
+                .integer(commit.row), .blob(path), .blob(directory.bytes),
+                .integer(RowChecksum.directory(commit, path: path, directory.bytes)),
+            ])
+    }
+
     static func upsertContent(
         _ content: CatalogContent, _ commit: CommitID, path: [UInt8], _ connection: Connection
     ) throws(DatabaseError) -> Directory.Target {
@@ -158,6 +177,14 @@ extension Catalog {
             [.blob(content.hash.bytes), .integer(content.sizeBytes)]
         ) { (row) throws(DatabaseError) in (row.integer(0), row.integer(1)) }
         guard let known else { throw .corrupt }
+        try connection.run(
+            "UPDATE content SET checksum = ? WHERE id = ? AND checksum IS NULL",
+            [
+                .integer(
+                    RowChecksum.content(
+                        ContentID(row: known.0), content.hash, sizeBytes: content.sizeBytes,
+                        modified: known.1)), .integer(known.0),
+            ])
         try connection.run(
             "INSERT OR IGNORE INTO content_source VALUES (?, ?, ?)",
             [.integer(known.0), .integer(commit.row), .blob(path)])

@@ -9,8 +9,8 @@
 //                                           be empty), 20: commit, 8: when it was resolved
 //     2 commit         kind/name NUL oid    optional 8: its date; list of folders: path, list of
 //                                           entries: name, 1: 0 file or 1 folder, then of a file
-//                                           hash, 8: size, 8: mtime, optional text: Xet hash, and of
-//                                           a folder 4: number of its folders
+//                                           hash, 8: size, 8: mtime, optional text: Xet hash, and
+//                                           of a folder 4: number of its folders
 //     3 owner          kind/name            8: when it was listed, 1: whether the list was cut
 //     4 pin            as of a commit       8: when it was pinned
 //

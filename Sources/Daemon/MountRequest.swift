@@ -79,6 +79,9 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var cachePath: String
     /// How much the cache may hold; a share is of the disk that it lies on.
     package var cacheLimit: SpaceLimit
+    /// Whether the limit is lowered so far that `roomPercent` of the disk stay free of it, since
+    /// nobody has chosen it.
+    package var leavesRoom: Bool
     /// How much of it may lie flat; a share is of the cache's limit.
     ///
     /// 0: all is packed.
@@ -94,6 +97,8 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
 
     /// The disk's share that a cache takes when nobody says otherwise: the rest is for others.
     package static let cacheLimitDefault = SpaceLimit.percent(80)
+    /// What a cache whose limit nobody has chosen leaves free when others fill its disk.
+    package static let roomPercent = 5.0
     /// The share of the cache that may lie flat when nobody says otherwise: what is in use is as
     /// fast as it can be, and there is room for as much again that is packed.
     package static let hotLimitDefault = SpaceLimit.percent(50)
@@ -106,6 +111,7 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package init(cachePath: String) {
         self.cachePath = cachePath
         cacheLimit = DaemonConfiguration.cacheLimitDefault
+        leavesRoom = true
         hotLimit = DaemonConfiguration.hotLimitDefault
         readDeadline = DaemonConfiguration.readDeadlineDefault
         refLifetime = DaemonConfiguration.refLifetimeDefault

@@ -200,13 +200,24 @@ package final class TreeBackend: MountBackend {
             throw .cacheNotWritable(path: cache.path, error)
         }
         do throws(StoreError) {
-            let limit = configuration.cacheLimit.bytes(of: disk)
+            let limit = limit(configuration, cache, disk)
             return try ChunkStore(
                 directory: cache.path, sizeLimitBytes: limit.byteCount,
                 hotLimitBytes: configuration.hotLimit.bytes(of: limit).byteCount, log: log)
         } catch {
             throw failure(error, cachePath: cache.path)
         }
+    }
+
+    /// What the cache may take: what was chosen, or as much as leaves room for others.
+    private static func limit(
+        _ configuration: DaemonConfiguration, _ cache: CacheDirectory, _ disk: ByteSize
+    ) -> ByteSize {
+        let limit = configuration.cacheLimit.bytes(of: disk)
+        guard configuration.leavesRoom, let free = try? cache.freeSize() else { return limit }
+        let room = SpaceLimit.percent(DaemonConfiguration.roomPercent).bytes(of: disk)
+        let mostBytes = cache.payloadByteCount() + free.byteCount - room.byteCount
+        return ByteSize(min(limit.byteCount, max(ModelFSCommand.cacheSizeMin.byteCount, mostBytes)))
     }
 
     /// What a failure of the store means to who asked for something.

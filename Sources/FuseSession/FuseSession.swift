@@ -11,7 +11,7 @@
 //   a directory that changes therefore moves its mtime.
 // - AUTO_INVAL_DATA is refused, EXPLICIT_INVAL_DATA taken: contents never change, and a look at
 //   attributes must not drop pages.
-// - FORGET frees nothing, since there is no table of nodes; it is only counted (KnownContents.swift).
+// - FORGET frees nothing, since there is no table of nodes; it is counted (KnownContents.swift).
 
 internal import CFuse3
 package import Catalog

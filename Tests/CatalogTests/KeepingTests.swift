@@ -1,10 +1,12 @@
 // Records of the catalog: taken when something changed, and put into a catalog that has nothing.
 
 import Catalog
-import HubAPI
+import Hashing
 import Platform
-import Testing
 import TestSupport
+import Testing
+
+@testable import HubAPI
 
 private let tree = [
     file("config.json", "{}"), file("sub/weights.bin", "weights", large: true, xet: "ab"),
@@ -19,6 +21,10 @@ private func takeAll(_ catalog: Catalog) throws -> [CatalogRecord] {
         all += some.map(\.record)
         try catalog.confirmKept(some)
     }
+}
+
+private func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
 }
 
 private func kinds(_ records: [CatalogRecord]) -> Set<CatalogRecord.Kind> {
@@ -95,6 +101,25 @@ private func kinds(_ records: [CatalogRecord]) -> Set<CatalogRecord.Kind> {
             #expect(try catalog.pinnedCommits() == [commit.id])
             // What the Hub tells again changes nothing.
             _ = try catalog.record(tree: tree, of: commit)
+        }
+    }
+
+    /// The example of docs/FORMATS.md.
+    @Test func aPinIsWrittenAsDocumented() throws {
+        let id = repository("a/b")
+        let made = try #require(GitObjectID(hex: String(repeating: "cd", count: 20)))
+        let answer = RevisionInfo(
+            canonicalID: id, commit: made, lastModified: noon, isPrivate: false, isGated: false,
+            isDisabled: false)
+        try withCatalog { catalog, _ in
+            try catalog.record(answer, asked: id, revision: nil, at: noon)
+            let commit = try #require(try catalog.commit(made, in: id))
+            try catalog.setPinned(commit.id, true, at: noon)
+            let pin = try #require(try takeAll(catalog).first { $0.kind == .pin })
+            #expect(
+                hexadecimal(pin.key)
+                    == "6d6f64656c2f612f6200cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd")
+            #expect(hexadecimal(pin.payload ?? []) == "0100f1536500000000")
         }
     }
 

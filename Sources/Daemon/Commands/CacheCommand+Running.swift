@@ -148,6 +148,7 @@ extension DaemonConfiguration {
         var configuration = DaemonConfiguration(cachePath: cachePath)
         // 2^60 bytes are more than any disk, and twice of it is still a number.
         configuration.cacheLimit = .bytes(ByteSize(1 << 60))
+        configuration.leavesRoom = false
         configuration.hotLimit = .percent(100)
         return configuration
     }

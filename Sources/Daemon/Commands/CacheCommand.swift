@@ -13,8 +13,8 @@ extension ModelFSCommand {
     static let cacheTarget = Positional(
         "REPO[@REV]", .text, .optional,
         help: """
-            A repository or one revision: ORG/NAME, ORG/NAME@REV, datasets/ORG/NAME@REV. Without it, \
-            the whole cache.
+            A repository or one revision: ORG/NAME, ORG/NAME@REV, datasets/ORG/NAME@REV. Without \
+            it, the whole cache.
             """)
     static let neededTarget = Positional(
         "REPO[@REV]", .text,
@@ -167,9 +167,9 @@ extension ModelFSCommand {
         }
         command.description = [
             """
-            Its bytes are gone from the disk when this returns; its names stay, and reading fetches \
-            again. What other revisions have too stays unless --shared is given, and what is pinned \
-            stays in any case.
+            Its bytes are gone from the disk when this returns; its names stay, and reading \
+            fetches again. What other revisions have too stays unless --shared is given, and what \
+            is pinned stays in any case.
             """
         ]
         command.examples = [
