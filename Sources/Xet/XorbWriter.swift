@@ -18,7 +18,10 @@ package struct XorbWriter: Sendable {
     private var unpackedEnds: [UInt32] = []
 
     /// An empty xorb.
-    package init() {}
+    package init() {
+        // Room for the longest one, so that it is never moved; what is not used costs no memory.
+        content.reserveCapacity(Self.mostBytes + ChunkStream.mostChunks * ChunkHeader.byteCount)
+    }
 
     /// How many chunks there are.
     package var chunkCount: Int { nodes.count }

@@ -27,7 +27,7 @@ private let xet = Option<XetService>(
     }, help: "The newest reconstructions that are answered: v1, or v2 (which v2 includes).")
 private let xetTokenLifetime = Option<TimeSpan>(
     "--xet-token-lifetime", "TIME", .secondsOrTimeSpan,
-    help: "How long an access token of Xet is good; 15m if not given.")
+    help: "How long an access token of Xet is good; 15m if not given. A bare number is seconds.")
 private let quota = Option<QuotaSettings>(
     "--quota", "QUOTA",
     ValueReader { text throws(ValueProblem) in try QuotaSettings(parsing: text) },

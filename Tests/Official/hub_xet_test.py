@@ -395,6 +395,7 @@ def tokens_that_end_are_renewed(stage):
     with stage.served("--xet-token-lifetime", "2", "--bandwidth", "20MB/s") as server:
         target = stage.new_folder()
         wanted = files_below(stage.v1)
+        began = time.monotonic()
         client(server, f"""
 from huggingface_hub import hf_hub_download
 for path in ["two-xorbs.bin", "bf16/12000000.bin", "text/12000000.bin", "noise/700000.bin"]:
@@ -407,6 +408,8 @@ for path in ["two-xorbs.bin", "bf16/12000000.bin", "text/12000000.bin", "noise/7
         requests = stats["requests"]
         expect(requests["xet-token"] >= 2, requests)
         equal(stats["dataBytes"], 0)
+        seconds = time.monotonic() - began
+        expect(seconds > 0.9 * stats["xorbBytes"] / 20e6, "too fast:", seconds)
         return f"{requests['xet-token']} tokens"
 
 

@@ -3,8 +3,7 @@
 //
 // As with contents, nothing is found under its name before it is whole and durable: xorbs and
 // records are written to `incoming` and get their names in `publish`, xorbs first. Memory is that
-// of one xorb under way (64 MiB, twice that while it grows), the directory of chunks, and the terms
-// of the files taken.
+// of one xorb under way (64 MiB), the directory of chunks, and the terms of the files taken.
 
 internal import Compression
 internal import Glibc
