@@ -65,14 +65,21 @@ let package = Package(
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
-        module("HubAPI", ["Platform", "Telemetry", "Settings", "Hashing", "Transport"]),
+        module(
+            "HubAPI",
+            [
+                "Platform", "Telemetry", "Settings", "Hashing", "Compression", "Xet", "Transport",
+            ]),
         module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
         module(
             "ChunkStore",
             ["Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Database"]),
         module(
             "Fetching",
-            ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore"]),
+            [
+                "Platform", "Telemetry", "Hashing", "Xet", "Transport", "HubAPI", "Catalog",
+                "ChunkStore",
+            ]),
         module(
             "FileSystem",
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
@@ -155,6 +162,9 @@ let package = Package(
         tests("TransportTests", ["Platform", "Telemetry", "Transport", "ScriptedServer"]),
         tests(
             "HubAPITests",
-            ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "ScriptedServer"]),
+            [
+                "Platform", "Telemetry", "Hashing", "Compression", "Xet", "Transport", "HubAPI",
+                "ScriptedServer",
+            ]),
     ]
 )
