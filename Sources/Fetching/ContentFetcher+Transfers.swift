@@ -61,7 +61,7 @@ extension ContentFetcher {
             expectedSize: content.sizeBytes, range: range == 0..<content.sizeBytes ? nil : range,
             priority: attempt.isUrgent ? .reader : .prefetch,
             deadline: .now + options.readDeadlineSeconds)
-        let fetch = hub.fetch(request, sink: sink)
+        let fetch = fetch(request, of: content, sink)
         sink.begin(fetch)
         let isUrgent = state.withLock { state in
             state.isClosed ? nil : state.active[content.id]?.sent(number, as: fetch)

@@ -66,6 +66,9 @@ final class ContentFetcher: Sendable {
     let healedBlocks = Counter()
     /// What was found damaged on the disk and has not come again yet.
     let wounds = Lock<[ContentID: RangeSet]>([:])
+    let xetChunks = XetLedger()
+    /// Chunks that a comparison showed to have come wrong.
+    let wrongXetChunks = Counter()
     let state = Lock(State())
     let memory = Lock(
         RecentCache<BlockKey, [UInt8]>(costMax: memoryByteCountMax, cost: { $0.count }))

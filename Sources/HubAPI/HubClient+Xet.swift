@@ -74,6 +74,11 @@ extension HubClient {
         return id
     }
 
+    /// What came of a file through Xet was wrong: for a while it comes over plain HTTP.
+    package func distrustXet(of hash: XetHash) {
+        xet.refuse(.file(hash), at: .now)
+    }
+
     /// A token for the contents of a commit.
     ///
     /// - Parameter completion: called once, on any thread.
