@@ -11,7 +11,7 @@ import Transport
     let file: XetFile
 
     init() throws {
-        file = try XetFile.make()
+        file = try XetFile.shared.get()
     }
 
     @Test func `a file comes in order, with the names of its chunks`() throws {

@@ -12,7 +12,7 @@ import Testing
     let file: XetFile
 
     init() throws {
-        file = try XetFile.make()
+        file = try XetFile.shared.get()
     }
 
     /// Reads a file twice: it must come over plain HTTP, the second time without trying Xet.
@@ -23,9 +23,13 @@ import Testing
             #expect(brought.plain.body == file.content)
             #expect(script.counts.withLock { $0.plain } == 1)
             #expect(client.hub.counters.xetFallbacks.value == 1)
-            let before = server.seen.count
+            // A question that was under way when the second failure came may still be seen.
+            _ = Mailbox<Bool>().receive(until: .now + 0.05)
+            let before = script.counts.withLock { $0 }
             #expect(client.fetchXet(file, range: 100..<1000).plain.isSuccess)
-            #expect(server.seen.count == before + 1)
+            let after = script.counts.withLock { $0 }
+            #expect(after.plain == 2 && after.plans == before.plans)
+            #expect(after.tokens == before.tokens)
             for request in server.seen where request.target.hasPrefix("/xorb/") {
                 #expect(request["authorization"] == nil)
             }
@@ -135,6 +139,7 @@ private func lie(_ how: String, _ made: Reconstruction) -> Reconstruction? {
     var terms = made.terms
     var places = made.places
     var offset = made.offsetIntoFirstTerm
+    if terms.count < 2 { return nil }
     switch how {
     case "short": terms.removeLast()
     case "long": terms.append(terms[0])

@@ -16,6 +16,9 @@ struct XetFile: Sendable {
     /// What goes over the wire, and where each chunk ends in it.
     var xorbs: [XetHash: (bytes: [UInt8], ends: [UInt32])] = [:]
 
+    /// Made once: every test reads it, none changes it.
+    static let shared = Result { try make() }
+
     /// Xorbs of 40 chunks of some kilobytes; the file takes some runs twice, and some not at all.
     static func make(xorbCount: Int = 3) throws -> XetFile {
         var file = XetFile()
@@ -163,6 +166,7 @@ final class XetScript: Sendable {
 
     func part(_ bytes: [UInt8], _ request: SeenRequest) -> [ScriptStep] {
         guard let range = range(request) else { return answer(200, bytes: bytes) }
+        if range.upperBound > bytes.count { return answer(416) }
         return answer(
             206,
             ["Content-Range: bytes \(range.lowerBound)-\(range.upperBound - 1)/\(bytes.count)"],
