@@ -42,7 +42,9 @@ package protocol XetSink: ContentSink {
 }
 
 extension XetSink {
+    /// No: everything is fetched.
     package func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool { false }
+    /// None.
     package func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]? { nil }
 }
 

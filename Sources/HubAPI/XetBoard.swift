@@ -42,8 +42,9 @@ final class XetBoard: Sendable {
     static let refusalCountMax = 1024
     /// Xet is tried again after that, in seconds; until then plain ranges are fetched at once.
     static let refusalSeconds = 60.0
-    /// Decoded bytes that wait for earlier ones, of all fetches, in bytes. Beyond it only what
-    /// comes next in its file is decoded.
+    /// Decoded bytes that wait for earlier ones, of all fetches, in bytes.
+    ///
+    /// Beyond it only what comes next in its file is decoded.
     static let aheadByteCountMax = 32 << 20
 
     /// Decoded bytes that wait for earlier ones.

@@ -56,7 +56,8 @@ final class XetDownload: TransferSink, Sendable {
     private let state = Lock(State())
 
     init(
-        _ bytes: Range<Int64>, _ client: HubClient, notify: @escaping @Sendable (XetDownload) -> Void
+        _ bytes: Range<Int64>, _ client: HubClient,
+        notify: @escaping @Sendable (XetDownload) -> Void
     ) {
         self.bytes = bytes
         self.client = client

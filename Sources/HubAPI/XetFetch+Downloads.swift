@@ -12,14 +12,14 @@ extension XetFetch {
         if planned.isEmpty { return }
         planned.sort { $0.download.fileRange.lowerBound < $1.download.fileRange.lowerBound }
         while !planned.isEmpty {
-            let index =
-                running.count < XetFetch.runningCountMax
-                ? 0 : planned.firstIndex { isNext($0.download) }
+            let hasRoom = running.count < XetFetch.runningCountMax
+            let index = hasRoom ? 0 : planned.firstIndex { isNext($0.download) }
             guard let index else { return }
             let next = planned.remove(at: index)
             let seed = client.nextSeed()
             running[next.id] = Running(
-                planned: next.download, policy: RetryPolicy(seed: seed), decoder: DownloadDecoder(next.download))
+                planned: next.download, policy: RetryPolicy(seed: seed),
+                decoder: DownloadDecoder(next.download))
             attempt(next.id, loop)
             if isFinished || plain != nil { return }
         }

@@ -55,7 +55,10 @@ import Testing
         #expect(script.counts.withLock { $0.tokens } == (status == 401 ? 3 : 1))
     }
 
-    @Test(arguments: ["", "{", "null", #"{"terms":[]}"#, #"{"terms":[],"xorbs":{},"offset_into_first_range":0}"#])
+    @Test(arguments: [
+        "", "{", "null", #"{"terms":[]}"#,
+        #"{"terms":[],"xorbs":{},"offset_into_first_range":0}"#,
+    ])
     func `a plan that is none`(body: String) throws {
         try expectPlain(
             XetScript(file) { kind, _, _ in kind == .plan ? answer(200, body: body) : nil })
@@ -176,7 +179,8 @@ private func damage(
     case "multipart":
         return answer(206, ["Content-Type: multipart/byteranges; boundary=x"], bytes: bytes)
     case "encoded":
-        return [.text(head.replacing("HTTP/1.1 206 Said", with: "HTTP/1.1 206 Said\r\nContent-Encoding: br")), .bytes(bytes)]
+        let coded = head.replacing("206 Said", with: "206 Said\r\nContent-Encoding: br")
+        return [.text(coded), .bytes(bytes)]
     case "short": return answer(200, bytes: Array(bytes.dropLast(20)))
     case "truncated":
         // A chunk that is longer than what is left.

@@ -106,18 +106,26 @@ final class XetScript: Sendable {
     func reply(_ request: SeenRequest) -> [ScriptStep] {
         let target = request.target
         if target.contains("/xet-read-token/") {
-            let number = counts.withLock { $0.tokens += 1; return $0.tokens }
+            let number = counts.withLock {
+                $0.tokens += 1; return $0.tokens
+            }
             return other(.token, number, request) ?? token("xet-\(number)")
         }
         if target.contains("/reconstructions/") {
-            let number = counts.withLock { $0.plans += 1; return $0.plans }
+            let number = counts.withLock {
+                $0.plans += 1; return $0.plans
+            }
             return other(.plan, number, request) ?? plan(request)
         }
         if target.hasPrefix("/xorb/") {
-            let number = counts.withLock { $0.data += 1; return $0.data }
+            let number = counts.withLock {
+                $0.data += 1; return $0.data
+            }
             return other(.data, number, request) ?? data(request)
         }
-        let number = counts.withLock { $0.plain += 1; return $0.plain }
+        let number = counts.withLock {
+            $0.plain += 1; return $0.plain
+        }
         return other(.plain, number, request) ?? part(file.content, request)
     }
 
@@ -199,7 +207,9 @@ final class XetFetchSink: XetSink, Sendable {
     }
 
     func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective {
-        let number = calls.withLock { $0 += 1; return $0 }
+        let number = calls.withLock {
+            $0 += 1; return $0
+        }
         if pauseEvery > 0 && number % pauseEvery == 0 {
             pauses.send(true)
             return .pause
