@@ -57,9 +57,13 @@ final class XetLedger: Sendable {
             state.files[content.id]?.byteCount +=
                 Int64(chunk.byteCount) - Int64(known?.byteCount ?? 0)
             if known == nil { state.chunkCount += 1 }
-            state.places[Name(xorb: chunk.xorb, index: chunk.index)] = Place(
-                content: content, hash: chunk.hash, fileOffset: chunk.fileOffset,
-                byteCount: chunk.byteCount)
+            // The first place stays: of a chunk that has just come, a part may be still to come.
+            let name = Name(xorb: chunk.xorb, index: chunk.index)
+            if state.places[name] == nil {
+                state.places[name] = Place(
+                    content: content, hash: chunk.hash, fileOffset: chunk.fileOffset,
+                    byteCount: chunk.byteCount)
+            }
             while state.chunkCount > XetLedger.chunkCountMax, let oldest = state.order.first {
                 XetLedger.forget(oldest, &state)
             }
@@ -68,6 +72,11 @@ final class XetLedger: Sendable {
 
     func place(_ xorb: XetHash, _ index: Int) -> Place? {
         state.withLock { $0.places[Name(xorb: xorb, index: index)] }
+    }
+
+    /// A chunk is no longer where it was.
+    func forgetPlace(_ xorb: XetHash, _ index: Int) {
+        state.withLock { $0.places[Name(xorb: xorb, index: index)] = nil }
     }
 
     /// The hash of a file of which every chunk came; nil if some did not.

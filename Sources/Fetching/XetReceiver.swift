@@ -36,16 +36,21 @@ final class XetReceiver: XetSink {
     func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool {
         guard let place = fetcher.xetChunks.place(xorb, index) else { return false }
         let range = place.fileOffset..<place.fileOffset + Int64(place.byteCount)
-        return fetcher.store.missingRanges(
+        let isHere = fetcher.store.missingRanges(
             place.content.hash, size: place.content.sizeBytes, in: range
         ).isEmpty
+        if !isHere { fetcher.xetChunks.forgetPlace(xorb, index) }
+        return isHere
     }
 
     func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]? {
         guard let place = fetcher.xetChunks.place(xorb, index),
             let bytes = fetcher.stored(place.content, at: place.fileOffset, place.byteCount),
             XetHash.chunk(bytes) == place.hash
-        else { return nil }
+        else {
+            fetcher.xetChunks.forgetPlace(xorb, index)
+            return nil
+        }
         return bytes
     }
 }
