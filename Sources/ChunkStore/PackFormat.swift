@@ -90,7 +90,7 @@ struct RecordHeader: Equatable, Sendable {
             of: UInt32(storedByteCount).littleEndian, toByteOffset: 8, as: UInt32.self)
         unsafe bytes.storeBytes(
             of: UInt32(rawByteCount).littleEndian, toByteOffset: 12, as: UInt32.self)
-        unsafe bytes[16..<48].copyBytes(from: hash.bytes)
+        unsafe hash.write(into: UnsafeMutableRawBufferPointer(rebasing: bytes[16..<48]))
         unsafe bytes.storeBytes(
             of: payloadChecksum.littleEndian, toByteOffset: 48, as: UInt64.self)
         let sum = unsafe RecordHeader.checksum(UnsafeRawBufferPointer(bytes), salt, offset)
@@ -106,7 +106,7 @@ struct RecordHeader: Equatable, Sendable {
                 == RecordHeader.checksum(bytes, salt, offset),
             let kind = unsafe RecordKind(rawValue: bytes[4]),
             let codec = unsafe ChunkCodec(rawValue: bytes[5]),
-            let hash = unsafe Digest256(bytes: bytes[16..<48])
+            let hash = unsafe Digest256(memory: UnsafeRawBufferPointer(rebasing: bytes[16..<48]))
         else { return nil }
         self.kind = kind
         self.codec = codec
