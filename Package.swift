@@ -136,7 +136,10 @@ let package = Package(
             ["Platform", "Telemetry", "Hashing", "Database", "HubAPI", "Catalog", "TestSupport"]),
         tests(
             "FetchingTests",
-            ["Platform", "Hashing", "Transport", "HubAPI", "Catalog", "Fetching", "TestSupport"]),
+            [
+                "Platform", "Hashing", "Xet", "Transport", "HubAPI", "Catalog", "Fetching",
+                "TestSupport",
+            ]),
         tests("FuseSessionTests", ["Platform", "FileSystem", "FuseSession", "TestSupport"]),
         tests(
             "FileSystemTests",

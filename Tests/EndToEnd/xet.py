@@ -55,7 +55,7 @@ def count(stage, kind):
     return stage.server.stats()["requests"].get(kind, 0)
 
 
-@promise("S31", "Each byte is fetched once", seconds=90)
+@promise("S64", "A file in Xet comes as the chunks that are not here", seconds=90)
 def a_new_revision_costs_what_changed(stage):
     mount = fresh(stage, "revisions")
     plain = count(stage, "data")
@@ -73,7 +73,7 @@ def a_new_revision_costs_what_changed(stage):
     mount.end()
 
 
-@promise("S30", "Only what is touched is fetched")
+@promise("S64", "A file in Xet comes as the chunks that are not here")
 def a_touch_costs_its_chunks(stage):
     mount = fresh(stage, "touch")
     path = f"{mount.path}/{NAME}@v1/model.bin"
@@ -94,7 +94,7 @@ def a_touch_costs_its_chunks(stage):
     mount.end()
 
 
-@promise("S42", "An unreachable Hub is EIO after the deadline", seconds=90)
+@promise("S65", "Nobody notices when Xet fails", seconds=90)
 def trouble_with_xet_is_not_noticed(stage):
     mount = fresh(stage, "trouble")
     faults = {
@@ -114,7 +114,7 @@ def trouble_with_xet_is_not_noticed(stage):
     mount.end()
 
 
-@promise("S42", "An unreachable Hub is EIO after the deadline")
+@promise("S65", "Nobody notices when Xet fails")
 def a_hub_that_gives_no_token_is_read_all_the_same(stage):
     mount = fresh(stage, "refused")
     stage.server.faults("status=403,path=/api/*/xet-read-token/*")
@@ -126,7 +126,7 @@ def a_hub_that_gives_no_token_is_read_all_the_same(stage):
     mount.end()
 
 
-@promise("S42", "An unreachable Hub is EIO after the deadline")
+@promise("S65", "Nobody notices when Xet fails")
 def xet_can_be_disabled(stage):
     mount = fresh(stage, "disabled", HF_HUB_DISABLE_XET="1")
     tokens = count(stage, "xet-token")
@@ -135,7 +135,7 @@ def xet_can_be_disabled(stage):
     mount.end()
 
 
-@promise("S35", "Large files are proven when they are complete", seconds=90)
+@promise("S66", "What came wrong through Xet is told by its chunk", seconds=90)
 def a_flipped_byte_is_found_and_replaced(stage):
     mount = fresh(stage, "flip")
     right = noise(hash_of("flip"), 5_000_000)
