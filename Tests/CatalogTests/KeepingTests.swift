@@ -128,14 +128,20 @@ private func kinds(_ records: [CatalogRecord]) -> Set<CatalogRecord.Kind> {
             try catalog.learn(revision: "main", tree: tree)
             return try takeAll(catalog)
         }
-        for record in records {
-            let payload = try #require(record.payload)
-            for count in 0..<payload.count {
-                try withCatalog { catalog, _ in
+        try withCatalog { catalog, _ in
+            for record in records {
+                let payload = try #require(record.payload)
+                for count in 0..<payload.count {
                     let cut = CatalogRecord(
                         kind: record.kind, key: record.key, payload: Array(payload[..<count]))
                     let isRestored = try catalog.restore(cut)
                     #expect(!isRestored)
+                }
+            }
+            // Nothing is left of them that would be in the way.
+            for kind in CatalogRecord.Kind.allCases {
+                for record in records where record.kind == kind {
+                    #expect(try catalog.restore(record))
                 }
             }
         }
