@@ -110,7 +110,7 @@ import Transport
             #expect(try stack.read("models/org/name/f") == [1])
         }
         let seconds = MonotonicInstant.now.seconds(since: start)
-        #expect(seconds < 2, "slow once, not at every name: \(seconds) s")
+        #expect(seconds < 8, "slow once, not at every name: \(seconds) s")
         #expect(try stack.names("models", now: later) == ["org"])
     }
 
@@ -130,7 +130,7 @@ import Transport
         }
         sleep(seconds: 0.6)
         #expect(throws: FileSystemError.unavailable) { try stack.read(file, 0..<2) }
-        #expect(MonotonicInstant.now.seconds(since: start) < 1.5)
+        #expect(MonotonicInstant.now.seconds(since: start) < 15)
         if case .present = stack.hub.status.reachability {
             Issue.record("nobody has noticed that the Hub is away")
         }
@@ -160,7 +160,7 @@ import Transport
             let file = try stack.node("models/org/name@main/d/g")
             #expect(throws: FileSystemError.unavailable) { try stack.read(file, 0..<1) }
             #expect(throws: FileSystemError.unavailable) { try stack.find("models/other") }
-            #expect(MonotonicInstant.now.seconds(since: start) < 1)
+            #expect(MonotonicInstant.now.seconds(since: start) < 10)
         }
         #expect(cost == 0)
     }
@@ -173,8 +173,8 @@ import Transport
         bench.hub.change { $0.fault = { _ in [.gate] } }
         let later = WallTime.now + 1000
         let start = MonotonicInstant.now
-        for _ in 0..<10 { #expect(try stack.node("models/org/name@main", now: later) == node) }
-        #expect(MonotonicInstant.now.seconds(since: start) < 1.5)
+        for _ in 0..<40 { #expect(try stack.node("models/org/name@main", now: later) == node) }
+        #expect(MonotonicInstant.now.seconds(since: start) < 6)
         bench.hub.change { $0.fault = nil }
         bench.hub.openGate()
     }
