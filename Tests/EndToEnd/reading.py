@@ -11,8 +11,8 @@ import signal
 import subprocess
 import time
 
-from suite import (alive, drop_pages, equal, expect, main, noise, promise, raises, read, wait_for,
-                   within, write)
+from suite import (PLAIN, XET, alive, drop_pages, equal, expect, main, noise, promise, raises,
+                   read, wait_for, within, write)
 
 NAME = "acme/bytes"
 BLOCK = 131_072
@@ -35,25 +35,36 @@ def prepare(stage):
     second = stage.path("second")
     write(second + "/other-name.bin", LARGE)
     hub.add("other/bytes", second)
-    hub.start()
+    hub.start(xet=True)
     stage.server = hub
 
 
 def fresh(stage, name, *options, source="hf://models"):
-    """A mount with an empty cache."""
-    return stage.mount(stage.server, source, name, f"cache-{name}").start(*options)
+    """A mount with an empty cache, on the way that is tested."""
+    if stage.way is XET:
+        name += "-xet"
+    mount = stage.mount(stage.server, source, name, f"cache-{name}")
+    return mount.start(*options, **(PLAIN if stage.way is None else stage.way))
 
 
-@promise("S30", "Only what is touched is fetched")
+def try_read(path):
+    try:
+        return read(path)
+    except OSError:
+        return None
+
+
+@promise("S30", "Only what is touched is fetched",
+         ways=(PLAIN, XET))
 def a_touch_costs_a_window(stage):
     mount = fresh(stage, "touch")
     file = os.open(f"{mount.path}/{NAME}@v1/large.bin", os.O_RDONLY)
     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
-    before = stage.server.stats()["dataBytes"]
+    before = stage.server.data_bytes()
     position = 12 * 1024 * 1024
     equal(os.pread(file, 100, position), LARGE[position:position + 100])
     time.sleep(0.5)
-    fetched = stage.server.stats()["dataBytes"] - before
+    fetched = stage.server.data_bytes() - before
     expect(BLOCK <= fetched <= 2 * 1024 * 1024, "one touch fetched", fetched)
     print(f"         100 bytes read in the middle of 24 MiB: {fetched} bytes fetched")
     before = mount.fetched()
@@ -77,12 +88,13 @@ def a_reader_in_order_is_run_ahead_of(stage):
     mount.end()
 
 
-@promise("S31", "Each byte is fetched once")
+@promise("S31", "Each byte is fetched once",
+         ways=(PLAIN, XET))
 def twenty_readers_fetch_once(stage):
     mount = fresh(stage, "single")
     revision = mount.add("hf://other/bytes@main", "single-other")
     paths = [f"{mount.path}/{NAME}@v1/large.bin", revision.path + "/other-name.bin"]
-    before = stage.server.stats()["dataBytes"]
+    before = stage.server.data_bytes()
     stage.server.weather(bandwidth="60MB/s")
     readers = [stage.python(
         "import hashlib, random, sys\n"
@@ -97,7 +109,10 @@ def twenty_readers_fetch_once(stage):
     said = {process.communicate(timeout=35)[0].strip() for process in readers}
     stage.server.weather(bandwidth="off")
     equal(said, {hashlib.sha256(LARGE).hexdigest()})
-    equal(stage.server.stats()["dataBytes"] - before, len(LARGE), "bytes fetched by 20 readers")
+    fetched = stage.server.data_bytes() - before
+    # Chunks on the border of two transfers come with both, and have headers.
+    most = len(LARGE) * (1.1 if stage.way is XET else 1)
+    expect(len(LARGE) <= fetched <= most, "bytes fetched by 20 readers:", fetched, "of", len(LARGE))
     mount.end()
 
 
@@ -113,12 +128,13 @@ def a_mapping_shows_the_bytes(stage):
     mount.end()
 
 
-@promise("S32", "A mapping is as good as a read")
+@promise("S32", "A mapping is as good as a read",
+         ways=(PLAIN, XET))
 def a_mapping_without_bytes_gets_a_signal(stage):
     mount = fresh(stage, "sigbus", "--read-deadline", "1s")
     path = f"{mount.path}/{NAME}@v1/stalled/69.bin"
     os.stat(path)
-    stage.server.faults("stall=600,path=*/69.bin*")
+    stage.server.data_faults("stall=600")
     process = stage.python(
         "import mmap, sys\n"
         "file = open(sys.argv[1], 'rb')\n"
@@ -131,7 +147,8 @@ def a_mapping_without_bytes_gets_a_signal(stage):
     mount.end()
 
 
-@promise("S33", "What was read stays")
+@promise("S33", "What was read stays",
+         ways=(PLAIN, XET))
 def what_was_read_survives_a_restart(stage):
     mount = fresh(stage, "stays")
     path = f"{mount.path}/{NAME}@v1/large.bin"
@@ -199,29 +216,31 @@ def a_full_disk_is_served_past(stage):
     mount.end()
 
 
-@promise("S46", "No reader waits longer than --read-deadline")
+@promise("S46", "No reader waits longer than --read-deadline",
+         ways=(PLAIN, XET))
 def a_stalled_read_ends_with_the_deadline(stage):
     mount = fresh(stage, "deadline", "--read-deadline", "2s")
     path = f"{mount.path}/{NAME}@v1/stalled/00.bin"
     os.stat(path)
-    stage.server.faults("stall=600,path=*/00.bin*")
+    stage.server.data_faults("stall=600")
     began = time.monotonic()
     with raises(errno.EIO, "a stalled read"):
         read(path)
     took = time.monotonic() - began
     expect(1.9 <= took <= 3, f"took {took:.1f} s")
     stage.server.faults()
-    time.sleep(0.6)
-    equal(read(path), noise(100, 1_200_000), "when the Hub goes on")
+    # A transfer without a byte for ten seconds is begun anew, whoever waits for it.
+    wait_for(lambda: try_read(path) == noise(100, 1_200_000), 15, "the bytes when the Hub goes on")
     mount.end()
 
 
-@promise("S47", "A reader that is killed or interrupted is gone at once")
+@promise("S47", "A reader that is killed or interrupted is gone at once",
+         ways=(PLAIN, XET))
 def killed_and_interrupted_readers_are_gone(stage):
     mount = fresh(stage, "killed")
     place = f"{mount.path}/{NAME}@v1/killed/"
     os.listdir(place)
-    stage.server.faults("stall=600,path=*/?.bin*")
+    stage.server.stall_contents()
     times = []
     for index, number in enumerate((signal.SIGKILL, signal.SIGINT) * 4):
         reader = stage.reader(f"{place}{index}.bin", 700_000)
@@ -260,7 +279,8 @@ def who_waits_for_names_is_freed_too(stage):
     mount.end()
 
 
-@promise("S48", "Readers of cached bytes do not wait for the network")
+@promise("S48", "Readers of cached bytes do not wait for the network",
+         ways=(PLAIN, XET))
 def sixty_four_stalled_reads_hold_nobody_up(stage):
     mount = fresh(stage, "stalled")
     top = f"{mount.path}/{NAME}@v1"
@@ -277,7 +297,7 @@ def sixty_four_stalled_reads_hold_nobody_up(stage):
         return sorted(times)[2]
 
     alone = hot_seconds()
-    stage.server.faults("stall=600,path=*/??.bin*")
+    stage.server.stall_contents()
     readers = [stage.reader(f"{top}/stalled/{index:02}.bin") for index in range(64)]
     for reader in readers:
         equal(reader.stdout.readline(), "reading\n")
@@ -298,26 +318,30 @@ def sixty_four_stalled_reads_hold_nobody_up(stage):
     mount.end()
 
 
-@promise("S55", "A Hub that asks for patience gets it")
+@promise("S55", "A Hub that asks for patience gets it",
+         ways=(PLAIN, XET))
 def a_busy_hub_is_asked_again(stage):
     mount = fresh(stage, "busy")
     stage.server.faults("status=503,count=2,path=/api/models/acme/bytes/tree/*",
                         "status=429:1,count=1,path=/acme/bytes/resolve/*",
-                        "status=500,count=2,path=/_data/*")
+                        "status=429:1,count=1,path=/v2/reconstructions/*",
+                        "status=500,count=2,path=/_data/*", "status=500,count=2,path=/_xorb/*")
+    told = stage.server.stats()["statuses"].get("429", 0)
     began = time.monotonic()
     equal(read(f"{mount.path}/{NAME}@v1/hot.bin"), HOT)
     took = time.monotonic() - began
     expect(took >= 1, f"it did not wait as it was asked to: {took:.2f} s")
-    equal(stage.server.stats()["statuses"].get("429"), 1, "requests that were told to wait")
+    equal(stage.server.stats()["statuses"].get("429", 0) - told, 1, "told to wait")
     stage.server.faults()
     mount.end()
 
 
-@promise("S55", "A Hub that asks for patience gets it")
+@promise("S55", "A Hub that asks for patience gets it",
+         ways=(PLAIN, XET))
 def a_hub_that_stays_busy_is_an_error(stage):
     mount = fresh(stage, "too-busy", "--read-deadline", "2s")
     os.listdir(f"{mount.path}/{NAME}@v1")
-    stage.server.faults("status=503,path=/_data/*")
+    stage.server.data_faults("status=503")
     with within(4, "the error"), raises(errno.EIO, "a Hub in trouble"):
         read(f"{mount.path}/{NAME}@v1/hot.bin")
     stage.server.faults()
@@ -326,32 +350,34 @@ def a_hub_that_stays_busy_is_an_error(stage):
     mount.end()
 
 
-@promise("S56", "What has arrived is not fetched again")
+@promise("S56", "What has arrived is not fetched again",
+         ways=(PLAIN, XET))
 def cut_transfers_go_on(stage):
     mount = fresh(stage, "cut")
     os.listdir(f"{mount.path}/{NAME}@v1")
     for fault in ("truncate", "reset"):
-        stage.server.faults(f"{fault},count=4,path=/_data/*")
-        before = stage.server.stats()
+        stage.server.data_faults(f"{fault},count=4")
+        before, bytes_before = stage.server.stats(), stage.server.data_bytes()
         name, wanted = {"truncate": ("large.bin", LARGE),
                         "reset": ("evicted/0.bin", noise(300, 20_000_000))}[fault]
         equal(read(f"{mount.path}/{NAME}@v1/{name}"), wanted, fault)
         after = stage.server.stats()
         expect(after["faults"] > before["faults"], "nothing was cut")
-        extra = after["dataBytes"] - before["dataBytes"] - len(wanted)
+        extra = stage.server.data_bytes() - bytes_before - len(wanted)
         # A block that was not complete when the connection ended is lost, one for each fault.
         expect(extra <= 8 * 1024 * 1024, fault, "fetched again:", extra)
     stage.server.faults()
     mount.end()
 
 
-@promise("S56", "What has arrived is not fetched again")
+@promise("S56", "What has arrived is not fetched again",
+         ways=(PLAIN, XET))
 def expired_urls_are_asked_for_anew(stage):
     mount = fresh(stage, "expired")
     path = f"{mount.path}/{NAME}@v1/evicted/1.bin"
     with open(path, "rb", buffering=0) as file:
         equal(file.read(10), noise(301, 20_000_000)[:10])
-        stage.server.faults("expire,count=1,path=/_data/*")
+        stage.server.data_faults("expire,count=1")
         file.seek(15_000_000)
         equal(file.read(10), noise(301, 20_000_000)[15_000_000:15_000_010])
     stage.server.faults()

@@ -43,10 +43,19 @@ class Skip(Exception):
     """The machine cannot show it; the text is the reason."""
 
 
-def promise(number, words, seconds=TEST_SECONDS):
-    """Marks a test of the paragraph of docs/SEMANTICS.md that begins with these words."""
+# The ways on which the bytes of large files come, as the environment of a mount chooses them.
+PLAIN = {"HF_HUB_DISABLE_XET": "1"}
+XET = {}
+
+
+def promise(number, words, seconds=TEST_SECONDS, ways=(None,)):
+    """Marks a test of the paragraph of docs/SEMANTICS.md that begins with these words.
+
+    With ways, it is kept on each of them, and finds the variables of the way in `stage.way`.
+    """
     def mark(function):
-        _promises.append((number, words, seconds, function))
+        for way in ways:
+            _promises.append((number, words, seconds, function, way))
         return function
     return mark
 
@@ -167,6 +176,21 @@ class Hub(LocalHub):
     def faults(self, *specifications):
         self.weather(faults=list(specifications))
 
+    def data_faults(self, *specifications):
+        """Faults of everything that brings large files, whichever way it comes."""
+        self.faults(*(f"{each},path={path}" for each in specifications
+                      for path in ("/_data/*", "/_xorb/*")))
+
+    def stall_contents(self):
+        """No byte of a large file comes any more, on whichever way."""
+        self.faults(*(f"stall=600,path={path}" for path in (
+            "/*/resolve/*", "/v2/*", "/v1/*", "/_data/*", "/_xorb/*")))
+
+    def data_bytes(self):
+        """Bytes of large files that were sent."""
+        stats = self.stats()
+        return stats["dataBytes"] + stats["xorbBytes"]
+
     def stats(self):
         with urllib.request.urlopen(self.endpoint + "/_modelfs/stats", timeout=5) as answer:
             return json.load(answer)
@@ -262,6 +286,7 @@ class Stage:
         self.mounts = []
         self.processes = []
         self.actions = []
+        self.way = None
 
     def path(self, *parts):
         return os.path.join(self.scratch, *parts)
@@ -375,9 +400,10 @@ def main(module, prepare=None):
     try:
         if prepare:
             prepare(stage)
-        for number, words, seconds, function in _promises:
+        for number, words, seconds, function, way in _promises:
             if patterns and not any(p in (number, function.__name__) for p in patterns):
                 continue
+            stage.way = way
             keep(stage, number, words, seconds, function, counts)
     except Skip as skip:
         print(skip)
@@ -393,6 +419,8 @@ def keep(stage, number, words, seconds, function, counts):
     """Tries one promise, and tells."""
     began = time.monotonic()
     name = f"{number} {words}: {function.__name__.replace('_', ' ')}"
+    if stage.way is not None:
+        name += " over plain HTTP" if stage.way is PLAIN else " through Xet"
     try:
         with Watchdog(stage, seconds):
             function(stage)
@@ -401,6 +429,9 @@ def keep(stage, number, words, seconds, function, counts):
         return
     except Exception as error:  # pylint: disable=broad-except
         counts["failed"] += 1
+        for hub in stage.hubs:
+            with contextlib.suppress(OSError):
+                hub.weather(latency="off", bandwidth="off", faults=[])
         print(f"FAILED   {name} ({time.monotonic() - began:.1f} s)", flush=True)
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         for line in text.splitlines()[-25:]:
