@@ -25,7 +25,7 @@ help: ## this text
 	@echo
 	@echo 'Begin with: make demo      (a few minutes the first time)'
 	@echo
-	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | \
+	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r goal text; do printf '%-16s %s\n' "$$goal" "$$text"; done
 
 .PHONY: deps
@@ -54,15 +54,22 @@ demo: release ## show it on a real model; HUB=https://huggingface.co uses the re
 	@scripts/demo.sh "$(HUB)"
 
 .PHONY: bench
-bench: release ## measure it beside curl and the native disk, into docs/PERFORMANCE.md
+bench: release bench-store ## measure it beside curl and the native disk, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
 
-.PHONY: soak
-soak: ## readers, outages and evictions for an hour: SOAK_SECONDS=3600 SEED=
+.PHONY: bench-store
+bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
 	@scripts/bootstrap.sh
-	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 900 )) \
-		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 300 )) \
-		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak
+	swift build $(RELEASE_FLAGS) --product store-bench
+	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/store.py --bin .build/release
+
+.PHONY: soak
+soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3600 SEED=
+	@scripts/bootstrap.sh
+	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 4800 )) \
+		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
+		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
+		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak cache
 
 .PHONY: fuzz
 fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=

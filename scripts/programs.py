@@ -30,6 +30,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def is_running(pid):
+    """Whether there is such a process, and more than what its parent has yet to look at."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
 class Programs:
     """Where the programs are, and the folder that they work in."""
 
@@ -135,7 +144,16 @@ class Mount:
         return self
 
     def stop(self):
+        """Unmounts, and returns once the daemon has ended, if this was its last mount."""
+        status = self.status()
         self.programs.run(self.programs.modelfs, "umount", self.path)
+        if len(status["mounts"]) > 1:
+            return
+        deadline = time.monotonic() + STOP_SECONDS
+        while is_running(status["processID"]):
+            if time.monotonic() > deadline:
+                raise ProgramError(f"the daemon of {self.cache} does not end")
+            time.sleep(0.005)
 
     def forget(self):
         """Removes the cache of a mount that is stopped."""

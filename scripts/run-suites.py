@@ -26,6 +26,8 @@ FOLDERS = [os.path.join(TOP, "Tests/Official"), os.path.join(TOP, "Tests/EndToEn
 SKIPPED = 77
 # A suite without a mark of its own gets this long.
 DEFAULT_SECONDS = 180
+# What a suite started may take this long to end by itself.
+GRACE_SECONDS = 3
 # Lines of its output that are shown when a suite fails; the whole is kept in out/.
 TAIL_LINES = 60
 
@@ -135,6 +137,8 @@ def run(suite, arguments, sweep, seconds):
             code = None
     leftovers = []
     kill_group(process)
+    # A daemon may still be closing its databases after its last umount.
+    sweep.wait_until_gone(scratch, GRACE_SECONDS)
     clean = sweep.sweep(scratch, report=leftovers.append)
     process.wait()
     arguments.running = None

@@ -1,67 +1,108 @@
-// Synthetic weights: normally distributed numbers, as trained models have them.
+// Weights made from a seed: numbers from a normal distribution, in the types that models come in.
+//
+// Trained weights are close to normal, most with a deviation near 0.02. What decides how they
+// compress is that their exponents are alike and their low mantissa bits are noise; both hold here.
+// Real files compress a little better, having zeros, norms and repeated rows too.
 
 import Glibc
+import TestSupport
 
-/// A kind of numbers that weights are made of.
-enum WeightKind: String, CaseIterable {
-    case bf16, fp32, fp16, text
+/// The types of numbers that are measured.
+enum Element: String, CaseIterable {
+    case fp32, bf16, fp16, int8
 
-    /// So many bytes of them, the same in every run.
-    func bytes(_ count: Int) -> [UInt8] {
-        var generator = Generator(state: 42)
-        return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            var place = 0
-            while place < count {
-                switch self {
-                case .text:
-                    let word = generator.next() % 1_000
-                    for byte in "word \(word) ".utf8 where place < count {
-                        buffer[place] = byte
-                        place += 1
-                    }
-                    continue
-                case .bf16:
-                    let bits = UInt16(truncatingIfNeeded: generator.normal().bitPattern >> 16)
-                    buffer[place] = UInt8(truncatingIfNeeded: bits)
-                    if place + 1 < count { buffer[place + 1] = UInt8(bits >> 8) }
-                    place += 2
-                case .fp16:
-                    let bits = Float16(generator.normal()).bitPattern
-                    buffer[place] = UInt8(truncatingIfNeeded: bits)
-                    if place + 1 < count { buffer[place + 1] = UInt8(bits >> 8) }
-                    place += 2
-                case .fp32:
-                    let bits = generator.normal().bitPattern
-                    for shift in 0..<4 where place + shift < count {
-                        buffer[place + shift] = UInt8(truncatingIfNeeded: bits >> (8 * shift))
-                    }
-                    place += 4
-                }
-            }
-            initialized = count
+    var byteCount: Int {
+        switch self {
+        case .fp32: 4
+        case .bf16, .fp16: 2
+        case .int8: 1
         }
     }
 }
 
-/// SplitMix64 (by its published constants), and sums of its numbers.
-struct Generator {
-    var state: UInt64
+/// Draws normal numbers by interpolating a table of the distribution's quantiles.
+struct NormalGenerator {
+    /// 2^12 bins hold the noise of the mantissa; the last one ends at 5 deviations.
+    private static let binCount = 4_096
+    private let quantiles: [Float]
+    private var generator: SeededGenerator
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
-    }
-
-    /// Nearly normal, with a deviation of 0.02: the sum of twelve uniform numbers is.
-    mutating func normal() -> Float {
-        var sum: Float = -6
-        for _ in 0..<6 {
-            let word = next()
-            sum += Float(word & 0xff_ffff) / 0x1p24 + Float(word >> 40) / 0x1p24
+    init(seed: UInt64, deviation: Double) {
+        generator = SeededGenerator(seed: seed)
+        let count = NormalGenerator.binCount
+        var made: [Float] = []
+        for index in 0...count {
+            let share = Double(index) / Double(count)
+            made.append(Float(deviation * NormalGenerator.quantile(share)))
         }
-        return sum * 0.02
+        quantiles = made
     }
+
+    mutating func next() -> Float {
+        let bits = generator.next()
+        let bin = Int(bits >> 52)
+        let part = Float(bits & 0xff_ffff) / 16_777_216
+        return quantiles[bin] + (quantiles[bin + 1] - quantiles[bin]) * part
+    }
+
+    /// The inverse of the standard normal distribution, by bisection of `erf`, within 5.
+    private static func quantile(_ share: Double) -> Double {
+        var (low, high) = (-5.0, 5.0)
+        for _ in 0..<60 {
+            let middle = (low + high) / 2
+            if 0.5 * (1 + erf(middle / 2.0.squareRoot())) < share {
+                low = middle
+            } else {
+                high = middle
+            }
+        }
+        return (low + high) / 2
+    }
+}
+
+/// So many bytes of weights; a multiple of 4.
+func weights(_ element: Element, byteCount: Int, seed: UInt64) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+        fill(UnsafeMutableRawBufferPointer(buffer), with: element, seed: seed)
+        count = byteCount
+    }
+}
+
+/// Fills a buffer with weights.
+func fill(_ buffer: UnsafeMutableRawBufferPointer, with element: Element, seed: UInt64) {
+    var numbers = NormalGenerator(seed: seed, deviation: 0.02)
+    switch element {
+    case .fp32:
+        let target = buffer.bindMemory(to: Float.self)
+        for index in target.indices { target[index] = numbers.next() }
+    case .bf16:
+        let target = buffer.bindMemory(to: UInt16.self)
+        for index in target.indices {
+            // Rounded to the nearest, as converters do.
+            target[index] = UInt16(truncatingIfNeeded: (numbers.next().bitPattern + 0x8000) >> 16)
+        }
+    case .fp16:
+        let target = buffer.bindMemory(to: UInt16.self)
+        for index in target.indices { target[index] = halfBits(numbers.next()) }
+    case .int8:
+        // Scaled as quantisers do: four deviations are the largest number.
+        let target = buffer.bindMemory(to: Int8.self)
+        for index in target.indices {
+            target[index] = Int8(max(-127, min(127, (numbers.next() / 0.08 * 127).rounded())))
+        }
+    }
+}
+
+/// The bits of a number as fp16, rounded to the nearest; for magnitudes below 65,504.
+private func halfBits(_ number: Float) -> UInt16 {
+    let bits = number.bitPattern
+    let sign = UInt16(truncatingIfNeeded: bits >> 16) & 0x8000
+    let exponent = Int(bits >> 23 & 0xff) - 127 + 15
+    if exponent <= 0 {
+        // Subnormal: multiples of 2^-24.
+        return sign | UInt16((abs(number) * 16_777_216).rounded())
+    }
+    // A carry out of the mantissa goes on into the exponent, as it should.
+    let mantissa = (bits & 0x7f_ffff) + 0x1000
+    return sign | UInt16(truncatingIfNeeded: (UInt32(exponent) << 10) + (mantissa >> 13))
 }

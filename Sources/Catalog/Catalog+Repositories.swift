@@ -1,8 +1,8 @@
 // Repositories and their owners: what the Hub said of them, and what the user has looked at.
 
 internal import Database
-package import HubAPI
 internal import Hashing
+package import HubAPI
 package import Platform
 
 extension Catalog {
@@ -161,8 +161,9 @@ extension Catalog {
         if changed { try markListingChanged(of: id) }
     }
 
-    /// Owners and legacy repositories that were looked at, for the root of a mount. An owner was
-    /// looked at when a repository of theirs was, or when theirs were listed.
+    /// Owners and legacy repositories that were looked at, for the root of a mount.
+    ///
+    /// An owner was looked at when a repository of theirs was, or when theirs were listed.
     package func usedNames(
         of kind: RepositoryKind
     ) throws(CatalogError) -> (organisations: [String], legacy: [RepositoryID]) {

@@ -30,8 +30,10 @@ final class CachedContent: Sendable {
 final class ContentTable: Sendable {
     /// Contents in memory; about 1 KiB each with an open file, so 2 MiB.
     static let contentCountMax = 2_048
-    /// Segments of both kinds in memory. A segment of blocks takes 8.4 KiB at most and tells about
-    /// 128 MiB, one of a recipe takes 32 KiB and tells about 64 MiB: 32 MiB if all are recipes.
+    /// Segments of both kinds in memory.
+    ///
+    /// A segment of blocks takes 8.4 KiB at most and tells about 128 MiB, one of a recipe takes 32
+    /// KiB and tells about 64 MiB: 32 MiB if all are recipes.
     static let partCountMax = 1_024
     /// Open files, well under the usual limit of 1,024 descriptors.
     static let fileCountMax = 256

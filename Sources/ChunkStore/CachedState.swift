@@ -346,8 +346,9 @@ struct LeftIncarnation {
 }
 
 extension CachedState {
-    /// Starts the next incarnation, with nothing in it. Until `endDrop` it cannot be forgotten,
-    /// since the index still has the one before.
+    /// Starts the next incarnation, with nothing in it.
+    ///
+    /// Until `endDrop` it cannot be forgotten, since the index still has the one before.
     mutating func drop(nextID: Int64, verification: Verification) -> LeftIncarnation {
         let left = leave()
         commitsUnderWay += 1

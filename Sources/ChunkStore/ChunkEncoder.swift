@@ -22,7 +22,9 @@ package enum ElementWidth: Sendable {
     case four
 }
 
-/// Codes chunks, one at a time. It has buffers, so keep it.
+/// Codes chunks, one at a time.
+///
+/// It has buffers, so keep it.
 @safe
 final class ChunkEncoder {
     /// Coded chunks are this share of the raw ones at most.

@@ -18,7 +18,9 @@ extension ChunkStore {
     /// A content that was used so recently is about to be used again.
     private static let recentSeconds = 10.0
 
-    /// How far an eviction goes, each further than the one before. Pins are never touched.
+    /// How far an eviction goes, each further than the one before.
+    ///
+    /// Pins are never touched.
     enum EvictionReach: Int, Comparable {
         /// What nobody has used for a while.
         case idle

@@ -7,8 +7,10 @@ internal import Synchronization
 internal import Telemetry
 
 extension ChunkStore {
-    /// Opens the index. One that is damaged is set aside; that one, and one that is missing while
-    /// there are packs, is made anew from what the packs tell.
+    /// Opens the index.
+    ///
+    /// One that is damaged is set aside; that one, and one that is missing while there are packs,
+    /// is made anew from what the packs tell.
     static func openIndex(
         _ directory: String, _ files: any StoreFiles, _ log: Log
     ) throws(StoreError) -> StoreIndex {
@@ -99,7 +101,7 @@ extension ChunkStore {
     }
 
     /// A file that tells the next start that the index was found damaged.
-    private static func damageMark(_ directory: String) -> String {
+    static func damageMark(_ directory: String) -> String {
         "\(directory)/store.db.is-damaged"
     }
 

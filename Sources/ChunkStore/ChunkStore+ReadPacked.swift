@@ -11,7 +11,7 @@ internal import Telemetry
 
 extension ChunkStore {
     /// Records are read together up to so many bytes.
-    static let recordReadByteCount = 1 << 20
+    static let recordReadByteCount = 256 << 10
 
     /// Reads a range that the recipe covers.
     func readPacked(

@@ -30,7 +30,9 @@ extension ChunkStore {
     }
 
     /// A descriptor of a content's flat file, for the kernel to read by itself: only if all of the
-    /// content is there and was proven. Nil otherwise.
+    /// content is there and was proven.
+    ///
+    /// Nil otherwise.
     ///
     /// - Throws: failures of the disk or the index.
     package func provenFile(

@@ -137,7 +137,9 @@ package final class ChunkStore: Sendable {
         committer.flush()
     }
 
-    /// Records what was written and gives the cache free. Calls from now on fail or find nothing.
+    /// Records what was written and gives the cache free.
+    ///
+    /// Calls from now on fail or find nothing.
     package func close() {
         cooler.close()
         committer.close()
@@ -146,7 +148,9 @@ package final class ChunkStore: Sendable {
         lockFile.withLock { $0 = nil }
     }
 
-    /// How much of a content is here. Asks the index the first time.
+    /// How much of a content is here.
+    ///
+    /// Asks the index the first time.
     package func state(of content: ContentHash, size: Int64) -> ContentState {
         let key = ContentKey(hash: content, size: size)
         if size == 0 { return ChunkStore.emptyState(key) }

@@ -1,4 +1,4 @@
-// What the store says about a content.
+// What the store says about a content: how much of it is here, and what is proven of that.
 
 package import Platform
 

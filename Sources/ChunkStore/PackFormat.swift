@@ -6,7 +6,9 @@
 
 internal import Hashing
 
-/// Where a record is: the number of its pack and its offset there. Never used twice.
+/// Where a record is: the number of its pack and its offset there.
+///
+/// Never used twice.
 struct RecordLocation: Hashable, Comparable, Sendable {
     /// `pack << 32 | offset`, as it stands in the index.
     let rawValue: Int64

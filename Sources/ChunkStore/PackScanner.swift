@@ -7,7 +7,9 @@
 internal import Hashing
 internal import Platform
 
-/// A record that a scan has found. Its payload was not read.
+/// A record that a scan has found.
+///
+/// Its payload was not read.
 struct FoundRecord: Sendable {
     let location: RecordLocation
     let header: RecordHeader

@@ -23,7 +23,9 @@ package protocol StoreFiles: Sendable {
     func synchronizeDirectory(_ path: String) throws(Errno)
 }
 
-/// An open file of the store. Any thread may use it; it is closed when nobody keeps it.
+/// An open file of the store.
+///
+/// Any thread may use it; it is closed when nobody keeps it.
 package protocol StoreFile: AnyObject, Sendable {
     /// Reads until the buffer is full or the file ends; returns the bytes read.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int

@@ -10,8 +10,8 @@
 
 internal import Catalog
 internal import ChunkStore
-internal import HubAPI
 internal import Hashing
+internal import HubAPI
 internal import Platform
 internal import Synchronization
 internal import Telemetry
@@ -43,6 +43,7 @@ final class ContentFetcher: Sendable {
     }
 
     /// A content up to this size is fetched whole, and proven before its first byte is served.
+    ///
     /// So is everything kept in git, which the Hub limits to 10 MiB, up to a transfer's length.
     static let wholeByteCountMax: Int64 = 1 << 20
     /// Blocks that have come and are not yet stored; beyond it transfers pause.
@@ -57,9 +58,17 @@ final class ContentFetcher: Sendable {
     let catalog: Catalog
     let store: ChunkStore
     let alarms: AlarmClock
+    let refusals: RefusedRepositories
     let options: FetchOptions
     let log: Log
     let damaged = Counter()
+    /// Blocks that came again after their checksum had failed.
+    let healedBlocks = Counter()
+    /// What was found damaged on the disk and has not come again yet.
+    let wounds = Lock<[ContentID: RangeSet]>([:])
+    let xetChunks = XetLedger()
+    /// Chunks that a comparison showed to have come wrong.
+    let wrongXetChunks = Counter()
     let state = Lock(State())
     let memory = Lock(
         RecentCache<BlockKey, [UInt8]>(costMax: memoryByteCountMax, cost: { $0.count }))
@@ -72,12 +81,13 @@ final class ContentFetcher: Sendable {
 
     init(
         hub: HubClient, catalog: Catalog, store: ChunkStore, alarms: AlarmClock,
-        options: FetchOptions, log: Log
+        refusals: RefusedRepositories, options: FetchOptions, log: Log
     ) throws(Errno) {
         self.hub = hub
         self.catalog = catalog
         self.store = store
         self.alarms = alarms
+        self.refusals = refusals
         self.options = options
         self.log = log
         work = (0..<ContentFetcher.fillThreadCount).map { _ in Mailbox() }

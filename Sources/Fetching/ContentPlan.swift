@@ -121,7 +121,9 @@ package struct ContentPlan: Sendable {
         return fill(window)
     }
 
-    /// A reader gave up. Its transfers go on: the bytes are likely wanted again.
+    /// A reader gave up.
+    ///
+    /// Its transfers go on: the bytes are likely wanted again.
     ///
     /// - Returns: what it waited for.
     @discardableResult
@@ -129,8 +131,10 @@ package struct ContentPlan: Sendable {
         waiters.removeValue(forKey: waiter)
     }
 
-    /// Bytes of a transfer were stored. Those of one transfer come in their order; what comes late,
-    /// of one that was given up, may be under way again and stays so.
+    /// Bytes of a transfer were stored.
+    ///
+    /// Those of one transfer come in their order; what comes late, of one that was given up, may be
+    /// under way again and stays so.
     package mutating func arrived(_ number: TransferNumber, _ range: Range<Int64>) -> [Action] {
         present.insert(range)
         if var transfer = transfers[number] {

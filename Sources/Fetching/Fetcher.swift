@@ -51,7 +51,9 @@ package struct Refusal: Sendable {
 
 /// Fetches what is lacking.
 package final class Fetcher: Sendable {
-    /// A request, by which it can be cancelled. Later requests have larger numbers.
+    /// A request, by which it can be cancelled.
+    ///
+    /// Later requests have larger numbers.
     package struct Ticket: Hashable, Sendable {
         package let number: UInt64
     }
@@ -62,6 +64,7 @@ package final class Fetcher: Sendable {
     private let metadata: MetadataFetcher
     private let contents: ContentFetcher
     private let alarms: AlarmClock
+    private let refused = RefusedRepositories()
     private let options: FetchOptions
     private let lastTicket = Lock<UInt64>(0)
 
@@ -72,9 +75,11 @@ package final class Fetcher: Sendable {
         self.options = options
         alarms = try AlarmClock()
         metadata = MetadataFetcher(
-            hub: hub, catalog: catalog, alarms: alarms, options: options, log: log)
+            hub: hub, catalog: catalog, alarms: alarms, refusals: refused, options: options,
+            log: log)
         contents = try ContentFetcher(
-            hub: hub, catalog: catalog, store: store, alarms: alarms, options: options, log: log)
+            hub: hub, catalog: catalog, store: store, alarms: alarms, refusals: refused,
+            options: options, log: log)
     }
 
     /// Asks for what an operation lacks.
@@ -101,7 +106,9 @@ package final class Fetcher: Sendable {
         return ticket
     }
 
-    /// The one who asked gave up and will not be answered. What is being fetched goes on.
+    /// The one who asked gave up and will not be answered.
+    ///
+    /// What is being fetched goes on.
     package func cancel(_ ticket: Ticket) {
         metadata.cancel(ticket)
         contents.cancel(ticket)
@@ -118,19 +125,25 @@ package final class Fetcher: Sendable {
     package var progress: [FetchProgress] { contents.progress }
 
     /// The repositories that the Hub refused lately.
-    package var refusals: [Refusal] { metadata.refusals }
+    package var refusals: [Refusal] { refused.all }
 
     /// Bytes that came and were not what their hash says.
     package var damagedContentCount: Int64 { contents.damaged.value }
 
+    /// Blocks that were damaged on the disk and were fetched again while their reader waited.
+    package var healedBlockCount: Int64 { contents.healedBlocks.value }
+
     /// Has somebody told of every content that was wrong and dropped, whose bytes may have been
-    /// served. It is called on the proof thread, and must not wait.
+    /// served.
+    ///
+    /// It is called on the proof thread, and must not wait.
     package func observeDamage(_ observer: @escaping @Sendable (ContentID) -> Void) {
         contents.damageObserver.withLock { $0 = observer }
     }
 
-    /// Answers everyone who waits with `stopped`, and ends the threads. The Hub's client has to
-    /// be closed before, so that nothing more arrives.
+    /// Answers everyone who waits with `stopped`, and ends the threads.
+    ///
+    /// The Hub's client has to be closed before, so that nothing more arrives.
     package func close() {
         alarms.close()
         metadata.close()

@@ -3,7 +3,9 @@
 package import Catalog
 package import HubAPI
 
-/// Something that only the Hub can tell. When it has come, it is in the catalog or in the store.
+/// Something that only the Hub can tell.
+///
+/// When it has come, it is in the catalog or in the store.
 package enum Need: Hashable, Sendable {
     /// The repositories of an owner.
     case organisation(RepositoryKind, String)

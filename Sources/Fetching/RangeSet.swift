@@ -19,8 +19,10 @@ package struct RangeSet: Equatable, Sendable {
         var last = first
         var merged = range
         while last < ranges.count, ranges[last].lowerBound <= range.upperBound {
-            merged = min(merged.lowerBound, ranges[last].lowerBound)..<max(
-                merged.upperBound, ranges[last].upperBound)
+            merged =
+                min(
+                    merged.lowerBound, ranges[last].lowerBound)..<max(
+                    merged.upperBound, ranges[last].upperBound)
             last += 1
         }
         ranges.replaceSubrange(first..<last, with: [merged])

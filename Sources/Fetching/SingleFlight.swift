@@ -24,7 +24,9 @@ package struct SingleFlight<Key: Hashable & Sendable>: Sendable {
         return isFirst
     }
 
-    /// Takes out a waiter that gave up; false when it no longer waited. The fetch goes on.
+    /// Takes out a waiter that gave up; false when it no longer waited.
+    ///
+    /// The fetch goes on.
     package mutating func leave(_ waiter: WaiterID) -> Bool {
         guard let key = keys.removeValue(forKey: waiter) else { return false }
         waiters[key]?.removeAll { $0 == waiter }

@@ -65,8 +65,9 @@ extension FileSystem {
             let owned = try listing(of: text, kind, now: now, context)
             isOwner = !owned.repositories.isEmpty
             // A Hub that lists nobody's repositories: what is no repository may be an owner.
-            if !owned.isListed, case .hub(.repositoryNotFound)? = context.failures[
-                .revision(legacy, nil)]
+            if !owned.isListed,
+                case .hub(.repositoryNotFound)? = context.failures[
+                    .revision(legacy, nil)]
             {
                 isOwner = true
                 nameSeconds = Lifetime.missing
@@ -174,6 +175,7 @@ extension FileSystem {
         switch folder.find(name) {
         case nil: return .missing(for: Lifetime.missingInCommit)
         case .file(let content, let size, let modified):
+            noteUse(of: content)
             return fileEntry(content, sizeBytes: size, modifiedSeconds: modified)
         case .directory(let subdirectoryCount):
             let child = Catalog.Child(

@@ -5,8 +5,8 @@
 
 package import Catalog
 internal import Fetching
-package import HubAPI
 internal import Hashing
+package import HubAPI
 package import Platform
 
 /// Where a mount's root lies in the tree.

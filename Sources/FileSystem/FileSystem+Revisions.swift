@@ -99,8 +99,9 @@ extension FileSystem {
         let isListed: Bool
     }
 
-    /// An owner's repositories, as fresh as listings have to be. Empty when it has none that this
-    /// user can see.
+    /// An owner's repositories, as fresh as listings have to be.
+    ///
+    /// Empty when it has none that this user can see.
     func listing(
         of organisation: String, _ kind: RepositoryKind, now: WallTime, _ context: AttemptContext
     ) throws(Detour) -> OwnedRepositories {
@@ -125,8 +126,10 @@ extension FileSystem {
             repositories: known.repositories, isTruncated: known.isTruncated, isListed: true)
     }
 
-    /// Whether a Hub has answered that it does not know this kind of question. The official client
-    /// downloads without ever listing an owner's repositories, so a Hub may do without.
+    /// Whether a Hub has answered that it does not know this kind of question.
+    ///
+    /// The official client downloads without ever listing an owner's repositories, so a Hub may do
+    /// without.
     private static func meansNoListings(_ error: FetchError) -> Bool {
         switch error {
         case .hub(.repositoryNotFound), .hub(.entryNotFound), .hub(.revisionNotFound): true

@@ -61,12 +61,23 @@ import Testing
         first.close()
         do {
             let connection = try Connection(path: path)
-            try connection.execute("DROP INDEX node_changing; PRAGMA user_version = 2")
+            try connection.execute(
+                """
+                DROP INDEX node_changing; DROP INDEX content_source_by_commit; DROP TABLE pin;
+                DROP TABLE unkept; DROP TRIGGER repository_made; DROP TRIGGER repository_changed;
+                DROP TRIGGER ref_made; DROP TRIGGER ref_changed; DROP TRIGGER refs_listed;
+                DROP TRIGGER tree_made; DROP TRIGGER organisation_made;
+                DROP TRIGGER organisation_changed;
+                ALTER TABLE directory DROP COLUMN checksum;
+                ALTER TABLE content DROP COLUMN checksum; PRAGMA user_version = 2
+                """)
         }
         let second = try Catalog(path: path, log: quietLog)
         defer { second.close() }
         #expect(second.epoch == epoch)
         #expect(try second.repository(model) != nil)
+        // What was there before is to be kept as well.
+        #expect(try second.unkeptRecords(countMax: 9).map(\.record.kind) == [.repository])
     }
 
     @Test func whatIsNoDatabaseIsDamaged() throws {
@@ -92,6 +103,44 @@ import Testing
                 _ = try Catalog(path: path, log: quietLog)
             }
         }
+    }
+
+    /// SQLite would not notice.
+    @Test(arguments: [
+        "UPDATE directory SET entries = replace(entries, x'61', x'62') WHERE path = x''",
+        "UPDATE directory SET path = x'65' WHERE path = x'64'",
+        "UPDATE content SET size = size + 1", "UPDATE content SET modified = modified + 1",
+        "UPDATE content SET hash = substr(hash, 1, 19) || x'00'",
+    ])
+    func flippedBitsInRowsAreDamage(statement: String) throws {
+        let folder = TemporaryDirectory()
+        let path = "\(folder.path)/catalog.db"
+        let first = try Catalog(path: path, log: quietLog)
+        let commit = try first.learn(tree: [file("a"), file("d/b", "y")])
+        let content = try #require(try first.content(commit, "a")).id
+        first.close()
+        try Connection(path: path).execute(statement)
+        let second = try Catalog(path: path, log: quietLog)
+        defer { second.close() }
+        var failures: [CatalogError] = []
+        for path in ["", "d"] {
+            do throws(CatalogError) {
+                let found = try second.directory(commit.id, path: Array(path.utf8))
+                if found == nil { failures.append(.damaged) }
+            } catch {
+                failures.append(error)
+            }
+        }
+        do throws(CatalogError) { _ = try second.content(content) } catch {
+            failures.append(error)
+        }
+        #expect(failures == [.damaged])
+        let mark = Catalog.damageMark(path)
+        #expect(statement.contains("SET path") || isThere(mark))
+    }
+
+    private func isThere(_ path: String) -> Bool {
+        (try? contentsOfFile(path)) != nil
     }
 
     /// Pages of random bytes in the middle: errors, but neither traps nor wrong answers.

@@ -44,8 +44,10 @@ import Testing
         (String(repeating: "n", count: 256), .tooLong),
         // 128 characters, 256 bytes.
         (String(repeating: "é", count: 128), .tooLong),
-        (Array(repeating: String(repeating: "p", count: 200), count: 21).joined(separator: "/"),
-            .tooLong),
+        (
+            Array(repeating: String(repeating: "p", count: 200), count: 21).joined(separator: "/"),
+            .tooLong
+        ),
         (Array(repeating: "d", count: 65).joined(separator: "/"), .tooDeep),
     ]
 

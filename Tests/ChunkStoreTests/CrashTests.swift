@@ -34,7 +34,9 @@ enum Workload: String, Codable, CaseIterable, Sendable {
         getenv("MODELFS_CRASH_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 6
     }
 
-    /// Works until it is killed. Lines of the journal: `<number>\n` when a content is committed.
+    /// Works until it is killed.
+    ///
+    /// Lines of the journal: `<number>\n` when a content is committed.
     static func work(_ directory: String, _ seed: UInt64, _ workload: Workload) throws {
         var generator = SeededGenerator(seed: seed)
         let microseconds = UInt32.random(in: 1_000..<250_000, using: &generator)

@@ -41,8 +41,9 @@ private struct PlanWorld {
 
     private func units(_ range: Range<Int64>) -> Range<Int> {
         if range.isEmpty { return 0..<0 }
-        return Int(range.lowerBound / PlanWorld.unit)
-            ..< Int((range.upperBound + PlanWorld.unit - 1) / PlanWorld.unit)
+        return Int(
+            range.lowerBound / PlanWorld.unit)..<Int(
+                (range.upperBound + PlanWorld.unit - 1) / PlanWorld.unit)
     }
 
     private func isServed(_ range: Range<Int64>) -> Bool {

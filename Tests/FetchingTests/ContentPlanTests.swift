@@ -27,13 +27,15 @@ import Testing
     @Test func aReadIsRoundedToUnitsAndCutAtTheEnd() {
         let unit = ContentPlanTests.unit
         var first = plan(10 * unit + 5)
-        #expect(first.read(unit + 7..<unit + 9, waiter: 1) == [
-            .start(1, unit..<2 * unit, isUrgent: true)
-        ])
+        #expect(
+            first.read(unit + 7..<unit + 9, waiter: 1) == [
+                .start(1, unit..<2 * unit, isUrgent: true)
+            ])
         var last = plan(10 * unit + 5)
-        #expect(starts(last.read(10 * unit + 1..<10 * unit + 5, waiter: 1)) == [
-            10 * unit..<10 * unit + 5
-        ])
+        #expect(
+            starts(last.read(10 * unit + 1..<10 * unit + 5, waiter: 1)) == [
+                10 * unit..<10 * unit + 5
+            ])
     }
 
     @Test func whatIsPresentIsNotFetchedAndWakesAtOnce() {
@@ -91,9 +93,10 @@ import Testing
         for case .start(_, let range, let isUrgent) in waiting {
             #expect(!isUrgent && range.lowerBound > 2 * mebi, "only the window ahead goes on")
         }
-        #expect(!plan.read(mebi..<mebi + 10, waiter: 3).contains {
-            if case .promote = $0 { true } else { false }
-        }, "once is enough")
+        #expect(
+            !plan.read(mebi..<mebi + 10, waiter: 3).contains {
+                if case .promote = $0 { true } else { false }
+            }, "once is enough")
     }
 
     /// A reader in order costs a request for some MiB, not one for each of its reads, whether it

@@ -4,8 +4,8 @@
 
 Fills a Hub with public, private and gated models, data sets and spaces, serves it, and lets the
 newest `huggingface_hub` do with it what a reader does with the Hub: info, refs, trees, paths,
-lists, downloads by branch, tag and commit, and each of its error classes. Prints a line for each check
-and then 'N passed, N failed'.
+lists, downloads by branch, tag and commit, and each of its error classes. Prints a line for each
+check and then 'N passed, N failed'.
 
     python3 Tests/Official/hub_client_test.py [MODELFS_HUB]
 
@@ -22,6 +22,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+
+# Over plain HTTP: hub_xet_test.py is about Xet.
+os.environ["HF_HUB_DISABLE_XET"] = "1"
 
 from hub_stage import (
     SCRATCH, Failure, Server, Stage, equal, expect, files_below, git_blob, noise, program, refused,
