@@ -172,7 +172,8 @@ extension ChunkStore {
 
     /// Counts a content's bytes anew if they cannot be what the index says of them.
     ///
-    /// The row of a segment may be lost without a trace; then the sum in the content's row is wrong.
+    /// The row of a segment may be lost without a trace; then the sum in the content's row is
+    /// wrong.
     func mendCount(_ entry: CachedContent) throws(StoreError) {
         let incarnation = entry.state.withLock { $0.id }
         do throws(DatabaseError) { try recount(entry, incarnation) } catch {

@@ -1,10 +1,10 @@
 // The index in SQLite: which contents there are, where their bytes lie, and which are valid.
 //
 // Owns the schema and, with its extensions, every statement of the module. Rows carry checksums of
-// their own, since SQLite does not notice flipped bits: a damaged row is as good as none. Those that
-// decide about giving space back have a tag, a sum modulo the prime 251, which no single flipped
-// bit leaves as it is; what fails it is left alone, and counted anew by `collectGarbage`. Commits
-// wait for the disk (`Durability.commit`), which costs little at a few commits a second.
+// their own, since SQLite does not notice flipped bits: a damaged row is as good as none. Those
+// that decide about giving space back have a tag, a sum modulo the prime 251, which no single
+// flipped bit leaves as it is; what fails it is left alone, and counted anew by `collectGarbage`.
+// Commits wait for the disk (`Durability.commit`), which costs little at a few a second.
 //
 // An incarnation is one layout of a content, by a number that is never used again: it has its own
 // segments, recipe and flat file. A change of layout builds the next incarnation beside the one in
