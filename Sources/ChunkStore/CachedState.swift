@@ -111,16 +111,35 @@ extension CachedState {
             count += 1
             if entry.segment == nil {
                 // A damaged row: its blocks are gone, and the row is to be written anew.
-                let first = entry.index * BlockSegment.blockCountMax
-                let lost = key.bytes(of: first..<first + blockCount)
-                validByteCount = max(0, validByteCount - Int64(lost.count))
-                flatByteCount = min(flatByteCount, validByteCount)
+                // The sums are wrong until `recount`.
                 verification = .none
                 dirtySegments.insert(entry.index)
                 changeCount += 1
             }
         }
         return count
+    }
+
+    /// Counts valid bytes anew, after segments were lost.
+    ///
+    /// REQUIRES: all segments are loaded.
+    ///
+    /// - Returns: by how much the flat bytes are fewer.
+    mutating func recount() -> Int64 {
+        var (valid, flat): (Int64, Int64) = (0, 0)
+        for (index, segment) in segments {
+            let first = index * BlockSegment.blockCountMax
+            for block in 0..<segment.blockCount where segment.isValid(block) {
+                let byteCount = Int64(key.byteCount(ofBlock: first + block))
+                valid += byteCount
+                if segment.isFlat(block) { flat += byteCount }
+            }
+        }
+        let lost = flatByteCount - flat
+        validByteCount = valid
+        flatByteCount = flat
+        isRowDirty = true
+        return lost
     }
 
     /// Takes recipe segments as the index has them.

@@ -23,6 +23,8 @@ extension ChunkStore {
         // What was written just now has to be in the index first.
         for _ in 0..<3 {
             flush()
+            cooler.pause()
+            defer { cooler.resume() }
             if try relayout(key, .packed) { return true }
         }
         return false

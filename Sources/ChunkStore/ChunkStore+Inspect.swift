@@ -191,18 +191,6 @@ extension ChunkStore {
         return true
     }
 
-    /// Gives back what an earlier run left behind, and what is dead in packs.
-    ///
-    /// - Returns: the bytes by which the cache became smaller.
-    @discardableResult
-    package func collectGarbage() throws(StoreError) -> Int64 {
-        flush()
-        let before = usedByteCount
-        reapCondemned()
-        punchHoles()
-        return before - usedByteCount
-    }
-
     // MARK: Pins
 
     /// Keeps a content from being evicted, whether it is here yet or not; or lets it go again.

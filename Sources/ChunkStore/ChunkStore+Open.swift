@@ -160,14 +160,38 @@ extension ChunkStore {
             (state.load(segments, of: incarnation), state.id == incarnation && !state.isRetired)
         }
         table.countLoadedParts(count)
-        for segment in segments where segment.segment == nil && isCurrent {
+        if isCurrent && segments.contains(where: { $0.segment == nil }) {
             counters.checksumFailures.add()
             log.error(
                 "a row of the cache index is damaged; its part of the content is dropped",
                 ["content": entry.key.hash.hex])
-            enlist(entry)
+            try recount(entry, incarnation)
         }
         return isCurrent
+    }
+
+    /// Counts a content's bytes anew if they cannot be what the index says of them.
+    ///
+    /// The row of a segment may be lost without a trace; then the sum in the content's row is
+    /// wrong.
+    func mendCount(_ entry: CachedContent) throws(StoreError) {
+        let incarnation = entry.state.withLock { $0.id }
+        do throws(DatabaseError) { try recount(entry, incarnation) } catch {
+            noteFailure(error)
+            throw StoreError(error)
+        }
+    }
+
+    /// Counts a content's bytes anew, after a segment of it was lost.
+    private func recount(_ entry: CachedContent, _ incarnation: Int64) throws(DatabaseError) {
+        let all = 0..<entry.key.blockCount
+        if try !load(entry, blocks: all) { return }
+        let lost: Int64? = entry.state.withLock { state in
+            if state.id != incarnation || !state.segmentsToLoad(all).isEmpty { return nil }
+            return state.recount()
+        }
+        if let lost { subtractFlat(lost) }
+        enlist(entry)
     }
 
     /// Has the content's changes committed.

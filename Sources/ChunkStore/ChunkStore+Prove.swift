@@ -13,6 +13,7 @@ extension ChunkStore {
         let key = ContentKey(hash: content, size: size)
         if size == 0 { return state(of: content, size: 0).verification != .failed }
         let entry = try loaded(key, blocks: 0..<0)
+        if entry.state.withLock({ !$0.isComplete }) { try mendCount(entry) }
         let (incarnation, isComplete) = entry.state.withLock { ($0.id, $0.isComplete) }
         if !isComplete { throw .incomplete }
         var hasher = ContentHasher(like: content, size: size)

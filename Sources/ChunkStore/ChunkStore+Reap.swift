@@ -125,7 +125,7 @@ extension ChunkStore {
             let numbers = try? PackSet.numbers(in: packs.directory, files)
         else { return }
         for number in numbers {
-            guard let end = try? index.end(ofPack: number) else { return }
+            guard let end = try? index.end(ofPack: number) else { continue }
             guard let pack = try? packs.pack(number) else {
                 log.warning(
                     "a pack is damaged or of another cache and is left alone",
@@ -155,14 +155,16 @@ extension StoreIndex {
         }
     }
 
-    /// Where the last record of a pack ends; 0 if it has none.
-    func end(ofPack number: Int) throws(DatabaseError) -> Int {
+    /// Where the last record of a pack ends; 0 if it has none, nil if its row is damaged.
+    func end(ofPack number: Int) throws(DatabaseError) -> Int? {
         try readers.withReader { (connection) throws(DatabaseError) in
             let end = try connection.first(
-                "SELECT id + length FROM record WHERE id < ? AND id >= ? ORDER BY id DESC LIMIT 1",
-                [.integer(Int64(number + 1) << 32), .integer(Int64(number) << 32)]
+                """
+                SELECT id + length, tag = (id + length + raw + uses) % 251 FROM record
+                WHERE id < ? AND id >= ? ORDER BY id DESC LIMIT 1
+                """, [.integer(Int64(number + 1) << 32), .integer(Int64(number) << 32)]
             ) { (row) throws(DatabaseError) in
-                RecordLocation(rawValue: row.integer(0)).offset
+                row.integer(1) == 1 ? RecordLocation(rawValue: row.integer(0)).offset : nil
             }
             return end ?? 0
         }

@@ -17,6 +17,8 @@ extension ChunkStore {
         if size == 0 { return true }
         for _ in 0..<3 {
             flush()
+            cooler.pause()
+            defer { cooler.resume() }
             if try relayout(ContentKey(hash: content, size: size), .flat) { return true }
         }
         return false

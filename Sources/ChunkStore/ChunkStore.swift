@@ -172,7 +172,7 @@ package final class ChunkStore: Sendable {
         if wanted.isEmpty { return [] }
         let blocks = key.blocks(covering: wanted)
         guard let entry = try? loaded(key, blocks: blocks) else { return [key.bytes(of: blocks)] }
-        return entry.state.withLock { state in
+        let (missing, isComplete) = entry.state.withLock { state in
             var missing: [Range<Int>] = []
             for block in blocks where !state.isValid(block) {
                 if let last = missing.last, last.upperBound == block {
@@ -181,8 +181,12 @@ package final class ChunkStore: Sendable {
                     missing.append(block..<block + 1)
                 }
             }
-            return missing.map { key.bytes(of: $0) }
+            return (missing, state.isComplete)
         }
+        if missing.isEmpty && !isComplete && blocks.count == key.blockCount {
+            try? mendCount(entry)
+        }
+        return missing.map { key.bytes(of: $0) }
     }
 
     /// Records that a content is in use, though nobody reads it through the store.

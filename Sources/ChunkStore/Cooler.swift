@@ -22,6 +22,17 @@ final class Cooler: Sendable {
     private let thread = Lock<Thread?>(nil)
     private let closing = Atomic<Bool>(false)
     private let isAwake = Atomic<Bool>(false)
+    /// One element, taken by whoever packs or must not be disturbed by packing.
+    private let turn = Mailbox<Void>()
+
+    init() {
+        turn.send(())
+    }
+
+    /// Waits until nothing is packed, and keeps it so until `resume`.
+    func pause() { _ = turn.receive() }
+
+    func resume() { turn.send(()) }
 
     func start(_ serve: @escaping @Sendable (Request) -> Void) throws(StoreError) {
         do throws(Errno) {
@@ -30,7 +41,9 @@ final class Cooler: Sendable {
                 setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
                 while let request = mailbox.receive() {
                     if case .look = request { isAwake.store(false, ordering: .releasing) }
+                    guard turn.receive() != nil else { return }
                     if !isClosing { serve(request) }
+                    turn.send(())
                 }
             }
             thread.withLock { $0 = started.take() }

@@ -251,7 +251,10 @@ final class Rebuilder {
         }
         try index.writer.perform { (connection) throws(DatabaseError) in
             try connection.run(
-                "UPDATE record SET uses = 1 WHERE id IN (SELECT record FROM metadata)")
+                """
+                UPDATE record SET uses = 1, tag = (id + length + raw + 1) % 251
+                WHERE id IN (SELECT record FROM metadata)
+                """)
         }
     }
 
@@ -309,12 +312,14 @@ final class Rebuilder {
         }
         for (location, count) in uses {
             try connection.run(
-                "UPDATE record SET uses = uses + ? WHERE id = ?",
+                "UPDATE record SET uses = uses + ?1, tag = (tag + ?1) % 251 WHERE id = ?2",
                 [.integer(Int64(count)), .integer(location.rawValue)])
         }
         for copy in copies {
             try connection.run(
-                "UPDATE record SET uses = 1 WHERE id = ?", [.integer(copy.rawValue)])
+                """
+                UPDATE record SET uses = 1, tag = (id + length + raw + 1) % 251 WHERE id = ?
+                """, [.integer(copy.rawValue)])
         }
         let isWhole = coverage.validByteCount == key.size
         try StoreIndex.write(

@@ -31,7 +31,9 @@ struct RecipeChange: Sendable {
 }
 
 /// A range of a pack that holds nothing any more.
-struct Hole: Equatable, Sendable {
+struct Hole: Sendable {
+    /// Its row in the index as it was read; a row that has grown since is another hole.
+    let row: (first: Int64, end: Int64)
     let first: RecordLocation
     let end: RecordLocation
 }
@@ -42,7 +44,11 @@ extension StoreIndex {
         try readers.withReader { (connection) throws(DatabaseError) in
             var found: [RecordLocation] = []
             try connection.query(
-                "SELECT id FROM record WHERE hash = ? LIMIT 4", [.integer(hash.indexed)]
+                // The tag makes SQLite look at the row, and not at the index of hashes alone.
+                """
+                SELECT id FROM record
+                WHERE hash = ? AND tag = (id + length + raw + uses) % 251 LIMIT 4
+                """, [.integer(hash.indexed)]
             ) { (row) throws(DatabaseError) in
                 found.append(RecordLocation(rawValue: row.integer(0)))
             }
@@ -79,7 +85,7 @@ extension StoreIndex {
     ) throws(DatabaseError) {
         for (location, uses) in change.shared {
             try connection.run(
-                "UPDATE record SET uses = uses + ? WHERE id = ?",
+                "UPDATE record SET uses = uses + ?1, tag = (tag + ?1) % 251 WHERE id = ?2",
                 [.integer(Int64(uses)), .integer(location.rawValue)])
             if connection.changes == 0 { throw .sharedRecordIsGone }
         }
@@ -96,14 +102,17 @@ extension StoreIndex {
 
     static func insert(_ record: NewRecord, _ connection: Connection) throws(DatabaseError) {
         try connection.run(
-            "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)",
+            """
+            INSERT OR REPLACE INTO record
+            VALUES (?1, ?2, ?3, ?4, ?5, (?1 + ?2 + ?3 + ?5) % 251)
+            """,
             [
                 .integer(record.location.rawValue), .integer(Int64(record.byteCount)),
                 .integer(Int64(record.rawByteCount)),
                 .integer(orNull: record.hash?.indexed), .integer(Int64(record.uses)),
             ])
         try connection.run(
-            "UPDATE total SET packed = packed + ?, raw = raw + ?",
+            "UPDATE total SET packed = packed + ?1, raw = raw + ?2, negated = negated - ?1 - ?2",
             [.integer(Int64(record.byteCount)), .integer(Int64(record.rawByteCount))])
     }
 
@@ -113,10 +122,15 @@ extension StoreIndex {
     static func release(
         _ location: RecordLocation, _ connection: Connection
     ) throws(DatabaseError) -> Int {
+        // 250 is minus one.
         try connection.run(
-            "UPDATE record SET uses = uses - 1 WHERE id = ?", [.integer(location.rawValue)])
+            "UPDATE record SET uses = uses - 1, tag = (tag + 250) % 251 WHERE id = ?",
+            [.integer(location.rawValue)])
         let left = try connection.first(
-            "SELECT length, raw FROM record WHERE id = ? AND uses <= 0",
+            """
+            SELECT length, raw FROM record
+            WHERE id = ? AND uses <= 0 AND tag = (id + length + raw + uses) % 251
+            """,
             [.integer(location.rawValue)]
         ) { (row) throws(DatabaseError) in (row.integer(0), row.integer(1)) }
         guard let (length, raw) = left else { return 0 }
@@ -130,16 +144,16 @@ extension StoreIndex {
     ) throws(DatabaseError) {
         try connection.run("DELETE FROM record WHERE id = ?", [.integer(location.rawValue)])
         try connection.run(
-            "UPDATE total SET packed = packed - ?, raw = raw - ?",
+            "UPDATE total SET packed = packed - ?1, raw = raw - ?2, negated = negated + ?1 + ?2",
             [.integer(byteCount), .integer(rawByteCount)])
         let end = location.rawValue + byteCount
         // Neighbouring holes are one, so that their common pages can be given back.
         try connection.run(
-            "UPDATE hole SET end = ? WHERE end = ?",
+            "UPDATE hole SET end = ?1, tag = (tag + ?1 - end) % 251 WHERE end = ?2",
             [.integer(end), .integer(location.rawValue)])
         if connection.changes == 0 {
             try connection.run(
-                "INSERT OR REPLACE INTO hole VALUES (?, ?)",
+                "INSERT OR REPLACE INTO hole VALUES (?1, ?2, (?1 + ?2) % 251)",
                 [.integer(location.rawValue), .integer(end)])
         }
     }
@@ -208,10 +222,12 @@ extension StoreIndex {
     func holes(settledEnd: (Int) -> Int?) throws(DatabaseError) -> [Hole] {
         try readers.withReader { (connection) throws(DatabaseError) in
             var holes: [Hole] = []
-            try connection.query("SELECT first, end FROM hole LIMIT 1000") {
-                (row) throws(DatabaseError) in
+            try connection.query(
+                "SELECT first, end FROM hole WHERE tag = (first + end) % 251 LIMIT 1000"
+            ) { (row) throws(DatabaseError) in
                 holes.append(
                     Hole(
+                        row: (row.integer(0), row.integer(1)),
                         first: RecordLocation(rawValue: row.integer(0)),
                         end: RecordLocation(rawValue: row.integer(1))))
             }
@@ -232,18 +248,40 @@ extension StoreIndex {
     ) throws(DatabaseError) -> Hole {
         let pack = hole.first.pack
         let before = try connection.first(
-            "SELECT id + length FROM record WHERE id < ? ORDER BY id DESC LIMIT 1",
-            [.integer(hole.first.rawValue)]
-        ) { (row) throws(DatabaseError) in RecordLocation(rawValue: row.integer(0)) }
+            """
+            SELECT id + length, tag = (id + length + raw + uses) % 251 FROM record
+            WHERE id < ? ORDER BY id DESC LIMIT 1
+            """, [.integer(hole.first.rawValue)]
+        ) { (row) throws(DatabaseError) in Neighbour(row) }
         let after = try connection.first(
-            "SELECT id FROM record WHERE id >= ? ORDER BY id LIMIT 1",
-            [.integer(hole.first.rawValue)]
-        ) { (row) throws(DatabaseError) in RecordLocation(rawValue: row.integer(0)) }
-        let start = RecordLocation(pack: pack, offset: PackHeader.byteCount)
-        let end = RecordLocation(pack: pack, offset: limit)
-        return Hole(
-            first: before.flatMap { $0.pack == pack ? $0 : nil } ?? start,
-            end: after.flatMap { $0.pack == pack ? $0 : nil } ?? end)
+            """
+            SELECT id, tag = (id + length + raw + uses) % 251 FROM record
+            WHERE id >= ? ORDER BY id LIMIT 1
+            """, [.integer(hole.first.rawValue)]
+        ) { (row) throws(DatabaseError) in Neighbour(row) }
+        var first = RecordLocation(pack: pack, offset: PackHeader.byteCount)
+        var end = RecordLocation(pack: pack, offset: limit)
+        // Of a damaged row it is not known where its record is, so the hole stays as it was.
+        if let before {
+            if !before.isSound { first = hole.first }
+            if before.isSound && before.edge.pack == pack { first = before.edge }
+        }
+        if let after {
+            if !after.isSound { end = hole.end }
+            if after.isSound && after.edge.pack == pack { end = after.edge }
+        }
+        return Hole(row: hole.row, first: first, end: end)
+    }
+
+    /// The edge of a living record beside a hole.
+    private struct Neighbour {
+        let edge: RecordLocation
+        let isSound: Bool
+
+        init(_ row: borrowing Row) {
+            edge = RecordLocation(rawValue: row.integer(0))
+            isSound = row.integer(1) == 1
+        }
     }
 
     /// Forgets holes that were given back, and says which packs have no record any more.
@@ -252,8 +290,12 @@ extension StoreIndex {
             var packs: Set<Int> = []
             for hole in holes {
                 try connection.run(
-                    "DELETE FROM hole WHERE first >= ? AND end <= ?",
-                    [.integer(hole.first.rawValue), .integer(hole.end.rawValue)])
+                    "DELETE FROM hole WHERE first = ? AND end = ? OR first >= ? AND end <= ?",
+                    [
+                        .integer(hole.row.first), .integer(hole.row.end),
+                        .integer(hole.first.rawValue),
+                        .integer(hole.end.rawValue),
+                    ])
                 packs.insert(hole.first.pack)
             }
             var empty: [Int] = []

@@ -1,8 +1,10 @@
 // The index in SQLite: which contents there are, where their bytes lie, and which are valid.
 //
 // Owns the schema and, with its extensions, every statement of the module. Rows carry checksums of
-// their own, since SQLite does not notice flipped bits: a damaged row is as good as none. Commits
-// wait for the disk (`Durability.commit`), which costs little at a few commits a second.
+// their own, since SQLite does not notice flipped bits: a damaged row is as good as none. Those
+// that decide about giving space back have a tag, a sum modulo the prime 251, which no single
+// flipped bit leaves as it is; what fails it is left alone, and counted anew by `collectGarbage`.
+// Commits wait for the disk (`Durability.commit`), which costs little at a few a second.
 //
 // An incarnation is one layout of a content, by a number that is never used again: it has its own
 // segments, recipe and flat file. A change of layout builds the next incarnation beside the one in
@@ -50,11 +52,13 @@ final class StoreIndex: Sendable {
             length INTEGER NOT NULL,
             raw INTEGER NOT NULL,            -- of a chunk its decoded length, else 0
             hash INTEGER,                    -- of a chunk 64 bits of its hash; null: not shared
-            uses INTEGER NOT NULL
+            uses INTEGER NOT NULL,
+            tag INTEGER NOT NULL             -- (id + length + raw + uses) % 251
         );
         CREATE INDEX record_by_hash ON record (hash) WHERE hash IS NOT NULL;
         CREATE TABLE hole (                  -- space of dead records that is not given back yet
-            first INTEGER PRIMARY KEY, end INTEGER NOT NULL
+            first INTEGER PRIMARY KEY, end INTEGER NOT NULL,
+            tag INTEGER NOT NULL             -- (first + end) % 251
         );
         CREATE INDEX hole_by_end ON hole (end);
         CREATE TABLE metadata (
@@ -63,18 +67,21 @@ final class StoreIndex: Sendable {
         ) WITHOUT ROWID;
         CREATE TABLE condemned (id INTEGER PRIMARY KEY);
         CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-        CREATE TABLE total (id INTEGER PRIMARY KEY CHECK (id = 1), flat INTEGER NOT NULL,
-            packed INTEGER NOT NULL, raw INTEGER NOT NULL);
-        INSERT INTO total VALUES (1, 0, 0, 0);
+        CREATE TABLE total (                 -- sums over all; the last is minus the others
+            id INTEGER PRIMARY KEY CHECK (id = 1), flat INTEGER NOT NULL,
+            packed INTEGER NOT NULL, raw INTEGER NOT NULL, negated INTEGER NOT NULL
+        );
+        INSERT INTO total VALUES (1, 0, 0, 0, 0);
         CREATE TRIGGER content_inserted AFTER INSERT ON content WHEN new.flat > 0 BEGIN
-            UPDATE total SET flat = flat + new.flat;
+            UPDATE total SET flat = flat + new.flat, negated = negated - new.flat;
         END;
         CREATE TRIGGER content_updated AFTER UPDATE OF flat ON content
             WHEN new.flat <> old.flat BEGIN
-            UPDATE total SET flat = flat + new.flat - old.flat;
+            UPDATE total SET flat = flat + new.flat - old.flat,
+                negated = negated - new.flat + old.flat;
         END;
         CREATE TRIGGER content_deleted AFTER DELETE ON content WHEN old.flat > 0 BEGIN
-            UPDATE total SET flat = flat - old.flat;
+            UPDATE total SET flat = flat - old.flat, negated = negated + old.flat;
         END;
         """
     ]
@@ -109,6 +116,8 @@ final class StoreIndex: Sendable {
             func number(_ sql: StaticString) throws(DatabaseError) -> Int64 {
                 try connection.first(sql) { (row) throws(DatabaseError) in row.integer(0) } ?? 0
             }
+            // An incarnation in use is never condemned: a bit of the number has flipped.
+            try connection.run("DELETE FROM condemned WHERE id IN (SELECT id FROM content)")
             let tail = try StoreIndex.setting("tail", connection)
             // A crash from here on leaves packs whose ends are not known.
             try connection.run("DELETE FROM setting WHERE name = 'tail'")
@@ -118,6 +127,7 @@ final class StoreIndex: Sendable {
                     try number("SELECT max(id) FROM condemned"),
                     try number("SELECT max(key) FROM recipe") / StoreIndex.segmentCountMax,
                     try number("SELECT max(key) FROM segment") / StoreIndex.segmentCountMax))
+            try StoreIndex.mendTotals(connection)
             let named = try StoreIndex.setting("next pack", connection).map {
                 littleEndian($0[...])
             }
@@ -133,6 +143,21 @@ final class StoreIndex: Sendable {
                     return (Int(littleEndian(bytes[..<8])), Int(littleEndian(bytes[8...])))
                 })
         }
+    }
+
+    /// Counts the sums anew if a bit of them has flipped: they decide about eviction.
+    private static func mendTotals(_ connection: Connection) throws(DatabaseError) {
+        let isSound = try connection.first(
+            "SELECT flat + packed + raw + negated = 0 AND min(flat, packed, raw) >= 0 FROM total"
+        ) { (row) throws(DatabaseError) in row.integer(0) == 1 }
+        if isSound == true { return }
+        try connection.execute(
+            """
+            INSERT OR REPLACE INTO total
+                SELECT 1, (SELECT coalesce(sum(flat), 0) FROM content),
+                    coalesce(sum(length), 0), coalesce(sum(raw), 0), 0 FROM record;
+            UPDATE total SET negated = -(flat + packed + raw);
+            """)
     }
 
     /// First and last key of an incarnation's segments or recipe.

@@ -1,6 +1,7 @@
 // Lists, sums, checks and pins.
 
 import ChunkStore
+import Database
 import Hashing
 import Platform
 import TestSupport
@@ -58,6 +59,36 @@ import Testing
         try store.write(damaged)
         try store.write(wrong)
         #expect(try store.verify().damaged.isEmpty)
+    }
+
+    @Test func usesAreCountedAnew() throws {
+        let shared = SeededGenerator(seed: 1).bytesOfCopy(4 * block)
+        let contents = [Content(shared + [1]), Content(shared + [2]), Content([3] + shared)]
+        do {
+            let store = try openStore(directory.path)
+            for content in contents { try store.write(content) }
+            _ = try store.coolAll()
+            store.close()
+        }
+        do {
+            let connection = try Connection(path: directory.path + "/store.db")
+            try connection.execute(
+                """
+                UPDATE record SET uses = uses + id / 64 % 5;
+                INSERT INTO recipe SELECT key + 7000000000, record, data FROM recipe;
+                INSERT INTO record VALUES (1 << 33, 640, 500, NULL, 1, 0);
+                """)
+        }
+        let store = try openStore(directory.path)
+        try store.collectGarbage()
+        for content in contents { #expect(try store.read(content) == content.bytes) }
+        #expect(try store.collectGarbage() == 0)
+        for content in contents { store.drop(content.hash, size: content.size) }
+        #expect(store.usedByteCount == 0)
+        store.close()
+        let again = try openStore(directory.path)
+        #expect(again.usedByteCount == 0)
+        again.close()
     }
 
     @Test func pinnedContentsStayAndThoseInUseGoLast() throws {

@@ -16,6 +16,12 @@ package struct SeededGenerator: RandomNumberGenerator {
         return mixed ^ mixed >> 31
     }
 
+    /// So many random bytes, without going on.
+    package func bytesOfCopy(_ count: Int) -> [UInt8] {
+        var copy = self
+        return copy.bytes(count)
+    }
+
     /// So many random bytes.
     package mutating func bytes(_ count: Int) -> [UInt8] {
         var bytes: [UInt8] = []
