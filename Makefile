@@ -64,11 +64,12 @@ bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/store.py --bin .build/release
 
 .PHONY: soak
-soak: ## readers, outages and evictions for an hour: SOAK_SECONDS=3600 SEED=
+soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3600 SEED=
 	@scripts/bootstrap.sh
-	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 900 )) \
-		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 300 )) \
-		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak
+	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 4800 )) \
+		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
+		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
+		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak cache
 
 .PHONY: fuzz
 fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=

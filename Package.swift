@@ -65,25 +65,36 @@ let package = Package(
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
-        module("HubAPI", ["Platform", "Telemetry", "Settings", "Hashing", "Transport"]),
+        module(
+            "HubAPI",
+            [
+                "Platform", "Telemetry", "Settings", "Hashing", "Compression", "Xet", "Transport",
+            ]),
         module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
         module(
             "ChunkStore",
             ["Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Database"]),
         module(
             "Fetching",
-            ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore"]),
+            [
+                "Platform", "Telemetry", "Hashing", "Xet", "Transport", "HubAPI", "Catalog",
+                "ChunkStore",
+            ]),
         module(
             "FileSystem",
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
         module("FuseSession", ["Platform", "Telemetry", "Catalog", "FileSystem", "CFuse3"]),
         module(
-            "LocalHub", ["Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService"]),
+            "LocalHub",
+            [
+                "Platform", "Telemetry", "Settings", "Hashing", "Compression", "Xet", "HubAPI",
+                "HTTPService",
+            ]),
         module(
             "Daemon",
             [
-                "Platform", "Telemetry", "Settings", "HubAPI", "Transport", "Database", "Catalog",
-                "ChunkStore", "Fetching", "FileSystem", "FuseSession",
+                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "Transport", "Database",
+                "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
             ]),
 
         // The programs: arguments and wiring only.
@@ -110,8 +121,8 @@ let package = Package(
         tests(
             "LocalHubTests",
             [
-                "Platform", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
-                "TestSupport",
+                "Platform", "Settings", "Hashing", "Compression", "Xet", "HubAPI", "HTTPService",
+                "LocalHub", "TestSupport",
             ]),
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
@@ -125,7 +136,17 @@ let package = Package(
             ["Platform", "Telemetry", "Hashing", "Database", "HubAPI", "Catalog", "TestSupport"]),
         tests(
             "FetchingTests",
-            ["Platform", "Hashing", "Transport", "HubAPI", "Catalog", "Fetching", "TestSupport"]),
+            [
+                "Platform", "Hashing", "Xet", "Transport", "HubAPI", "Catalog", "Fetching",
+                "TestSupport",
+            ]),
+        tests("FuseSessionTests", ["Platform", "FileSystem", "FuseSession", "TestSupport"]),
+        tests(
+            "FileSystemTests",
+            [
+                "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore",
+                "Fetching", "FileSystem", "TestSupport", "ScriptedServer",
+            ]),
         .executableTarget(
             name: "store-bench",
             dependencies: [
@@ -136,13 +157,18 @@ let package = Package(
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
-        tests("DaemonTests", ["Platform", "Telemetry", "Settings", "Daemon", "daemon-fixture"]),
+        tests(
+            "DaemonTests",
+            ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon", "daemon-fixture"]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
             swiftSettings: testSettings),
         tests("TransportTests", ["Platform", "Telemetry", "Transport", "ScriptedServer"]),
         tests(
             "HubAPITests",
-            ["Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "ScriptedServer"]),
+            [
+                "Platform", "Telemetry", "Hashing", "Compression", "Xet", "Transport", "HubAPI",
+                "ScriptedServer",
+            ]),
     ]
 )

@@ -71,7 +71,9 @@ scripts/versions.sh "$python"
 export MODELFS_SCRATCH=$scratch
 if [ $# -eq 0 ]; then
     attempt "style" 120 scripts/lint.sh
-    attempt "tools" 120 python3 Tests/Tools/run_suites_test.py
+    for script in Tests/Tools/*_test.py; do
+        attempt "tools: $(basename "$script" .py)" 120 "$python" "$script"
+    done
     step "build"
     limited 900 swift build --build-tests
     attempt "unit tests" 420 scripts/unit-tests.sh

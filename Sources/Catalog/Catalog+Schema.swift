@@ -59,5 +59,69 @@ extension Catalog {
         -- The directories that can change: found when they do, among all folders of all commits.
         CREATE INDEX node_changing ON node (kind, repository_kind, detail) WHERE kind < 4;
         """,
+        """
+        CREATE INDEX content_source_by_commit ON content_source (commit_id);
+        -- Commits whose contents the cache keeps.
+        CREATE TABLE pin (commit_id INTEGER PRIMARY KEY, pinned_at INTEGER NOT NULL);
+
+        -- What changed and is not kept outside of this database yet (Catalog+Records.swift), by
+        -- kind and row; an owner by its name. `change` tells a later change from the one kept.
+        CREATE TABLE unkept (
+            kind INTEGER NOT NULL, key, change INTEGER NOT NULL,
+            PRIMARY KEY (kind, key)) WITHOUT ROWID;
+        INSERT INTO unkept SELECT 1, id, 1 FROM repository;
+        INSERT INTO unkept SELECT 2, id, 1 FROM "commit" WHERE has_tree = 1;
+        INSERT INTO unkept SELECT 3, kind || '/' || name, 1 FROM organisation;
+
+        CREATE TRIGGER repository_made AFTER INSERT ON repository BEGIN
+            INSERT INTO unkept VALUES (1, new.id, 1) ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        CREATE TRIGGER repository_changed AFTER UPDATE ON repository
+            WHEN (old.canonical, old.is_private, old.is_gated, old.is_access_granted,
+                old.is_listed, old.is_used)
+            <> (new.canonical, new.is_private, new.is_gated, new.is_access_granted,
+                new.is_listed, new.is_used) BEGIN
+            INSERT INTO unkept VALUES (1, new.id, 1) ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        CREATE TRIGGER ref_made AFTER INSERT ON ref BEGIN
+            INSERT INTO unkept VALUES (1, new.repository, 1)
+                ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        CREATE TRIGGER ref_changed AFTER UPDATE ON ref
+            WHEN old.commit_oid <> new.commit_oid OR old.kind IS NOT new.kind BEGIN
+            INSERT INTO unkept VALUES (1, new.repository, 1)
+                ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        CREATE TRIGGER refs_listed AFTER INSERT ON refs_listing BEGIN
+            INSERT INTO unkept VALUES (1, new.repository, 1)
+                ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        CREATE TRIGGER tree_made AFTER UPDATE ON "commit"
+            WHEN new.has_tree = 1 AND (old.has_tree = 0 OR old.date IS NOT new.date) BEGIN
+            INSERT INTO unkept VALUES (2, new.id, 1) ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        CREATE TRIGGER organisation_made AFTER INSERT ON organisation BEGIN
+            INSERT INTO unkept VALUES (3, new.kind || '/' || new.name, 1)
+                ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        CREATE TRIGGER organisation_changed AFTER UPDATE ON organisation
+            WHEN old.is_truncated <> new.is_truncated BEGIN
+            INSERT INTO unkept VALUES (3, new.kind || '/' || new.name, 1)
+                ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        CREATE TRIGGER pin_made AFTER INSERT ON pin BEGIN
+            INSERT INTO unkept VALUES (4, new.commit_id, 1)
+                ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        CREATE TRIGGER pin_removed AFTER DELETE ON pin BEGIN
+            INSERT INTO unkept VALUES (4, old.commit_id, 1)
+                ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        """,
+        """
+        -- SQLite does not notice flipped bits. NULL in rows that are older than this.
+        ALTER TABLE directory ADD COLUMN checksum INTEGER;
+        ALTER TABLE content ADD COLUMN checksum INTEGER;
+        """,
     ]
 }

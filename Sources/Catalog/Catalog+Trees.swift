@@ -38,13 +38,12 @@ extension Catalog {
                         target = .directory(subdirectoryCount: layout.subdirectoryCount(of: full))
                     case .file(let index):
                         target = try Catalog.upsertContent(
-                            entries[index], commit.id, path: full, date, connection)
+                            CatalogContent(entries[index], date: date), commit.id, path: full,
+                            connection)
                     }
                     listed.append((name: name, target: target))
                 }
-                try connection.run(
-                    "INSERT INTO directory VALUES (?, ?, ?)",
-                    [.integer(commit.id.row), .blob(path), .blob(Directory(listed).bytes)])
+                try Catalog.insert(Directory(listed), commit.id, path: path, connection)
             }
             try connection.run(
                 "UPDATE \"commit\" SET has_tree = 1 WHERE id = ?", [.integer(commit.id.row)])
@@ -66,9 +65,14 @@ extension Catalog {
         if let known = memory.withLock({ $0.directories.value(for: key) }) { return known }
         let bytes = try read { (connection) throws(DatabaseError) in
             try connection.first(
-                "SELECT entries FROM directory WHERE commit_id = ? AND path = ?",
+                "SELECT entries, checksum FROM directory WHERE commit_id = ? AND path = ?",
                 [.integer(commit.row), .blob(path)]
-            ) { (row) throws(DatabaseError) in row.blob(0) }
+            ) { (row) throws(DatabaseError) in
+                let bytes = row.blob(0)
+                let checksum = RowChecksum.directory(commit, path: path, bytes)
+                guard row.optionalInteger(1) ?? checksum == checksum else { throw .corrupt }
+                return bytes
+            }
         }
         guard let bytes else { return nil }
         guard let directory = Directory(bytes: bytes) else { throw .damaged }
@@ -84,10 +88,14 @@ extension Catalog {
         if let known { return known }
         let found = try read { (connection) throws(DatabaseError) in
             try connection.first(
-                "SELECT hash, size, modified, xet FROM content WHERE id = ?", [.integer(id.row)]
+                "SELECT hash, size, modified, xet, checksum FROM content WHERE id = ?",
+                [.integer(id.row)]
             ) { (row) throws(DatabaseError) in
                 guard let hash = ContentHash(bytes: row.blob(0))
                 else { throw .unexpectedValue(column: 0) }
+                let checksum = RowChecksum.content(
+                    id, hash, sizeBytes: row.integer(1), modified: row.integer(2))
+                guard row.optionalInteger(4) ?? checksum == checksum else { throw .corrupt }
                 return Content(
                     id: id, hash: hash, sizeBytes: row.integer(1),
                     modified: WallTime(secondsSince1970: row.integer(2)),
@@ -138,11 +146,21 @@ extension Catalog {
         }
     }
 
-    private static func upsertContent(
-        _ entry: TreeEntry, _ commit: CommitID, path: [UInt8], _ date: WallTime,
-        _ connection: Connection
+    /// Writes a folder, over what may have been there.
+    static func insert(
+        _ directory: Directory, _ commit: CommitID, path: [UInt8], _ connection: Connection
+    ) throws(DatabaseError) {
+        try connection.run(
+            "INSERT OR REPLACE INTO directory VALUES (?, ?, ?, ?)",
+            [
+                .integer(commit.row), .blob(path), .blob(directory.bytes),
+                .integer(RowChecksum.directory(commit, path: path, directory.bytes)),
+            ])
+    }
+
+    static func upsertContent(
+        _ content: CatalogContent, _ commit: CommitID, path: [UInt8], _ connection: Connection
     ) throws(DatabaseError) -> Directory.Target {
-        let hash = entry.sha256.map(ContentHash.sha256) ?? .gitBlob(entry.oid)
         // The size is part of the identity: a listing that lies about it makes a content of its
         // own, which never proves, and leaves the true one alone.
         try connection.run(
@@ -151,18 +169,48 @@ extension Catalog {
             ON CONFLICT DO UPDATE SET xet = coalesce(xet, excluded.xet)
             """,
             [
-                .blob(hash.bytes), .integer(entry.size), .integer(date.secondsSince1970),
-                .text(orNull: entry.xetHash),
+                .blob(content.hash.bytes), .integer(content.sizeBytes),
+                .integer(content.modified), .text(orNull: content.xetHash),
             ])
         let known = try connection.first(
             "SELECT id, modified FROM content WHERE hash = ? AND size = ?",
-            [.blob(hash.bytes), .integer(entry.size)]
+            [.blob(content.hash.bytes), .integer(content.sizeBytes)]
         ) { (row) throws(DatabaseError) in (row.integer(0), row.integer(1)) }
         guard let known else { throw .corrupt }
+        try connection.run(
+            "UPDATE content SET checksum = ? WHERE id = ? AND checksum IS NULL",
+            [
+                .integer(
+                    RowChecksum.content(
+                        ContentID(row: known.0), content.hash, sizeBytes: content.sizeBytes,
+                        modified: known.1)), .integer(known.0),
+            ])
         try connection.run(
             "INSERT OR IGNORE INTO content_source VALUES (?, ?, ?)",
             [.integer(known.0), .integer(commit.row), .blob(path)])
         return .file(
-            ContentID(row: known.0), sizeBytes: entry.size, modified: known.1)
+            ContentID(row: known.0), sizeBytes: content.sizeBytes, modified: known.1)
+    }
+}
+
+/// A content as a tree tells of it.
+struct CatalogContent {
+    let hash: ContentHash
+    let sizeBytes: Int64
+    /// Seconds since 1970; counts where the content is new.
+    let modified: Int64
+    let xetHash: String?
+
+    init(hash: ContentHash, sizeBytes: Int64, modified: Int64, xetHash: String?) {
+        self.hash = hash
+        self.sizeBytes = sizeBytes
+        self.modified = modified
+        self.xetHash = xetHash
+    }
+
+    init(_ entry: TreeEntry, date: WallTime) {
+        self.init(
+            hash: entry.sha256.map(ContentHash.sha256) ?? .gitBlob(entry.oid),
+            sizeBytes: entry.size, modified: date.secondsSince1970, xetHash: entry.xetHash)
     }
 }

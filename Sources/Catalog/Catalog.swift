@@ -9,9 +9,11 @@
 // whoever asks decides how old is too old.
 
 internal import Database
+internal import Glibc
 package import Hashing
 package import HubAPI
 package import Platform
+internal import Synchronization
 package import Telemetry
 
 /// A failure of the catalog's database.
@@ -97,6 +99,10 @@ package final class Catalog: Sendable {
     }
 
     let memory = Lock(Memory())
+    /// Moves with every change of the database.
+    private let writeCounter = Atomic<Int>(0)
+    /// The database's file.
+    let path: String
     /// Told of directories whose listing has changed.
     private let changeObserver = Lock<(@Sendable ([Int64]) -> Void)?>(nil)
 
@@ -105,6 +111,7 @@ package final class Catalog: Sendable {
     /// - Parameter path: the database's file.
     package init(path: String, log: Log) throws(CatalogError) {
         self.log = log
+        self.path = path
         let writer: DatabaseWriter
         do throws(DatabaseError) {
             writer = try DatabaseWriter(path: path, schema: Catalog.schema)
@@ -167,6 +174,7 @@ package final class Catalog: Sendable {
     func write<Result: Sendable>(
         _ body: @escaping @Sendable (Connection) throws(DatabaseError) -> Result
     ) throws(CatalogError) -> Result {
+        defer { writeCounter.add(1, ordering: .relaxed) }
         do throws(DatabaseError) {
             return try writer.perform(body)
         } catch {
@@ -174,9 +182,33 @@ package final class Catalog: Sendable {
         }
     }
 
+    /// A number that moves with every change, for those who look what has changed.
+    package var writeCount: Int { writeCounter.load(ordering: .relaxed) }
+
     private func report(_ error: DatabaseError) -> CatalogError {
         log.error("the catalog's database failed", ["error": error.description])
-        return CatalogError(error)
+        let failure = CatalogError(error)
+        if failure == .damaged { Catalog.markDamaged(path) }
+        return failure
+    }
+
+    /// Whether SQLite finds the file sound; reads all of it.
+    package func isSound() -> Bool {
+        do throws(DatabaseError) {
+            return try readers.withReader { (connection) throws(DatabaseError) in
+                try connection.integrityQuickCheck()
+            }
+        } catch {
+            return !error.meansDamaged
+        }
+    }
+
+    /// The file beside the database that has the next start rebuild it.
+    package static func damageMark(_ path: String) -> String { "\(path).is-damaged" }
+
+    /// Has the next start rebuild the database, since nobody could go on with it.
+    package static func markDamaged(_ path: String) {
+        _ = try? FileDescriptor.open(damageMark(path), O_WRONLY | O_CREAT)
     }
 }
 

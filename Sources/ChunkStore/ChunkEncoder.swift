@@ -1,11 +1,11 @@
 // Choosing a codec for a chunk, coding it, and decoding it.
 //
 // Weights are numbers whose high bytes are alike: grouped by their width they shrink, as they are
-// they do not. The choice is made on a sample: two windows of 4 KiB are compressed in each way,
-// and the smallest wins. Neighbours in a file are alike, so the choice is kept for the next
-// chunks, until `sampleInterval` of them are done or the saving is not what it was.
+// they do not. The choice is made by trying: every `trialInterval` chunks all ways are tried, and
+// the smallest wins. Neighbours in a file are alike, so the choice is kept for the chunks between.
+// A trial of windows of a few KiB was cheaper, and wrong about fp32, which is near the limit.
 //
-// A chunk is kept coded only if that saves 1/32 of it: LZ4 decodes at 2 to 4 GB/s a core and a
+// A chunk is kept coded only if that saves 1/32 of it: LZ4 decodes at 4 to 5 GB/s a core and a
 // disk delivers 0.5 to 4 GB/s, so less than that is not worth the work. fp32 weights save 5 %,
 // bf16 14 %, and fp16 and quantised ones nothing.
 
@@ -30,13 +30,12 @@ final class ChunkEncoder {
     /// Coded chunks are this share of the raw ones at most.
     static let keptNumerator = 31
     static let keptDenominator = 32
-    private static let windowByteCount = 4_096
-    private static let sampleInterval = 16
+    private static let trialInterval = 16
 
     private let grouped = BlockBuffer()
     private let coded = BlockBuffer()
     private var choice = ChunkCodec.stored
-    private var chunksUntilSample = 0
+    private var chunksUntilTrial = 0
 
     /// Codes a chunk of up to 128 KiB, and lends the result until the next call.
     ///
@@ -46,24 +45,24 @@ final class ChunkEncoder {
         _ body: (ChunkCodec, UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         precondition(raw.count <= ChunkStore.blockByteCount)
-        if chunksUntilSample == 0 {
-            unsafe choice = sample(raw, width)
-            chunksUntilSample = ChunkEncoder.sampleInterval
-        }
-        chunksUntilSample -= 1
         let limit = raw.count * ChunkEncoder.keptNumerator / ChunkEncoder.keptDenominator
+        if chunksUntilTrial == 0 {
+            unsafe choice = trial(raw, width, limit)
+            chunksUntilTrial = ChunkEncoder.trialInterval
+        }
+        chunksUntilTrial -= 1
         guard choice != .stored, let count = unsafe encode(raw, choice, limit) else {
-            // A choice that did not pay is made anew at the next chunk.
-            if choice != .stored { chunksUntilSample = 0 }
             return try unsafe body(.stored, raw)
         }
         return try unsafe body(choice, UnsafeRawBufferPointer(rebasing: coded.bytes[..<count]))
     }
 
     /// Forgets what the neighbours were like, as at the start of another file.
-    func reset() { chunksUntilSample = 0 }
+    func reset() { chunksUntilTrial = 0 }
 
-    private func sample(_ raw: UnsafeRawBufferPointer, _ width: ElementWidth?) -> ChunkCodec {
+    private func trial(
+        _ raw: UnsafeRawBufferPointer, _ width: ElementWidth?, _ limit: Int
+    ) -> ChunkCodec {
         let candidates: [ChunkCodec] =
             switch width {
             case .one: [.lz4]
@@ -71,20 +70,12 @@ final class ChunkEncoder {
             case .four: [.lz4, .groupedByFour]
             case nil: [.lz4, .groupedByTwo, .groupedByFour]
             }
-        let window = min(raw.count, ChunkEncoder.windowByteCount)
-        // Widths divide 8, so windows that start at a multiple of 8 are grouped as the whole.
-        let starts = [0, (raw.count - window) / 2 / 8 * 8]
         var best = ChunkCodec.stored
-        // A window saves less than the chunk will: fp32 saves 3 % of 4 KiB and 6 % of 64 KiB. So
-        // any saving makes hope here, and what the whole chunk saves decides.
-        var bestCount = 2 * window
+        var bestCount = limit
         for codec in candidates {
-            var count = 0
-            for start in starts {
-                let part = unsafe UnsafeRawBufferPointer(rebasing: raw[start..<start + window])
-                count += unsafe encode(part, codec, window) ?? window
+            if let count = unsafe encode(raw, codec, bestCount) {
+                (best, bestCount) = (codec, count)
             }
-            if count < bestCount { (best, bestCount) = (codec, count) }
         }
         return best
     }

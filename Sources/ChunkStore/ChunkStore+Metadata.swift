@@ -128,8 +128,17 @@ extension ChunkStore {
 
     /// Forgets what was kept under a kind and a key.
     package func forget(_ kind: UInt8, key: [UInt8]) throws(StoreError) {
+        try forget(kind, keys: [key])
+    }
+
+    /// Forgets what was kept under several keys, in one commit.
+    func forget(_ kind: UInt8, keys: [[UInt8]]) throws(StoreError) {
         try changeMetadata { (connection) throws(DatabaseError) in
-            -Int64(try StoreIndex.release(metadata: kind, key, connection))
+            var freed: Int64 = 0
+            for key in keys {
+                freed += Int64(try StoreIndex.release(metadata: kind, key, connection))
+            }
+            return -freed
         }
         punchHoles()
     }

@@ -101,7 +101,7 @@ extension ChunkStore {
     }
 
     /// A file that tells the next start that the index was found damaged.
-    private static func damageMark(_ directory: String) -> String {
+    static func damageMark(_ directory: String) -> String {
         "\(directory)/store.db.is-damaged"
     }
 

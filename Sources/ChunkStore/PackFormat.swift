@@ -90,7 +90,10 @@ struct RecordHeader: Equatable, Sendable {
             of: UInt32(storedByteCount).littleEndian, toByteOffset: 8, as: UInt32.self)
         unsafe bytes.storeBytes(
             of: UInt32(rawByteCount).littleEndian, toByteOffset: 12, as: UInt32.self)
-        unsafe hash.write(into: UnsafeMutableRawBufferPointer(rebasing: bytes[16..<48]))
+        let words = hash.words
+        for (place, word) in [(16, words.0), (24, words.1), (32, words.2), (40, words.3)] {
+            unsafe bytes.storeBytes(of: word.littleEndian, toByteOffset: place, as: UInt64.self)
+        }
         unsafe bytes.storeBytes(
             of: payloadChecksum.littleEndian, toByteOffset: 48, as: UInt64.self)
         let sum = unsafe RecordHeader.checksum(UnsafeRawBufferPointer(bytes), salt, offset)
@@ -105,8 +108,7 @@ struct RecordHeader: Equatable, Sendable {
             unsafe UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 56, as: UInt64.self))
                 == RecordHeader.checksum(bytes, salt, offset),
             let kind = unsafe RecordKind(rawValue: bytes[4]),
-            let codec = unsafe ChunkCodec(rawValue: bytes[5]),
-            let hash = unsafe Digest256(memory: UnsafeRawBufferPointer(rebasing: bytes[16..<48]))
+            let codec = unsafe ChunkCodec(rawValue: bytes[5])
         else { return nil }
         self.kind = kind
         self.codec = codec
@@ -114,7 +116,11 @@ struct RecordHeader: Equatable, Sendable {
             UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
         rawByteCount = unsafe Int(
             UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 12, as: UInt32.self)))
-        self.hash = hash
+        hash = unsafe Digest256(
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self)),
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 32, as: UInt64.self)),
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 40, as: UInt64.self)))
         payloadChecksum = unsafe UInt64(
             littleEndian: bytes.loadUnaligned(fromByteOffset: 48, as: UInt64.self))
         if storedByteCount > RecordHeader.payloadByteCountMax { return nil }
@@ -137,8 +143,8 @@ struct RecordHeader: Equatable, Sendable {
         _ bytes: UnsafeRawBufferPointer, _ salt: UInt64, _ offset: Int
     ) -> UInt64 {
         let own = unsafe xxh3(UnsafeRawBufferPointer(rebasing: bytes[..<56]))
-        let place = [own, salt, UInt64(offset)]
-        return unsafe place.withUnsafeBytes { unsafe xxh3($0) }
+        let place = (own, salt, UInt64(offset))
+        return unsafe withUnsafeBytes(of: place) { unsafe xxh3($0) }
     }
 }
 

@@ -74,6 +74,34 @@ package final class CacheDirectory: Sendable {
         return ByteSize(Int64(clamping: UInt64(status.f_blocks) &* UInt64(status.f_frsize)))
     }
 
+    /// What of that disk is free for this user.
+    func freeSize() throws(Errno) -> ByteSize {
+        var status = statvfs()
+        let number = descriptor.rawValue
+        _ = try retryingOnInterrupt { unsafe fstatvfs(number, &status) }
+        return ByteSize(Int64(clamping: UInt64(status.f_bavail) &* UInt64(status.f_frsize)))
+    }
+
+    /// What the cache's contents take on the disk now, by the files themselves: packs and flat
+    /// files, of which there are thousands at most.
+    func payloadByteCount() -> Int64 {
+        let flat = "\(path)/flat"
+        let folders = ((try? folderNames(flat, countMax: 256)) ?? []).map { "\(flat)/\($0)" }
+        var byteCount: Int64 = 0
+        for folder in ["\(path)/packs"] + folders {
+            for name in (try? folderNames(folder, countMax: CacheDirectory.fileCountMax)) ?? [] {
+                var status = stat()
+                if unsafe stat("\(folder)/\(name)", &status) == 0 {
+                    byteCount += Int64(status.st_blocks) * 512
+                }
+            }
+        }
+        return byteCount
+    }
+
+    /// Files of one folder that are counted; what is beyond makes the estimate lower.
+    private static let fileCountMax = 100_000
+
     /// Whether the cache has our format; nil when it has none yet.
     ///
     /// - Throws: when it has another.

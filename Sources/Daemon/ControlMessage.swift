@@ -26,6 +26,7 @@ package enum ControlRequest: Equatable, Sendable, Codable {
     case mount(MountRequest)
     case unmount(mountpoint: String, isLazy: Bool)
     case status
+    case cache(CacheRequest)
     /// Unmount everything and end.
     case stop
 }
@@ -37,6 +38,7 @@ package enum ControlReply: Equatable, Sendable, Codable {
     case mounted(MountInfo, notices: [String])
     case unmounted
     case status(DaemonStatus)
+    case cache(CacheAnswer)
     /// The daemon is about to end; who wants a mount asks its successor.
     case stopping
     case failed(MountFailure)

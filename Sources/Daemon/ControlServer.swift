@@ -10,9 +10,10 @@ package import Telemetry
 
 /// Serves requests until it is stopped.
 package final class ControlServer: Sendable {
-    /// Answers one request; progress lines may be sent on the way.
+    /// Answers one request; progress lines may be sent on the way, and tell whether the peer is
+    /// still there to hear them.
     package typealias Answer =
-        @Sendable (ControlRequest, _ progress: (String) -> Void) -> ControlReply
+        @Sendable (ControlRequest, _ progress: (String) -> Bool) -> ControlReply
 
     /// More wait in the backlog, and more than that are told to try again.
     static let connectionCountMax = 8
@@ -166,7 +167,8 @@ private final class HeldChannel: Sendable {
     }
 
     /// A peer that has gone away does not need its answer.
-    func say(_ reply: ControlReply) {
-        try? channel.send(reply, until: deadline)
+    @discardableResult
+    func say(_ reply: ControlReply) -> Bool {
+        (try? channel.send(reply, until: deadline)) != nil
     }
 }

@@ -86,8 +86,9 @@ package struct DaemonProcess {
         let server: ControlServer
         let watcher: MountWatcher
         do throws(MountFailure) {
-            server = try ControlServer(cache: cache, holding: lock, log: log) { request, _ in
-                DaemonProcess.answer(request, service, events)
+            server = try ControlServer(cache: cache, holding: lock, log: log) {
+                request, progress in
+                DaemonProcess.answer(request, service, events, progress)
             }
             try server.start()
             watcher = try DaemonProcess.watchMounts(service, events)
@@ -162,7 +163,7 @@ package struct DaemonProcess {
         _ mounts: [MountRequest], _ service: MountService
     ) -> StartReply {
         var infos: [MountInfo] = []
-        var allNotices: [String] = []
+        var allNotices = service.openingNotices
         for request in mounts {
             switch service.mount(request) {
             case .mounted(let info, let notices):
@@ -181,7 +182,8 @@ package struct DaemonProcess {
     }
 
     private static func answer(
-        _ request: ControlRequest, _ service: MountService, _ events: Mailbox<Event>
+        _ request: ControlRequest, _ service: MountService, _ events: Mailbox<Event>,
+        _ progress: (String) -> Bool
     ) -> ControlReply {
         switch request {
         case .mount(let wanted): return service.mount(wanted)
@@ -190,6 +192,8 @@ package struct DaemonProcess {
             events.send(.mountsChanged)
             return reply
         case .status: return .status(service.status())
+        case .cache(let request):
+            return service.answer(request) { progress($0.line) }
         case .stop:
             service.close()
             events.send(.stopRequested)

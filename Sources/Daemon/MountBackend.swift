@@ -23,6 +23,16 @@ package protocol MountBackend: Sendable {
     /// Lets go of what belonged to a mount that somebody else has unmounted.
     func forget(mountpoint: String)
 
+    /// Carries out a request about the cache. Called at any time, from several threads.
+    ///
+    /// - Parameter progress: called now and then; false ends the work early.
+    func answer(
+        _ request: CacheRequest, progress: (CacheProgress) -> Bool
+    ) throws(MountFailure) -> CacheAnswer
+
+    /// Sentences for the user about what was done when the cache was opened.
+    var notices: [String] { get }
+
     /// The state as of now. Called at any time, also during a mount, and does not wait for others.
     func status() -> BackendStatus
 
@@ -52,6 +62,14 @@ package struct BackendStatus: Equatable, Sendable, Codable {
     package var usedBytes: Int64 = 0
     /// What it may hold, in bytes on disk.
     package var limitBytes: Int64 = 0
+    /// What of it lies flat.
+    package var hotBytes: Int64 = 0
+    /// What may lie flat.
+    package var hotLimitBytes: Int64 = 0
+    /// What of it lies in packs.
+    package var packedBytes: Int64 = 0
+    /// What the cache did since the start.
+    package var cache = CacheCounts()
     /// The Hub.
     package var hub = HubStatus()
     /// Messages from the kernel since the start, by name such as `READ`.
@@ -130,4 +148,27 @@ package struct RefusalStatus: Equatable, Sendable, Codable {
         self.reason = reason
         self.advice = advice
     }
+}
+
+/// What the cache did since the daemon started.
+package struct CacheCounts: Equatable, Sendable, Codable {
+    /// Contents dropped to make room.
+    package var evictions: Int64 = 0
+    /// Blocks, records and rows whose checksum was wrong.
+    package var checksumFailures: Int64 = 0
+    /// Blocks that were damaged on the disk and fetched again while their reader waited.
+    package var healedBlocks: Int64 = 0
+    /// Contents whose hash was proven.
+    package var proofs: Int64 = 0
+    /// Contents whose hash was wrong.
+    package var proofFailures: Int64 = 0
+    /// Contents moved into packs.
+    package var cooled: Int64 = 0
+    /// Contents made flat again.
+    package var warmed: Int64 = 0
+    /// Failures of the disk.
+    package var diskFailures: Int64 = 0
+
+    /// All zero.
+    package init() {}
 }

@@ -16,7 +16,7 @@ extension MountFailure {
             .mountpointInUse, .notMounted:
             mountpointAdvice
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
-            .notACache, .cacheServed, .cacheDamaged:
+            .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached:
             cacheAdvice
         case .sourceMalformed, .hubUnreachable, .offlineNotCached, .repositoryNotFound,
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
@@ -110,6 +110,12 @@ extension MountFailure {
             Leave --foreground out: the daemon that serves it takes the mount as well.
             Or stop that daemon first: kill \(process)
             Or name another cache with --cache.
+            """
+        case .cacheMissing: "Name the folder with --cache, or in MODELFS_CACHE."
+        case .notCached:
+            """
+            'modelfs cache list' shows what is there. A revision is known once it was looked at in
+            a mount; a branch or tag is written NAME@BRANCH, as there.
             """
         case .cacheDamaged(let path, _):
             """

@@ -30,7 +30,7 @@ extension MountFailure {
             .mountpointInUse, .notMounted:
             mountpointMessage
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
-            .notACache, .cacheServed, .cacheDamaged:
+            .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached:
             cacheMessage
         case .sourceMalformed, .hubUnreachable, .offlineNotCached, .repositoryNotFound,
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
@@ -86,6 +86,8 @@ extension MountFailure {
         case .cacheServed(let path, let process):
             "the cache \(path) is already served by process \(process)"
         case .cacheDamaged(let path, let detail): "the cache \(path) is damaged: \(detail)"
+        case .cacheMissing(let path): "there is no cache at \(path)"
+        case .notCached(let target): "the cache knows no files of \(target)"
         default: ""
         }
     }
@@ -120,11 +122,12 @@ extension MountFailure {
             .mountpoint
         case .mountpointInUse, .cacheServed: .inUse
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
-            .notACache, .cacheDamaged:
+            .notACache, .cacheDamaged, .cacheMissing:
             .cache
         case .sourceMalformed: .usage
         case .hubUnreachable, .offlineNotCached: .hubUnreachable
-        case .notMounted, .repositoryNotFound, .revisionNotFound, .folderNotFound: .notFound
+        case .notMounted, .repositoryNotFound, .revisionNotFound, .folderNotFound, .notCached:
+            .notFound
         case .gated, .tokenRefused: .accessDenied
         case .daemonAbsent: .notRunning
         case .daemonSilent, .daemonDied, .daemonOfOtherVersion, .daemonBusy: .daemonSilent

@@ -35,6 +35,8 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case notACache(path: String, entry: String)
     case cacheServed(path: String, processID: Int32)
     case cacheDamaged(path: String, detail: String)
+    case cacheMissing(path: String)
+    case notCached(target: String)
 
     // The Hub.
     case sourceMalformed(source: String, detail: String)

@@ -79,6 +79,13 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var cachePath: String
     /// How much the cache may hold; a share is of the disk that it lies on.
     package var cacheLimit: SpaceLimit
+    /// Whether the limit is lowered so far that `roomPercent` of the disk stay free of it, since
+    /// nobody has chosen it.
+    package var leavesRoom: Bool
+    /// How much of it may lie flat; a share is of the cache's limit.
+    ///
+    /// 0: all is packed.
+    package var hotLimit: SpaceLimit
     /// How long a reader waits for the network before it gets EIO.
     package var readDeadline: TimeSpan
     /// For how long a branch or tag is taken to be what it was.
@@ -90,6 +97,11 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
 
     /// The disk's share that a cache takes when nobody says otherwise: the rest is for others.
     package static let cacheLimitDefault = SpaceLimit.percent(80)
+    /// What a cache whose limit nobody has chosen leaves free when others fill its disk.
+    package static let roomPercent = 5.0
+    /// The share of the cache that may lie flat when nobody says otherwise: what is in use is as
+    /// fast as it can be, and there is room for as much again that is packed.
+    package static let hotLimitDefault = SpaceLimit.percent(50)
     /// Long enough for a Hub's bad minute, short enough for a job to fail while somebody looks.
     package static let readDeadlineDefault = TimeSpan(seconds: 120)
     /// A pushed commit is seen within this time.
@@ -99,6 +111,8 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package init(cachePath: String) {
         self.cachePath = cachePath
         cacheLimit = DaemonConfiguration.cacheLimitDefault
+        leavesRoom = true
+        hotLimit = DaemonConfiguration.hotLimitDefault
         readDeadline = DaemonConfiguration.readDeadlineDefault
         refLifetime = DaemonConfiguration.refLifetimeDefault
         isOffline = false

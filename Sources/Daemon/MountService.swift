@@ -135,6 +135,20 @@ package final class MountService: Sendable {
         }
     }
 
+    /// Carries out a request about the cache.
+    package func answer(
+        _ request: CacheRequest, progress: (CacheProgress) -> Bool
+    ) -> ControlReply {
+        do throws(MountFailure) {
+            return .cache(try backend.answer(request, progress: progress))
+        } catch {
+            return .failed(error)
+        }
+    }
+
+    /// What the user should know of how the cache was opened.
+    var openingNotices: [String] { backend.notices }
+
     /// Everything, as of now.
     package func status() -> DaemonStatus {
         let mounts = state.withLock { $0.mounts.values.map(\.info) }

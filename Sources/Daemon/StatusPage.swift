@@ -70,6 +70,18 @@ package struct StatusPage {
         heading("Cache")
         text += "  \(status.cachePath)\n"
         text += "  \(used) of \(limit) used\(StatusPage.share(used, limit))\n"
+        let system = status.fileSystem
+        text += "  \(ByteSize(max(0, system.hotBytes))) flat (at most "
+        text += "\(ByteSize(max(0, system.hotLimitBytes)))), "
+        text += "\(ByteSize(max(0, system.packedBytes))) packed\n"
+        let counts = system.cache
+        let told = [
+            ("evicted", counts.evictions), ("packed", counts.cooled),
+            ("made flat again", counts.warmed), ("proven", counts.proofs),
+            ("proven wrong", counts.proofFailures), ("blocks damaged", counts.checksumFailures),
+            ("blocks healed", counts.healedBlocks), ("disk failures", counts.diskFailures),
+        ].filter { $0.1 > 0 }
+        lines("since the start: ", Dictionary(told, uniquingKeysWith: +))
     }
 
     private mutating func writeHub() {
@@ -136,6 +148,7 @@ package struct StatusPage {
 
     /// Counts by name, the largest first, as many on a line as fit.
     private mutating func lines(_ start: String, _ counts: [String: Int64]) {
+        if counts.isEmpty { return }
         let sorted = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
         // A blank inside of a pair must not be where a line breaks.
         let glue = "\u{1}"

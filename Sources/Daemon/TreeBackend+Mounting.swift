@@ -39,6 +39,14 @@ extension TreeBackend {
     private func pin(
         _ source: HubURI, _ request: MountRequest
     ) throws(MountFailure) -> PinnedRoot {
+        do throws(FileSystemError) {
+            return try find(source)
+        } catch {
+            throw failure(error, source, request)
+        }
+    }
+
+    private func find(_ source: HubURI) throws(FileSystemError) -> PinnedRoot {
         let answers = Mailbox<Result<PinnedRoot, FileSystemError>>()
         let tree = fileSystem
         let operation = Operation(tree) { context in
@@ -47,12 +55,8 @@ extension TreeBackend {
             answers.send(result)
         }
         operation.start()
-        do throws(FileSystemError) {
-            guard let result = answers.receive() else { throw .unavailable }
-            return try result.get()
-        } catch {
-            throw failure(error, source, request)
-        }
+        guard let result = answers.receive() else { throw .unavailable }
+        return try result.get()
     }
 
     private func failure(
@@ -66,17 +70,17 @@ extension TreeBackend {
         let revision = location.revision?.name ?? "main"
         switch error {
         case .notFound:
-            let isRevision = fetcher.refusals.isEmpty && isKnown(location.id)
-            return isRevision
+            return location.revision != nil && exists(location.id)
                 ? .revisionNotFound(repository: repository, revision: revision)
                 : .repositoryNotFound(repository: repository, endpoint: endpoint)
         case .notDirectory, .isDirectory, .notLink:
             return .folderNotFound(
                 repository: repository, revision: revision, folder: location.path)
         case .accessDenied:
-            for refusal in fetcher.refusals where refusal.error == .tokenRefused {
-                return .tokenRefused(endpoint: endpoint)
+            let isTokenRefused = fetcher.refusals.contains {
+                $0.repository == location.id && $0.error == .tokenRefused
             }
+            if isTokenRefused { return .tokenRefused(endpoint: endpoint) }
             let page = "\(endpoint)/\(location.id.kind.resolvePrefix)\(location.id.name)"
             return .gated(repository: repository, askAt: page)
         case .unavailable, .stale, .noAttribute, .interrupted:
@@ -88,9 +92,14 @@ extension TreeBackend {
         }
     }
 
-    private func isKnown(_ id: RepositoryID) -> Bool {
-        // A repository that answered about one revision and not about another is known.
-        ((try? catalog.repository(id)) ?? nil) != nil
+    /// Whether there is such a repository, of whatever revision.
+    private func exists(_ id: RepositoryID) -> Bool {
+        if let known = try? catalog.repository(id), known.isUsed { return true }
+        let whole = HubLocation(id: id, revision: nil, path: "")
+        switch Result(catching: { () throws(FileSystemError) in try find(.repository(whole)) }) {
+        case .success, .failure(.accessDenied): return true
+        case .failure: return false
+        }
     }
 
     // MARK: As root

@@ -7,10 +7,12 @@
 
 internal import Catalog
 internal import ChunkStore
+internal import Database
 internal import Fetching
 internal import FileSystem
 internal import FuseSession
 internal import Glibc
+internal import Hashing
 internal import HubAPI
 internal import Platform
 internal import Settings
@@ -37,6 +39,8 @@ package final class TreeBackend: MountBackend {
     let store: ChunkStore
     let fetcher: Fetcher
     let fileSystem: FileSystem
+    let upkeep: Upkeep
+    package let notices: [String]
     let configuration: DaemonConfiguration
     let log: Log
     let mounts = Lock(Mounts())
@@ -56,8 +60,13 @@ package final class TreeBackend: MountBackend {
         self.configuration = configuration
         self.log = log
         let hubConfiguration = try TreeBackend.hubConfiguration(configuration)
-        catalog = try TreeBackend.openCatalog(cache, log)
+        let hadIndex = TreeBackend.fileNumber("\(cache.path)/store.db")
         store = try TreeBackend.openStore(cache, configuration, log)
+        let opened = try TreeBackend.openCatalog(cache, store, log)
+        catalog = opened.catalog
+        notices = TreeBackend.notices(
+            isIndexNew: hadIndex != TreeBackend.fileNumber("\(cache.path)/store.db"),
+            hasContents: store.usedByteCount > 0, isCatalogNew: opened.isRebuilt)
         var fetchOptions = FetchOptions()
         fetchOptions.readDeadlineSeconds = configuration.readDeadline.seconds
         fetchOptions.metadataDeadlineSeconds = min(
@@ -70,12 +79,18 @@ package final class TreeBackend: MountBackend {
             hub = try HubClient(hubConfiguration, transport: transport, log: log)
             fetcher = try Fetcher(
                 hub: hub, catalog: catalog, store: store, options: fetchOptions, log: log)
+            upkeep = try Upkeep(catalog: catalog, store: store, log: log)
         } catch {
             throw .failed(detail: "there is no room for a thread: \(error)")
         }
         fileSystem = FileSystem(
             catalog: catalog, store: store, fetcher: fetcher, options: treeOptions, log: log)
         turn.send(())
+        observe()
+    }
+
+    /// Ties the parts together.
+    private func observe() {
         catalog.observeChanges { [weak self] rows in
             guard let self else { return }
             announce(rows.map { .attributes(fileSystem.nodeID(row: $0)) })
@@ -84,6 +99,52 @@ package final class TreeBackend: MountBackend {
             guard let self else { return }
             announce([.pages(fileSystem.nodeID(content))])
         }
+        fileSystem.observeUses { [upkeep] content in upkeep.noteUse(of: content) }
+        store.setInUse { [weak self] hash in self?.isKnownToKernel(hash) ?? false }
+    }
+
+    /// Whether a mount's kernel side still refers to a content: it may be open or mapped.
+    private func isKnownToKernel(_ hash: ContentHash) -> Bool {
+        let sessions = mounts.withLock { mounts in
+            Array(mounts.sessions.values) + (mounts.shared.map { [$0] } ?? [])
+        }
+        if sessions.isEmpty { return false }
+        guard let rows = try? catalog.contentIDs(of: hash) else { return false }
+        return rows.contains { row in sessions.contains { $0.knows(row) } }
+    }
+
+    /// Tells whether a file was replaced; nil where there is none.
+    private static func fileNumber(_ path: String) -> UInt? {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? UInt(status.st_ino) : nil
+    }
+
+    private static func notices(
+        isIndexNew: Bool, hasContents: Bool, isCatalogNew: Bool
+    ) -> [String] {
+        var notices: [String] = []
+        if isIndexNew && hasContents {
+            notices.append(
+                "The cache's index was damaged or missing; it was made anew from the packs.")
+        }
+        if isCatalogNew {
+            notices.append(
+                "The cache's catalog was damaged or missing; it was made anew from the packs.")
+        }
+        return notices
+    }
+
+    package func answer(
+        _ request: CacheRequest, progress: (CacheProgress) -> Bool
+    ) throws(MountFailure) -> CacheAnswer {
+        let service = CacheService(
+            cachePath: configuration.cachePath, catalog: catalog, store: store, fetcher: fetcher,
+            log: log)
+        let answer = try service.answer(request, progress: progress)
+        guard case .statistics(var sums) = answer else { return answer }
+        sums.limitBytes = store.sizeLimitBytes
+        sums.hotLimitBytes = store.hotLimitBytes
+        return .statistics(sums)
     }
 
     /// Has the kernel forget, in every mount.
@@ -110,11 +171,12 @@ package final class TreeBackend: MountBackend {
     }
 
     private static func openCatalog(
-        _ cache: CacheDirectory, _ log: Log
-    ) throws(MountFailure) -> Catalog {
+        _ cache: CacheDirectory, _ store: ChunkStore, _ log: Log
+    ) throws(MountFailure) -> (catalog: Catalog, isRebuilt: Bool) {
         do throws(CatalogError) {
-            return try Catalog(path: "\(cache.path)/catalog.db", log: log)
+            return try CatalogKeeping.open("\(cache.path)/catalog.db", store, log)
         } catch {
+            store.close()
             switch error {
             case .newerVersion:
                 throw .cacheOfOtherVersion(
@@ -138,17 +200,38 @@ package final class TreeBackend: MountBackend {
             throw .cacheNotWritable(path: cache.path, error)
         }
         do throws(StoreError) {
+            let limit = limit(configuration, cache, disk)
             return try ChunkStore(
-                directory: cache.path,
-                sizeLimitBytes: configuration.cacheLimit.bytes(of: disk).byteCount, log: log)
+                directory: cache.path, sizeLimitBytes: limit.byteCount,
+                hotLimitBytes: configuration.hotLimit.bytes(of: limit).byteCount, log: log)
         } catch {
-            switch error {
-            case .readOnly: throw .cacheNotWritable(path: cache.path, .readOnly)
-            case .full: throw .cacheNotWritable(path: cache.path, .noSpace)
-            case .disk(let error): throw .cacheNotWritable(path: cache.path, error)
-            case .database, .inUse, .invalidRange, .incomplete, .closed:
-                throw .cacheDamaged(path: cache.path, detail: "\(error)")
-            }
+            throw failure(error, cachePath: cache.path)
+        }
+    }
+
+    /// What the cache may take: what was chosen, or as much as leaves room for others.
+    private static func limit(
+        _ configuration: DaemonConfiguration, _ cache: CacheDirectory, _ disk: ByteSize
+    ) -> ByteSize {
+        let limit = configuration.cacheLimit.bytes(of: disk)
+        guard configuration.leavesRoom, let free = try? cache.freeSize() else { return limit }
+        let room = SpaceLimit.percent(DaemonConfiguration.roomPercent).bytes(of: disk)
+        let mostBytes = cache.payloadByteCount() + free.byteCount - room.byteCount
+        return ByteSize(min(limit.byteCount, max(ModelFSCommand.cacheSizeMin.byteCount, mostBytes)))
+    }
+
+    /// What a failure of the store means to who asked for something.
+    static func failure(_ error: StoreError, cachePath: String) -> MountFailure {
+        switch error {
+        case .readOnly: .cacheNotWritable(path: cachePath, .readOnly)
+        case .full: .cacheNotWritable(path: cachePath, .noSpace)
+        case .disk(let error): .cacheNotWritable(path: cachePath, error)
+        case .database(.newerVersion(let found, _)):
+            .cacheOfOtherVersion(
+                path: cachePath, found: "store.db of version \(found)",
+                known: CacheDirectory.formatVersion)
+        case .database, .inUse, .invalidRange, .incomplete, .closed:
+            .cacheDamaged(path: cachePath, detail: "\(error)")
         }
     }
 
@@ -156,6 +239,17 @@ package final class TreeBackend: MountBackend {
         var status = BackendStatus()
         status.usedBytes = store.usedByteCount
         status.limitBytes = store.sizeLimitBytes
+        status.hotBytes = store.flatByteCount
+        status.hotLimitBytes = store.hotLimitBytes
+        status.packedBytes = store.packedByteCount
+        status.cache.evictions = store.counters.evictions.value
+        status.cache.checksumFailures = store.counters.checksumFailures.value
+        status.cache.healedBlocks = fetcher.healedBlockCount
+        status.cache.proofs = store.counters.proofs.value
+        status.cache.proofFailures = store.counters.proofFailures.value
+        status.cache.cooled = store.counters.cooled.value
+        status.cache.warmed = store.counters.warmed.value
+        status.cache.diskFailures = store.counters.diskFailures.value
         let hubStatus = hub.status
         status.hub.endpoint = hubStatus.endpoint
         switch hubStatus.reachability {
@@ -211,6 +305,7 @@ package final class TreeBackend: MountBackend {
         }
         for session in sessions { session.close() }
         transport.shutdown()
+        upkeep.close()
         store.close()
         catalog.close()
         return inUse

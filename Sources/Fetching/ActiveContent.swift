@@ -36,6 +36,7 @@ struct ActiveContent {
         var isUrgent: Bool
         /// Which source was asked last.
         var sourceIndex = 0
+        var askedAt: MonotonicInstant
     }
 
     let content: Content
@@ -150,19 +151,23 @@ struct ActiveContent {
 
     /// A transfer is to be sent for the first time.
     mutating func begin(
-        _ number: ContentPlan.TransferNumber, isUrgent: Bool, seed: UInt64
+        _ number: ContentPlan.TransferNumber, isUrgent: Bool, seed: UInt64,
+        now: MonotonicInstant
     ) -> Attempt? {
         transfers[number] = RunningTransfer(
-            policy: RetryPolicy(seed: seed), fetch: nil, isUrgent: isUrgent)
-        return attempt(number)
+            policy: RetryPolicy(seed: seed), fetch: nil, isUrgent: isUrgent, askedAt: now)
+        return attempt(number, now: now)
     }
 
     /// What a transfer has to ask for, the first time or again; nil when it has ended.
-    mutating func attempt(_ number: ContentPlan.TransferNumber) -> Attempt? {
+    mutating func attempt(
+        _ number: ContentPlan.TransferNumber, now: MonotonicInstant
+    ) -> Attempt? {
         guard let transfer = transfers[number], let range = plan.remaining(of: number)
         else { return nil }
         let index = sourceIndex
         transfers[number]?.sourceIndex = index
+        transfers[number]?.askedAt = now
         return Attempt(
             content: content, source: sources[index], range: range, isUrgent: transfer.isUrgent)
     }
@@ -187,6 +192,15 @@ struct ActiveContent {
         absence = nil
         hasExpired = false
         return plan.arrived(number, range)
+    }
+
+    /// The repository that a transfer was last asked of, and when.
+    func asked(
+        _ number: ContentPlan.TransferNumber
+    ) -> (repository: RepositoryID, at: MonotonicInstant)? {
+        guard let transfer = transfers[number] else { return nil }
+        let index = min(transfer.sourceIndex, sources.count - 1)
+        return (sources[index].repository, transfer.askedAt)
     }
 
     mutating func finished(_ number: ContentPlan.TransferNumber) -> [ContentPlan.Action] {

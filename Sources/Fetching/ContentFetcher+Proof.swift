@@ -21,6 +21,7 @@ extension ContentFetcher {
         do throws(StoreError) {
             let isRight = try store.prove(content.hash, size: content.sizeBytes)
             isRight ? noteProven(content.id) : noteDamaged(content)
+            if isRight { compareWithXet(content) }
         } catch {
             log.warning("a content could not be proven", ["error": "\(error)"])
         }
@@ -44,6 +45,7 @@ extension ContentFetcher {
     /// Counts and logs that bytes were not what their hash says.
     func reportDamage(_ content: Content) {
         damaged.add()
+        distrustXet(content)
         let name = state.withLock { $0.active[content.id]?.name }
         log.error(
             "a file is not what its hash says; it was dropped and is fetched again when read",

@@ -24,10 +24,15 @@ extension ContentFetcher {
     func readStore(
         _ content: Content, _ offset: Int64, _ buffer: UnsafeMutableRawBufferPointer
     ) -> Bool {
+        let failureCount = store.counters.checksumFailures.value
         do throws(StoreError) {
             let outcome = try unsafe store.read(
                 content.hash, size: content.sizeBytes, at: offset, into: buffer)
-            return outcome == .bytes(buffer.count)
+            if outcome == .bytes(buffer.count) { return true }
+            if store.counters.checksumFailures.value > failureCount {
+                noteWound(content, offset..<offset + Int64(buffer.count))
+            }
+            return false
         } catch {
             log.error("the cache cannot be read", ["error": "\(error)"])
             return false

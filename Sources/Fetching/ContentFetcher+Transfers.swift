@@ -15,10 +15,13 @@ extension ContentFetcher {
         for action in actions {
             switch action {
             case .start(let number, _, let isUrgent):
-                let seed = UInt64(bitPattern: MonotonicInstant.now.nanoseconds) &+ UInt64(number)
+                let now = MonotonicInstant.now
+                let seed = UInt64(bitPattern: now.nanoseconds) &+ UInt64(number)
                 let attempt = state.withLock { state in
                     state.isClosed
-                        ? nil : state.active[id]?.begin(number, isUrgent: isUrgent, seed: seed)
+                        ? nil
+                        : state.active[id]?.begin(
+                            number, isUrgent: isUrgent, seed: seed, now: now)
                 }
                 if let attempt { send(attempt, number) }
             case .promote(let number):
@@ -40,8 +43,9 @@ extension ContentFetcher {
     }
 
     private func sendAgain(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
+        let now = MonotonicInstant.now
         let attempt = state.withLock { state in
-            state.isClosed ? nil : state.active[id]?.attempt(number)
+            state.isClosed ? nil : state.active[id]?.attempt(number, now: now)
         }
         if let attempt { send(attempt, number) }
     }
@@ -57,7 +61,7 @@ extension ContentFetcher {
             expectedSize: content.sizeBytes, range: range == 0..<content.sizeBytes ? nil : range,
             priority: attempt.isUrgent ? .reader : .prefetch,
             deadline: .now + options.readDeadlineSeconds)
-        let fetch = hub.fetch(request, sink: sink)
+        let fetch = fetch(request, of: content, sink)
         sink.begin(fetch)
         let isUrgent = state.withLock { state in
             state.isClosed ? nil : state.active[content.id]?.sent(number, as: fetch)
@@ -120,17 +124,22 @@ extension ContentFetcher {
     private func arrived(
         _ id: ContentID, _ number: ContentPlan.TransferNumber, _ range: Range<Int64>
     ) {
+        noteArrival(id, range)
         let actions = state.withLock { $0.active[id]?.arrived(number, range) ?? [] }
         carryOut(actions, id)
     }
 
     private func ended(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
         let now = MonotonicInstant.now
-        let (actions, content) = state.withLock { state in
+        let (actions, content, asked) = state.withLock { state in
+            let asked = state.active[id]?.asked(number)
             let actions = state.active[id]?.finished(number) ?? []
             let content = state.active[id]?.content
             forgetIdle(&state, now)
-            return (actions, content)
+            return (actions, content, asked)
+        }
+        if let asked {
+            refusals.clear(asked.repository, isAboutContents: true, askedAt: asked.at)
         }
         carryOut(actions, id)
         if let content { proveIfComplete(content) }
@@ -159,15 +168,18 @@ extension ContentFetcher {
     ) {
         let now = MonotonicInstant.now
         let isAway = hub.refusal != nil
-        let (next, name) = state.withLock { state -> (ActiveContent.AfterFailure, String) in
-            if state.isClosed { return (.nothing, "") }
+        let (next, name, repository) = state.withLock {
+            state -> (ActiveContent.AfterFailure, String, RepositoryID?) in
+            if state.isClosed { return (.nothing, "", nil) }
+            let repository = state.active[id]?.asked(number)?.repository
             let deadline = latestDeadline(of: id, state)
             let next = state.active[id]?.failed(
                 number, error, isAway: isAway, deadline: deadline, now: now)
             let name = state.active[id]?.name
             forgetIdle(&state, now)
-            return (next ?? .nothing, name ?? "")
+            return (next ?? .nothing, name ?? "", repository)
         }
+        if let repository { refusals.note(error, repository, isAboutContents: true) }
         if case .giveUp(let waiters, _, _) = next, error != .cancelled {
             log.warning(
                 "bytes could not be fetched",

@@ -58,9 +58,17 @@ final class ContentFetcher: Sendable {
     let catalog: Catalog
     let store: ChunkStore
     let alarms: AlarmClock
+    let refusals: RefusedRepositories
     let options: FetchOptions
     let log: Log
     let damaged = Counter()
+    /// Blocks that came again after their checksum had failed.
+    let healedBlocks = Counter()
+    /// What was found damaged on the disk and has not come again yet.
+    let wounds = Lock<[ContentID: RangeSet]>([:])
+    let xetChunks = XetLedger()
+    /// Chunks that a comparison showed to have come wrong.
+    let wrongXetChunks = Counter()
     let state = Lock(State())
     let memory = Lock(
         RecentCache<BlockKey, [UInt8]>(costMax: memoryByteCountMax, cost: { $0.count }))
@@ -73,12 +81,13 @@ final class ContentFetcher: Sendable {
 
     init(
         hub: HubClient, catalog: Catalog, store: ChunkStore, alarms: AlarmClock,
-        options: FetchOptions, log: Log
+        refusals: RefusedRepositories, options: FetchOptions, log: Log
     ) throws(Errno) {
         self.hub = hub
         self.catalog = catalog
         self.store = store
         self.alarms = alarms
+        self.refusals = refusals
         self.options = options
         self.log = log
         work = (0..<ContentFetcher.fillThreadCount).map { _ in Mailbox() }

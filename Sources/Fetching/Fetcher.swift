@@ -64,6 +64,7 @@ package final class Fetcher: Sendable {
     private let metadata: MetadataFetcher
     private let contents: ContentFetcher
     private let alarms: AlarmClock
+    private let refused = RefusedRepositories()
     private let options: FetchOptions
     private let lastTicket = Lock<UInt64>(0)
 
@@ -74,9 +75,11 @@ package final class Fetcher: Sendable {
         self.options = options
         alarms = try AlarmClock()
         metadata = MetadataFetcher(
-            hub: hub, catalog: catalog, alarms: alarms, options: options, log: log)
+            hub: hub, catalog: catalog, alarms: alarms, refusals: refused, options: options,
+            log: log)
         contents = try ContentFetcher(
-            hub: hub, catalog: catalog, store: store, alarms: alarms, options: options, log: log)
+            hub: hub, catalog: catalog, store: store, alarms: alarms, refusals: refused,
+            options: options, log: log)
     }
 
     /// Asks for what an operation lacks.
@@ -122,10 +125,13 @@ package final class Fetcher: Sendable {
     package var progress: [FetchProgress] { contents.progress }
 
     /// The repositories that the Hub refused lately.
-    package var refusals: [Refusal] { metadata.refusals }
+    package var refusals: [Refusal] { refused.all }
 
     /// Bytes that came and were not what their hash says.
     package var damagedContentCount: Int64 { contents.damaged.value }
+
+    /// Blocks that were damaged on the disk and were fetched again while their reader waited.
+    package var healedBlockCount: Int64 { contents.healedBlocks.value }
 
     /// Has somebody told of every content that was wrong and dropped, whose bytes may have been
     /// served.

@@ -23,7 +23,6 @@ final class MetadataFetcher: Sendable {
         var waiters: [UInt64: Waiter] = [:]
         var deadlines = Deadlines()
         var refused = RecentCache<Need, Refused>(costMax: 4096)
-        var refusals: [RepositoryID: HubError] = [:]
         /// A renewal was not answered in time, and nothing was answered since.
         var isHubSlow = false
         var isClosed = false
@@ -44,31 +43,24 @@ final class MetadataFetcher: Sendable {
         case startAndAnswer(FetchError)
     }
 
-    /// Repositories that `status` can name as refused.
-    private static let refusalCountMax = 100
-
     private let hub: HubClient
     private let catalog: Catalog
     private let alarms: AlarmClock
+    private let refusals: RefusedRepositories
     private let options: FetchOptions
     private let log: Log
     private let state = Lock(State())
 
     init(
-        hub: HubClient, catalog: Catalog, alarms: AlarmClock, options: FetchOptions, log: Log
+        hub: HubClient, catalog: Catalog, alarms: AlarmClock, refusals: RefusedRepositories,
+        options: FetchOptions, log: Log
     ) {
         self.hub = hub
         self.catalog = catalog
         self.alarms = alarms
+        self.refusals = refusals
         self.options = options
         self.log = log
-    }
-
-    var refusals: [Refusal] {
-        state.withLock { state in
-            state.refusals.map { Refusal(repository: $0.key, error: $0.value) }
-                .sorted { $0.repository.description < $1.repository.description }
-        }
     }
 
     func request(
@@ -154,6 +146,7 @@ final class MetadataFetcher: Sendable {
                 return state.waiters.removeValue(forKey: number)
             }
         }
+        noteRefusal(need, result)
         if case .failure(let error) = result { report(need, error) }
         for waiter in told { waiter.completion(result) }
     }
@@ -165,7 +158,6 @@ final class MetadataFetcher: Sendable {
     ) {
         guard case .failure(let error) = result else {
             state.isHubSlow = false
-            if let repository = need.repository { state.refusals[repository] = nil }
             return
         }
         guard case .hub(let reason) = error, reason.isAnswer else { return }
@@ -173,10 +165,18 @@ final class MetadataFetcher: Sendable {
         let until = MonotonicInstant.now + options.refusalSeconds
         state.refused.insert(
             Refused(error: reason, until: until, tokenGeneration: generation), for: need)
-        if let repository = need.repository, reason.isRefusal,
-            state.refusals.count < MetadataFetcher.refusalCountMax
-        {
-            state.refusals[repository] = reason
+    }
+
+    private func noteRefusal(_ need: Need, _ result: Result<Void, FetchError>) {
+        guard let repository = need.repository else { return }
+        var isAboutContents = false
+        if case .access = need { isAboutContents = true }
+        switch result {
+        case .success:
+            refusals.clear(repository, isAboutContents: isAboutContents, askedAt: .now)
+        case .failure(.hub(let error)):
+            refusals.note(error, repository, isAboutContents: isAboutContents)
+        case .failure: break
         }
     }
 

@@ -175,6 +175,7 @@ extension FileSystem {
         switch folder.find(name) {
         case nil: return .missing(for: Lifetime.missingInCommit)
         case .file(let content, let size, let modified):
+            noteUse(of: content)
             return fileEntry(content, sizeBytes: size, modifiedSeconds: modified)
         case .directory(let subdirectoryCount):
             let child = Catalog.Child(

@@ -74,6 +74,8 @@ package final class FileSystem: Sendable {
     let log: Log
     /// Listings of directories that can change, as they were when a reader began.
     let snapshots = Lock(ListingSnapshots(seed: UInt64.random(in: 0...UInt64.max)))
+    let uses = RecentUses()
+    private let useObserver = Lock<(@Sendable (ContentID) -> Void)?>(nil)
 
     /// - Parameters:
     ///   - catalog: names, attributes and nodes.
@@ -88,6 +90,20 @@ package final class FileSystem: Sendable {
         self.fetcher = fetcher
         self.options = options
         self.log = log
+    }
+
+    /// Has somebody told of contents that were looked up, each at most once a minute.
+    ///
+    /// It is called on the thread that answers the kernel, and must not wait.
+    package func observeUses(_ observer: @escaping @Sendable (ContentID) -> Void) {
+        useObserver.withLock { $0 = observer }
+    }
+
+    /// A lookup is the only sign of use that a hot file gives.
+    func noteUse(of content: ContentID) {
+        guard uses.isDue(content, at: .now) else { return }
+        let observer = useObserver.withLock { $0 }
+        observer?(content)
     }
 
     /// The node of a row, as the kernel knows it.

@@ -85,9 +85,12 @@ struct FuseRequest: @unchecked Sendable {
     }
 
     /// Packs names until the kernel's buffer is full.
+    ///
+    /// - Returns: how many of them went in.
     func reply(
         listing: [ListedEntry], byteCountMax: Int, withAttributes: Bool, as owner: Ownership
-    ) {
+    ) -> Int {
+        var count = 0
         var buffer = [CChar](repeating: 0, count: byteCountMax)
         let used = unsafe buffer.withUnsafeMutableBufferPointer { buffer -> Int in
             guard let base = buffer.baseAddress else { return 0 }
@@ -107,12 +110,14 @@ struct FuseRequest: @unchecked Sendable {
                 }
                 if needed > left { break }
                 used += needed
+                count += 1
             }
             return used
         }
         unsafe buffer.withUnsafeBytes { bytes in
             unsafe reply(UnsafeRawBufferPointer(rebasing: bytes[..<used]))
         }
+        return count
     }
 
     /// Has the registry told when the reader gives up; at once, if it already has.

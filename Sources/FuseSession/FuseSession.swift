@@ -11,7 +11,7 @@
 //   a directory that changes therefore moves its mtime.
 // - AUTO_INVAL_DATA is refused, EXPLICIT_INVAL_DATA taken: contents never change, and a look at
 //   attributes must not drop pages.
-// - FORGET has nothing to do: there is no table of nodes.
+// - FORGET frees nothing, since there is no table of nodes; it is counted (KnownContents.swift).
 
 internal import CFuse3
 package import Catalog
@@ -118,6 +118,9 @@ package final class FuseSession: @unchecked Sendable {
     package func announce(_ notice: KernelNotice) {
         _ = notices.send(notice)
     }
+
+    /// Whether the kernel may still refer to a content: it may be open or mapped.
+    package func knows(_ content: ContentID) -> Bool { context.known.contains(content) }
 
     /// Messages of the kernel by kind.
     package var messageCounts: [String: Int64] { context.messages.counts }

@@ -25,11 +25,18 @@ extension MountContext {
             let bytes = unsafe Array(UnsafeRawBufferPointer(start: name, count: strlen(name)))
             unsafe MountContext.of(request)?.lookup(FuseRequest(request), parent, bytes)
         }
-        unsafe table.forget = { request, _, _ in
-            if let request = unsafe request { unsafe FuseRequest(request).replyNothing() }
+        unsafe table.forget = { request, node, count in
+            guard let request = unsafe request else { return }
+            unsafe MountContext.of(request)?.forget(node, count)
+            unsafe FuseRequest(request).replyNothing()
         }
-        unsafe table.forget_multi = { request, _, _ in
-            if let request = unsafe request { unsafe FuseRequest(request).replyNothing() }
+        unsafe table.forget_multi = { request, count, nodes in
+            guard let request = unsafe request, let nodes = unsafe nodes else { return }
+            for index in 0..<count {
+                let node = unsafe nodes[index]
+                unsafe MountContext.of(request)?.forget(node.ino, node.nlookup)
+            }
+            unsafe FuseRequest(request).replyNothing()
         }
         unsafe table.getattr = { request, node, _ in
             guard let request = unsafe request else { return }
@@ -99,9 +106,14 @@ extension MountContext {
         let parent = node(parent)
         answer(request) { [fileSystem] context in
             fileSystem.lookup(parent, name, context)
-        } reply: { [owner] entry in
+        } reply: { [owner, known] entry in
+            if let node = entry.attributes?.node { known.add(CollectionOfOne(node)) }
             request.reply(entry, as: owner)
         }
+    }
+
+    private func forget(_ number: fuse_ino_t, _ count: UInt64) {
+        known.forget(node(number), count: count)
     }
 
     private func getAttributes(_ request: FuseRequest, _ number: fuse_ino_t) {
@@ -153,9 +165,12 @@ extension MountContext {
         let node = node(number)
         answer(request) { [fileSystem] context in
             fileSystem.list(node, from: offset, withAttributes: withAttributes, context)
-        } reply: { [owner] listing in
-            request.reply(
+        } reply: { [owner, known] listing in
+            let count = request.reply(
                 listing: listing, byteCountMax: size, withAttributes: withAttributes, as: owner)
+            if withAttributes {
+                known.add(listing.prefix(count).compactMap { $0.entry?.attributes?.node })
+            }
         }
     }
 

@@ -11,6 +11,7 @@ final class MountContext: Sendable {
     let root: NodeID
     let owner: Ownership
     let messages = KernelMessages()
+    let known = KnownContents()
     let buffers = BufferPool()
 
     /// The kernel's number for the root of every mount.

@@ -16,6 +16,10 @@ final class HubCall: @unchecked Sendable {
     let subject: String
     let deadline: MonotonicInstant
     let priority: TransferPriority
+    /// The bytes wanted of the answer; all if nil.
+    let range: Range<Int64>?
+    /// A secret for another server than the Hub; then the Hub's own token is not sent.
+    let foreign: ForeignToken?
     var url: HTTPURL
     var redirectCount = 0
     /// Whether a redirect led to another origin: from there on no URL gets the token.
@@ -32,7 +36,8 @@ final class HubCall: @unchecked Sendable {
 
     init(
         kind: HubRequestKind, subject: String, url: HTTPURL, deadline: MonotonicInstant,
-        priority: TransferPriority, seed: UInt64,
+        priority: TransferPriority, seed: UInt64, range: Range<Int64>? = nil,
+        foreign: ForeignToken? = nil,
         completion: @escaping @Sendable (Result<HTTPAnswer, HubError>) -> Void
     ) {
         self.kind = kind
@@ -40,6 +45,8 @@ final class HubCall: @unchecked Sendable {
         self.url = url
         self.deadline = deadline
         self.priority = priority
+        self.range = range
+        self.foreign = foreign
         policy = RetryPolicy(seed: seed)
         self.completion = completion
     }
@@ -50,4 +57,10 @@ final class HubCall: @unchecked Sendable {
         self.completion = nil
         completion(result)
     }
+}
+
+/// A secret that the Hub gave for another server, which alone is sent it.
+struct ForeignToken: Sendable {
+    let token: AccessToken
+    let origin: HTTPOrigin
 }

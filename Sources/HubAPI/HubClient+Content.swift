@@ -56,7 +56,7 @@ package protocol ContentSink: AnyObject, Sendable {
 
 /// Names a fetch; never used twice.
 package struct FetchID: Hashable, Sendable {
-    fileprivate let number: UInt64
+    let number: UInt64
 }
 
 /// The fetches under way and the URLs that were learned.
@@ -90,16 +90,19 @@ extension HubClient {
     /// Ends a fetch with `.cancelled`, unless it has ended already.
     package func cancel(_ id: FetchID) {
         transport.run { [fetches] in fetches.active[id]?.cancel() }
+        xet.run(id) { $0.cancel() }
     }
 
     /// Changes how urgent a fetch is.
     package func promote(_ id: FetchID, to priority: TransferPriority) {
         transport.run { [fetches] in fetches.active[id]?.promote(to: priority) }
+        xet.run(id) { $0.promote(to: priority) }
     }
 
     /// Lets a fetch go on whose sink answered `.pause`.
     package func resume(_ id: FetchID) {
         transport.run { [fetches] in fetches.active[id]?.resume() }
+        xet.run(id) { $0.resume() }
     }
 
     /// REQUIRES: the transfer thread.

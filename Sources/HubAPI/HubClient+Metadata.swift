@@ -102,13 +102,13 @@ extension HubClient {
 
     func ask(
         _ kind: HubRequestKind, subject: String, url: HTTPURL, deadline: MonotonicInstant,
-        priority: TransferPriority,
+        priority: TransferPriority, range: Range<Int64>? = nil, foreign: ForeignToken? = nil,
         completion: @escaping @Sendable (Result<HTTPAnswer, HubError>) -> Void
     ) {
         begin(
             HubCall(
                 kind: kind, subject: subject, url: url, deadline: deadline, priority: priority,
-                seed: nextSeed(), completion: completion))
+                seed: nextSeed(), range: range, foreign: foreign, completion: completion))
     }
 }
 

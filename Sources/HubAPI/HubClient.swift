@@ -19,6 +19,7 @@ package final class HubClient: Sendable {
     let credentials: Credentials
     let log: Log
     let fetches = FetchBoard()
+    let xet: XetBoard
     private let reachability: Lock<Reachability>
     private let problems = Lock<[HubProblem]>([])
     private let events = Mailbox<HubEvent>()
@@ -43,6 +44,7 @@ package final class HubClient: Sendable {
         reachability = Lock(Reachability(offline: configuration.isOffline))
         lastSeed = Atomic(UInt64(bitPattern: MonotonicInstant.now.nanoseconds))
         thread = Lock(nil)
+        xet = try XetBoard(threadCount: configuration.disablesXet ? 0 : XetBoard.threadCount)
         let started = try Thread(named: "hub") { [self] in
             let loop = HubLoop(client: self, events: events)
             loop.run()
@@ -59,6 +61,7 @@ package final class HubClient: Sendable {
     ///
     /// Not to be called on that thread.
     package func close() {
+        xet.close()
         transport.run { [self] in endAllFetches() }
         events.send(.stop)
         events.close()
@@ -174,6 +177,8 @@ package final class HubCounters: Sendable {
     package let retries = Counter()
     /// Body bytes of contents.
     package let contentBytes = Counter()
+    /// Fetches that began through Xet and went on over plain HTTP.
+    package let xetFallbacks = Counter()
 
     init() {
         requests = Dictionary(

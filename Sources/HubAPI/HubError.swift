@@ -66,6 +66,7 @@ extension HubError: CustomStringConvertible {
 /// What a request was for; decides what a status without further explanation means.
 package enum HubRequestKind: String, CaseIterable, Hashable, Sendable {
     case revision, refs, tree, repositories, authCheck, whoami, resolve, data, probe
+    case xetToken, reconstruction
 }
 
 extension HubError {
@@ -95,18 +96,19 @@ extension HubError {
         case 401:
             if message == "Invalid credentials in Authorization header" { return .tokenRefused }
             switch kind {
-            case .whoami, .repositories, .probe: return .tokenRefused
+            case .whoami, .repositories, .probe, .reconstruction: return .tokenRefused
             case .data: return .forbidden(message: message)
-            case .revision, .refs, .tree, .authCheck, .resolve: return .repositoryNotFound
+            case .revision, .refs, .tree, .authCheck, .resolve, .xetToken:
+                return .repositoryNotFound
             }
         case 403: return .forbidden(message: message)
         case 404:
             switch kind {
-            case .resolve: return .entryNotFound
+            case .resolve, .reconstruction: return .entryNotFound
             // A host for data that has lost what the Hub sent us there for.
             case .data: return .server(status: status)
             case .tree: return .revisionNotFound
-            case .revision, .refs, .repositories, .authCheck, .whoami, .probe:
+            case .revision, .refs, .repositories, .authCheck, .whoami, .probe, .xetToken:
                 return .repositoryNotFound
             }
         case 429: return .rateLimited(retryAfterSeconds: requestedPause(headers, status: status))

@@ -61,7 +61,10 @@ final class HubLoop {
     private func handle(_ event: HubEvent) {
         switch event {
         case .begin(let call):
-            if let refusal = client.refusal { return call.complete(.failure(refusal)) }
+            // Another server may be there while the Hub is away.
+            if let refusal = client.refusal, refusal == .offline || call.foreign == nil {
+                return call.complete(.failure(refusal))
+            }
             pending[ObjectIdentifier(call)] = call
             send(call)
         case .answered(let call, .success(let answer)): judge(call, answer)
@@ -88,11 +91,16 @@ final class HubLoop {
         call.attemptCount += 1
         client.counters.countRequest(call.kind)
         client.credentials.refresh(at: .now)
-        call.sentToken = call.hasLeftHub ? nil : client.credentials.token(for: call.url)
+        if let foreign = call.foreign {
+            call.sentToken = call.url.origin == foreign.origin ? foreign.token : nil
+        } else {
+            call.sentToken = call.hasLeftHub ? nil : client.credentials.token(for: call.url)
+        }
         var headers = [(name: "User-Agent", value: client.configuration.userAgent)]
         if let token = call.sentToken { headers.append(("Authorization", token.authorization)) }
         let request = TransferRequest(
-            url: call.url, headers: headers, acceptCompressed: true, priority: call.priority,
+            url: call.url, headers: headers, range: call.range, acceptCompressed: true,
+            priority: call.priority,
             stallTimeoutSeconds: client.configuration.metadataTimeoutSeconds,
             deadline: call.deadline, bodyLimitBytes: HubClient.answerByteCountMax)
         client.transport.gather(request) { [events] result in
@@ -145,13 +153,13 @@ final class HubLoop {
 
     private func giveUp(_ call: HubCall, _ reason: TransportError?) {
         guard let reason else { return finish(call, .failure(.deadline)) }
-        client.noteUnreachable(reason)
+        if call.foreign == nil { client.noteUnreachable(reason) }
         finish(call, .failure(.unreachable(reason)))
     }
 
     /// Whether the token file holds another token than the one that was refused.
     private func changeToken(_ call: HubCall) -> Bool {
-        if call.hasChangedToken { return false }
+        if call.hasChangedToken || call.foreign != nil { return false }
         call.hasChangedToken = true
         client.credentials.refresh(at: .now, force: true)
         let token = client.credentials.token(for: call.url)

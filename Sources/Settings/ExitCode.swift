@@ -19,6 +19,7 @@ package enum ExitCode: Int32, CaseIterable, Sendable, Codable {
     case inUse = 11
     case storage = 12
     case listen = 13
+    case damaged = 14
 
     /// One line that says when a program ends with it.
     package var explanation: String {
@@ -37,6 +38,7 @@ package enum ExitCode: Int32, CaseIterable, Sendable, Codable {
         case .inUse: "files of the mount, or the cache itself, are in use"
         case .storage: "files of the program itself cannot be read or written"
         case .listen: "the address cannot be listened on"
+        case .damaged: "damage was found in the cache, and not all of it could be repaired"
         }
     }
 }

@@ -18,7 +18,10 @@ package struct XorbWriter: Sendable {
     private var unpackedEnds: [UInt32] = []
 
     /// An empty xorb.
-    package init() {}
+    package init() {
+        // Room for the longest one, so that it is never moved; what is not used costs no memory.
+        content.reserveCapacity(Self.mostBytes + ChunkStream.mostChunks * ChunkHeader.byteCount)
+    }
 
     /// How many chunks there are.
     package var chunkCount: Int { nodes.count }
@@ -40,7 +43,8 @@ package struct XorbWriter: Sendable {
     ) throws(XetError) -> Int {
         precondition(hasRoom(for: chunk.count))
         let start = content.count
-        content.append(contentsOf: repeatElement(0, count: ChunkHeader.byteCount + chunk.count))
+        // An array, since adding it is one copy even where nothing is optimised.
+        content += [UInt8](repeating: 0, count: ChunkHeader.byteCount + chunk.count)
         let header = try unsafe content.withUnsafeMutableBufferPointer { bytes throws(XetError) in
             try unsafe ChunkHeader.encode(
                 chunk,

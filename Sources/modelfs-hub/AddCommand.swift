@@ -18,6 +18,8 @@ private let message = Option<String>(
 private let isPrivate = Flag(
     "--private", help: "Make the repository private: without a token it seems not to exist.")
 private let isPublic = Flag("--public", help: "Make a private or gated repository open again.")
+private let hasNoXet = Flag(
+    "--no-xet", help: "Do not put large files into xorbs; they are served without Xet.")
 private let isGated = Flag(
     "--gated", help: "Make the repository gated: all see it, but files need a token.")
 
@@ -30,6 +32,9 @@ let addCommand: Command = {
             + "one is given. If the branch has that content already, no commit is made.",
         "Commits, trees and files get the ids that git gives them. Large and binary files are kept "
             + "by their SHA-256, as on the Hub; equal files are stored once.",
+        "Large files are also cut by content, and each chunk that the root does not have yet is "
+            + "compressed and packed into a xorb, so that Xet clients fetch only what has changed. "
+            + "That takes about as much room again as the new chunks do.",
         "Links inside the folder are followed. '.git' and '.cache/huggingface' are left out. What "
             + "a repository cannot hold is refused: links that lead out, sockets, names with "
             + "control characters.",
@@ -50,6 +55,7 @@ let addCommand: Command = {
     command.options = [
         OptionGroup([
             rootOption, typeOption, revision, tag, message, isPrivate, isGated, isPublic,
+            hasNoXet,
         ])
     ]
     command.exitCodes = [.success, .failure, .usage, .notFound, .inUse, .storage]
@@ -72,6 +78,7 @@ private func add(_ arguments: Arguments) throws(CommandFailure) -> ExitCode {
     }
     if arguments[isPrivate] { request.isPrivate = true }
     if arguments[isGated] { request.isGated = true }
+    request.hasXet = !arguments[hasNoXet]
     let root = try madeRoot(arguments)
     let asked = request
     let result = try reporting { () throws(LocalHubError) in

@@ -12,14 +12,22 @@ private let dataListen = Option<SocketEndpoint>(
     "--data-listen", "HOST:PORT", .endpoint,
     help: "Serve the data of large files from an address of its own, as the Hub does.")
 private let urlLifetime = Option<TimeSpan>(
-    "--url-lifetime", "TIME",
+    "--url-lifetime", "TIME", .secondsOrTimeSpan,
+    help: "How long a data URL is good; 1h if not given. A bare number is seconds.")
+private let noXet = Flag(
+    "--no-xet", help: "Serve large files over plain HTTP only, as if there were no Xet.")
+private let xet = Option<XetService>(
+    "--xet", "VERSION",
     ValueReader { text throws(ValueProblem) in
-        // A bare number is seconds.
-        if let seconds = Int64(text), (0...1_000_000_000).contains(seconds) {
-            return TimeSpan(seconds: seconds)
+        switch text {
+        case "v1": return .version1
+        case "v2": return .version2
+        default: throw ValueProblem("write v1 or v2")
         }
-        return try TimeSpan(parsing: text)
-    }, help: "How long a data URL is good; 1h if not given. A bare number is seconds.")
+    }, help: "The newest reconstructions that are answered: v1, or v2 (which v2 includes).")
+private let xetTokenLifetime = Option<TimeSpan>(
+    "--xet-token-lifetime", "TIME", .secondsOrTimeSpan,
+    help: "How long an access token of Xet is good; 15m if not given. A bare number is seconds.")
 private let quota = Option<QuotaSettings>(
     "--quota", "QUOTA",
     ValueReader { text throws(ValueProblem) in try QuotaSettings(parsing: text) },
@@ -53,8 +61,10 @@ let serveCommand: Command = {
             + "KIND[,rate=0..1][,count=N][,path=GLOB]: it strikes the share 'rate' of the requests "
             + "whose path fits, among the first N of them. The kinds are "
             + "status=CODE[:RETRY-AFTER], stall=SECONDS, truncate, flip (one bit of the body), "
-            + "reset and expire (data URLs). Data URLs begin with /_data/, small files with "
-            + "/api/resolve-cache/.",
+            + "reset and expire (data URLs). Data URLs begin with /_data/, those of xorbs "
+            + "with /_xorb/, reconstructions with /v2/, small files with /api/resolve-cache/.",
+        "Large files are served over Xet too: their hashes stand in trees, and access tokens, "
+            + "reconstructions and xorbs are answered as the Hub answers them.",
         "With --admin, GET /_modelfs/stats counts what was asked, and POST /_modelfs/faults with "
             + "{\"latency\": \"30ms\", \"bandwidth\": \"50MB/s\", "
             + "\"connectionBandwidth\": \"off\", \"faults\": [\"flip,rate=0.01\"], "
@@ -70,9 +80,11 @@ let serveCommand: Command = {
             "modelfs-hub serve --root ./hub --fault 'status=503,rate=0.1,path=/api/*' --seed 7"),
     ]
     command.options = [
-        OptionGroup([rootOption, listen, dataListen, urlLifetime, quota, accessLog]),
+        OptionGroup([
+            rootOption, listen, dataListen, urlLifetime, xetTokenLifetime, noXet, quota, accessLog,
+        ]),
         OptionGroup(
-            [latency, bandwidth, connectionBandwidth, fault, seed, admin],
+            [latency, bandwidth, connectionBandwidth, fault, seed, xet, admin],
             heading: "For tests and benchmarks"),
     ]
     command.exitCodes = [.success, .failure, .usage, .storage, .listen]
@@ -114,6 +126,14 @@ private func serviceSettings(
         if span == .forever { throw arguments.usageFailure("a data URL has an end") }
         settings.urlLifetimeSeconds = Int(span.milliseconds / 1000)
     }
+    if let span = arguments[xetTokenLifetime] {
+        if span == .forever { throw arguments.usageFailure("an access token has an end") }
+        settings.xetTokenLifetimeSeconds = Int(span.milliseconds / 1000)
+    }
+    if arguments[noXet] && arguments[xet] != nil {
+        throw arguments.usageFailure("--no-xet contradicts --xet")
+    }
+    settings.xet = arguments[noXet] ? .off : arguments[xet] ?? .version2
     settings.quota = arguments[quota]
     var weather = WeatherSettings()
     if let span = arguments[latency] {
@@ -128,6 +148,16 @@ private func serviceSettings(
     settings.hasAdmin = arguments[admin]
     if arguments[accessLog] { settings.accessLog = { writeText("\($0)\n", to: 2) } }
     return settings
+}
+
+extension ValueReader<TimeSpan> {
+    /// A time; a bare number is seconds.
+    fileprivate static let secondsOrTimeSpan = ValueReader { text throws(ValueProblem) in
+        if let seconds = Int64(text), (0...1_000_000_000).contains(seconds) {
+            return TimeSpan(seconds: seconds)
+        }
+        return try TimeSpan(parsing: text)
+    }
 }
 
 extension SocketAddress {

@@ -1,11 +1,12 @@
 // Node ids and the directories that have them: made once, known for ever, never reused.
 
-import Catalog
 import Database
 import HubAPI
 import Platform
 import TestSupport
 import Testing
+
+@testable import Catalog
 
 @Suite struct NodeTests {
     private func child(_ name: String, _ kind: NamedNode.Kind) -> Catalog.Child {
@@ -182,13 +183,15 @@ import Testing
             let isDone = Lock(false)
             let reader = OwnedThread {
                 while !isDone.withLock({ $0 }) {
+                    // Forgotten on purpose, so that the row is being read when it changes.
+                    catalog.memory.withLock { $0.nodes.removeAll() }
                     _ = try? catalog.node(row)
-                    _ = try? catalog.child(
-                        of: 2, Catalog.Child(name: Array("org".utf8), kind: kind))
+                    let child = Catalog.Child(name: Array("org".utf8), kind: kind)
+                    _ = try? catalog.child(of: 2, child)
                 }
             }
             var last: Int64 = 0
-            for _ in 0..<200 {
+            for _ in 0..<3000 {
                 try catalog.markChanged([row])
                 let seen = try #require(try catalog.node(row)).changedNanoseconds
                 #expect(seen > last)

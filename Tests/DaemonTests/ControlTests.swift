@@ -53,8 +53,8 @@ private func write(_ bytes: [UInt8], to socket: borrowing FileDescriptor) {
 @Suite struct ControlTests {
     @Test func oneRequestOneAnswerAndProgressBefore() throws {
         let served = try Served { request, progress in
-            progress("first")
-            progress("second")
+            _ = progress("first")
+            _ = progress("second")
             guard case .unmount(let mountpoint, true) = request else { return .unmounted }
             return .failed(.notMounted(path: mountpoint))
         }

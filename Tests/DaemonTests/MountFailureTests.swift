@@ -35,6 +35,8 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     (.notACache(path: "/c", entry: "x"), .cache),
     (.cacheServed(path: "/c", processID: 42), .inUse),
     (.cacheDamaged(path: "/c", detail: "catalog.db is no database"), .cache),
+    (.cacheMissing(path: "/c"), .cache),
+    (.notCached(target: "org/name@v9"), .notFound),
     (.sourceMalformed(source: "gpt2", detail: "it does not begin with hf://"), .usage),
     (
         .hubUnreachable(
@@ -100,12 +102,14 @@ private func position(_ failure: MountFailure) -> Int {
     case .optionConflict: 35
     case .failed: 36
     case .userNameless: 37
+    case .cacheMissing: 38
+    case .notCached: 39
     }
 }
 
 @Suite struct MountFailureTests {
     @Test func allAreListed() {
-        #expect(Set(allFailures.map { position($0.0) }) == Set(0...37))
+        #expect(Set(allFailures.map { position($0.0) }) == Set(0...39))
     }
 
     @Test(arguments: allFailures.indices)

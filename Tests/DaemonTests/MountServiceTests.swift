@@ -22,6 +22,14 @@ private final class NotingBackend: MountBackend {
     }
 
     func forget(mountpoint: String) { notes.withLock { $0.append("forget") } }
+    func answer(
+        _ request: CacheRequest, progress: (CacheProgress) -> Bool
+    ) throws(MountFailure) -> CacheAnswer {
+        .verified(CacheCheck())
+    }
+
+    var notices: [String] { [] }
+
     func status() -> BackendStatus { BackendStatus() }
     func stop() -> [String] { [] }
 }

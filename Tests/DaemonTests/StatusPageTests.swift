@@ -9,6 +9,11 @@ private func status() -> DaemonStatus {
     var backend = BackendStatus()
     backend.usedBytes = 12_300_000_000
     backend.limitBytes = 80_000_000_000
+    backend.hotBytes = 4_000_000_000
+    backend.hotLimitBytes = 40_000_000_000
+    backend.packedBytes = 8_300_000_000
+    backend.cache.evictions = 3
+    backend.cache.healedBlocks = 17
     backend.hub.endpoint = "https://huggingface.co"
     backend.hub.state = .away
     backend.hub.detail = "could not resolve host"
@@ -60,6 +65,8 @@ private func status() -> DaemonStatus {
                 Cache
                   /data/.cache/modelfs
                   12.3 GB of 80.0 GB used (15 %)
+                  4.00 GB flat (at most 40.0 GB), 8.30 GB packed
+                  since the start: blocks healed 17, evicted 3
 
                 Hub
                   https://huggingface.co  not reachable

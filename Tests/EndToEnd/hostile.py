@@ -94,6 +94,8 @@ class LyingHub(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         parts = [urllib.parse.unquote(part) for part in url.path.split("/")[1:]]
         if parts[0] == "api" and len(parts) == 2:
+            if "author=many" in self.path:
+                return self.many(url)
             odd = [{"id": "liar/../x"}, {"id": 7}, None] if "author=odd" in self.path else []
             self.give([{"id": "liar/honest"}] + odd)
         elif parts[0] == "api" and len(parts) == 3:
@@ -110,8 +112,17 @@ class LyingHub(http.server.BaseHTTPRequestHandler):
         else:
             self.give({}, 404)
 
+    def many(self, url):
+        """An owner with 2,500 repositories, a thousand a page."""
+        first = int(dict(urllib.parse.parse_qsl(url.query)).get("cursor", "0"))
+        base = f"http://127.0.0.1:{self.server.server_address[1]}{url.path}?author=many"
+        more = {"Link": f'<{base}&cursor={first + 1000}>; rel="next"'} if first < 2000 else {}
+        self.give([{"id": f"many/model{index:04}"}
+                   for index in range(first, min(first + 1000, 2500))], **more)
+
     def info(self, name, commit):
-        answer = {"id": f"liar/{name}", "sha": commit, "private": False, "gated": False,
+        owner = "many" if name.startswith("model") else "liar"
+        answer = {"id": f"{owner}/{name}", "sha": commit, "private": False, "gated": False,
                   "lastModified": "2026-01-02T03:04:05.000Z"}
         if name == "no-commit":
             del answer["sha"]
@@ -233,6 +244,23 @@ def bad_names_are_left_out(stage):
     expect("entries were left out of a tree" in told and "reasons=" in told, told)
     equal(os.listdir(stage.top + "raw@main"), ["kept.txt"])
     still_fine(stage)
+
+
+@promise("S2", "Under a type stand owners, and under an owner its repositories")
+def a_long_list_is_cut_and_says_so(stage):
+    names = os.listdir(stage.tree.path + "/many")
+    equal(len(names), 1000, "names")
+    equal(os.getxattr(stage.tree.path + "/many", "user.modelfs.truncated"), b"yes")
+    expect("model2400" not in names)
+    equal(read(stage.tree.path + "/many/model2400@main/config.json"), GOOD)
+
+
+@promise("S14", "A content's time never changes")
+def a_commit_without_a_date_has_that_of_the_first_look(stage):
+    before = time.time()
+    told = os.stat(stage.top + "bad-date@main")
+    expect(before - 2 <= told.st_mtime <= time.time() + 1, told.st_mtime)
+    equal(os.stat(stage.top + "bad-date@main").st_mtime_ns, told.st_mtime_ns)
 
 
 @promise("S43", "A Hub that lies gets an error for that repository alone")

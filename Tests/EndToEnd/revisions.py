@@ -22,7 +22,8 @@ def prepare(stage):
         # Ten folders at the top with ten in each of them: 110 with files in all.
         number = index % FOLDERS
         place = f"top{number}" if number < 10 else f"top{number % 10}/sub{number // 10}"
-        write(f"{folder}/{place}/file{index:05}.txt", str(index))
+        # Few contents, since what is counted is names, and the local Hub syncs every content.
+        write(f"{folder}/{place}/file{index:05}.txt", f"content {index % 300}")
     hub.add(MANY, folder)
     for version in ("one", "two", "three"):
         write(stage.path(version, "version.txt"), version)

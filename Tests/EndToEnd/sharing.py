@@ -6,7 +6,7 @@
 import os
 import time
 
-from suite import (Failure, drop_pages, equal, expect, main, noise, promise, read, wait_for, write)
+from suite import (drop_pages, equal, expect, main, noise, promise, read, wait_for, write)
 
 NAME = "acme/weights"
 WEIGHTS = noise(7, 5_000_001)
@@ -54,50 +54,66 @@ def difference(after, before):
             if after[kind] != before.get(kind, 0)}
 
 
+def quietest(mount, action, *kinds, first=None):
+    """The fewest messages that the action was seen to cause, of these kinds or of all, after it
+    was done once, or after something else was.
+
+    Whoever else works on this machine may have the kernel drop its caches, which looks like a
+    broken promise; a promise that is broken is so each time.
+    """
+    best = None
+    for _ in range(6):
+        (first or action)()
+        before = settled(mount)
+        action()
+        sent = difference(settled(mount), before)
+        sent = {kind: count for kind, count in sent.items() if not kinds or kind in kinds}
+        if best is None or sum(sent.values()) < sum(best.values()):
+            best = sent
+        if set(best) <= HARMLESS:
+            break
+    return best
+
+
 @promise("S22", "A hot file sends no message")
 def a_second_process_sends_nothing(stage):
     equal(read(stage.file), WEIGHTS)
     # What holds for a second alone, since the tree was not known yet, is asked for once more.
     time.sleep(1.5)
-    os.stat(stage.file)
-    time.sleep(1.5)
-    # Whoever else works on this machine may have the kernel drop its caches: three tries.
-    for _ in range(3):
-        before = settled(stage.tree)
-        for _ in range(5):
-            process = stage.python(USE, stage.file)
-            said, _ = process.communicate(timeout=20)
-            equal(said.split()[0], str(len(WEIGHTS)))
-            equal(said.split()[2], str(len(WEIGHTS)))
-        sent = difference(settled(stage.tree), before)
-        if set(sent) <= HARMLESS:
-            return
-    raise Failure(f"messages: {sent}")
+
+    def use():
+        for _ in range(2):
+            said, _ = stage.python(USE, stage.file).communicate(timeout=20)
+            equal(said.split()[::2], [str(len(WEIGHTS))] * 2)
+
+    sent = quietest(stage.tree, use)
+    expect(set(sent) <= HARMLESS, "messages:", sent)
 
 
 @promise("S22", "A hot file sends no message")
 def opening_and_closing_sends_nothing(stage):
-    before = settled(stage.tree)
-    for _ in range(100):
-        # Python's own `open` asks whether it is a terminal, which is an IOCTL message.
-        file = os.open(stage.file, os.O_RDONLY)
-        os.read(file, 1)
-        os.close(file)
-    sent = difference(settled(stage.tree), before)
+    def use():
+        for _ in range(100):
+            # Python's own `open` asks whether it is a terminal, which is an IOCTL message.
+            file = os.open(stage.file, os.O_RDONLY)
+            os.read(file, 1)
+            os.close(file)
+
+    sent = quietest(stage.tree, use)
     expect(set(sent) <= HARMLESS and sum(sent.values()) <= 200, sent)
 
 
 @promise("S23", "Names and attributes hold as long as they can")
 def names_and_attributes_are_kept(stage):
     place = f"{stage.tree.path}/{NAME}@v1"
-    for _ in range(2):
-        os.stat(place + "/sub/data.bin")
-    before = settled(stage.tree)
-    for _ in range(200):
-        os.stat(place + "/sub/data.bin")
-        os.listdir(place)
-        os.path.exists(place + "/absent.txt")
-    sent = difference(settled(stage.tree), before)
+
+    def look():
+        for _ in range(100):
+            os.stat(place + "/sub/data.bin")
+            os.listdir(place)
+            os.path.exists(place + "/absent.txt")
+
+    sent = quietest(stage.tree, look)
     expect(sum(sent.values()) <= 4, sent)
 
 
@@ -131,12 +147,17 @@ def mounts_share_pages(stage):
     places = [stage.file, revision.path + "/model.safetensors", other.path + "/model.safetensors",
               f"{everything.path}/models/{NAME}@v1/model.safetensors"]
     equal(len({(os.stat(place).st_dev, os.stat(place).st_ino) for place in places}), 1, "nodes")
-    drop_pages(stage.file)
-    equal(read(places[0]), WEIGHTS)
-    before = settled(stage.tree)
-    for place in places[1:]:
-        equal(read(place), WEIGHTS)
-    equal(difference(settled(stage.tree), before).get("READ", 0), 0, "READs of other mountpoints")
+
+    def read_one():
+        drop_pages(stage.file)
+        equal(read(places[0]), WEIGHTS)
+
+    def read_others():
+        for place in places[1:]:
+            equal(read(place), WEIGHTS)
+
+    sent = quietest(stage.tree, read_others, "READ", first=read_one)
+    equal(sent, {}, "READs of other mountpoints")
     drop_pages(stage.file)
     before = settled(stage.tree)
     read(places[1])

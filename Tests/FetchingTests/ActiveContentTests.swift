@@ -10,7 +10,7 @@ import Transport
 @testable import Fetching
 
 @Suite struct ActiveContentTests {
-    private static let now = MonotonicInstant(nanoseconds: 1_000_000_000_000)
+    private let now = MonotonicInstant(nanoseconds: 1_000_000_000_000)
     private static let size: Int64 = 4 << 20
 
     /// `#require` takes no mutating calls.
@@ -39,7 +39,7 @@ import Transport
         var active = try active(sourceCount: sourceCount)
         let actions = active.read(0..<10, lost: [], waiter: 1, readsAhead: false)
         #expect(actions == [.start(1, 0..<131_072, isUrgent: true)])
-        let attempt = try unwrapped(active.begin(1, isUrgent: true, seed: 7))
+        let attempt = try unwrapped(active.begin(1, isUrgent: true, seed: 7, now: now))
         return (active, attempt)
     }
 
@@ -47,10 +47,8 @@ import Transport
         _ active: inout ActiveContent, _ error: HubError, isAway: Bool = false,
         deadline: Double? = 60, after seconds: Double = 0
     ) -> ActiveContent.AfterFailure {
-        let now = ActiveContentTests.now + seconds
-        return active.failed(
-            1, error, isAway: isAway, deadline: deadline.map { ActiveContentTests.now + $0 },
-            now: now)
+        active.failed(
+            1, error, isAway: isAway, deadline: deadline.map { now + $0 }, now: now + seconds)
     }
 
     @Test func aContentWithoutASourceIsNone() throws {
@@ -67,7 +65,7 @@ import Transport
                 Issue.record("another source has to be asked at once")
                 return
             }
-            asked.append(try unwrapped(active.attempt(1)).source.repository.base)
+            asked.append(try unwrapped(active.attempt(1, now: now)).source.repository.base)
         }
         #expect(asked == ["r0", "r1", "r2"])
         guard case .giveUp([1], .hub(.gated), absence: nil) = fail(&active, .gated(message: ""))
@@ -77,9 +75,9 @@ import Transport
         }
         #expect(active.needsSources)
         #expect(
-            active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 1)
+            active.currentRefusal(of: 0..<10, at: now + 1)
                 == .hub(.gated(message: "")))
-        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 3) == nil)
+        #expect(active.currentRefusal(of: 0..<10, at: now + 3) == nil)
     }
 
     /// Two transfers that a source refuses at the same time pass over one source, not over two.
@@ -87,15 +85,15 @@ import Transport
         var active = try active(sourceCount: 3)
         _ = active.read(0..<10, lost: [], waiter: 1, readsAhead: false)
         _ = active.read(1 << 20..<(1 << 20) + 10, lost: [], waiter: 2, readsAhead: false)
-        _ = active.begin(1, isUrgent: true, seed: 1)
-        _ = active.begin(2, isUrgent: true, seed: 2)
+        _ = active.begin(1, isUrgent: true, seed: 1, now: now)
+        _ = active.begin(2, isUrgent: true, seed: 2, now: now)
         for number in [1, 2] {
             _ = active.failed(
-                number, .tokenRefused, isAway: false, deadline: ActiveContentTests.now + 60,
-                now: ActiveContentTests.now)
+                number, .tokenRefused, isAway: false, deadline: now + 60,
+                now: now)
         }
-        #expect(active.attempt(1)?.source.repository.base == "r1")
-        #expect(active.attempt(2)?.source.repository.base == "r1")
+        #expect(active.attempt(1, now: now)?.source.repository.base == "r1")
+        #expect(active.attempt(2, now: now)?.source.repository.base == "r1")
     }
 
     @Test func noAnswerIsTriedAgainUntilTheDeadline() throws {
@@ -130,7 +128,7 @@ import Transport
             Issue.record("at once")
             return
         }
-        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 0.6) == nil)
+        #expect(active.currentRefusal(of: 0..<10, at: now + 0.6) == nil)
     }
 
     @Test func aReaderWhoWaitedInVainMakesTheHubAbsent() throws {
@@ -139,11 +137,11 @@ import Transport
             Issue.record("tried again")
             return
         }
-        #expect(active.expire(1, at: ActiveContentTests.now) == .stalled)
+        #expect(active.expire(1, at: now) == .stalled)
         // An arrival shows that it is there after all.
         _ = active.read(0..<10, lost: [], waiter: 2, readsAhead: false)
         _ = active.arrived(1, 0..<131_072)
-        #expect(active.expire(3, at: ActiveContentTests.now) == nil)
+        #expect(active.expire(3, at: now) == nil)
     }
 
     @Test func prefetchesAreGivenUpSoonAndSilently() throws {
@@ -157,7 +155,7 @@ import Transport
             return
         }
         #expect(active.plan.isIdle)
-        #expect(active.isForgettable(at: ActiveContentTests.now))
+        #expect(active.isForgettable(at: now))
     }
 
     @Test func answersThatContradictTheRequestAreNotAskedForEver() throws {
@@ -170,56 +168,56 @@ import Transport
     @Test func wrongBytesAreTriedElsewhereThenRefused() throws {
         var (active, first) = try reading(sourceCount: 2)
         #expect(first.source.repository.base == "r0")
-        guard case .retry(afterSeconds: 0) = active.broughtWrong(1, now: ActiveContentTests.now)
+        guard case .retry(afterSeconds: 0) = active.broughtWrong(1, now: now)
         else {
             Issue.record("the other source")
             return
         }
-        #expect(active.attempt(1)?.source.repository.base == "r1")
-        _ = active.broughtWrong(1, now: ActiveContentTests.now)
-        #expect(active.attempt(1)?.source.repository.base == "r0", "from the beginning")
+        #expect(active.attempt(1, now: now)?.source.repository.base == "r1")
+        _ = active.broughtWrong(1, now: now)
+        #expect(active.attempt(1, now: now)?.source.repository.base == "r0", "from the beginning")
         guard
             case .giveUp([1], .notProven, absence: nil) = active.broughtWrong(
-                1, now: ActiveContentTests.now)
+                1, now: now)
         else {
             Issue.record("three times is enough")
             return
         }
-        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 1) == .notProven)
-        #expect(!active.isForgettable(at: ActiveContentTests.now + 1))
-        #expect(active.isForgettable(at: ActiveContentTests.now + 3))
-        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 3) == nil)
+        #expect(active.currentRefusal(of: 0..<10, at: now + 1) == .notProven)
+        #expect(!active.isForgettable(at: now + 1))
+        #expect(active.isForgettable(at: now + 3))
+        #expect(active.currentRefusal(of: 0..<10, at: now + 3) == nil)
     }
 
     /// The kernel asks again for a page when the larger read around it has failed.
     @Test func whoAsksAgainAtOnceDoesNotWaitAgain() throws {
         var (active, _) = try reading()
-        _ = active.expire(1, at: ActiveContentTests.now)
-        let soon = ActiveContentTests.now + 0.4
+        _ = active.expire(1, at: now)
+        let soon = now + 0.4
         #expect(active.currentRefusal(of: 5..<20, at: soon) == .hub(.deadline))
         #expect(active.currentRefusal(of: 10..<20, at: soon) == nil, "other bytes")
-        #expect(active.currentRefusal(of: 5..<20, at: ActiveContentTests.now + 0.6) == nil)
+        #expect(active.currentRefusal(of: 5..<20, at: now + 0.6) == nil)
     }
 
     @Test func aProofEndsTheCount() throws {
         var active = try active(sourceCount: 1)
-        for _ in 0..<2 { _ = active.foundWrong(now: ActiveContentTests.now) }
+        for _ in 0..<2 { _ = active.foundWrong(now: now) }
         active.foundRight()
-        for _ in 0..<2 { _ = active.foundWrong(now: ActiveContentTests.now) }
-        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now) == nil)
-        _ = active.foundWrong(now: ActiveContentTests.now)
-        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 59) == .notProven)
-        #expect(active.currentRefusal(of: 0..<10, at: ActiveContentTests.now + 61) == nil)
+        for _ in 0..<2 { _ = active.foundWrong(now: now) }
+        #expect(active.currentRefusal(of: 0..<10, at: now) == nil)
+        _ = active.foundWrong(now: now)
+        #expect(active.currentRefusal(of: 0..<10, at: now + 59) == .notProven)
+        #expect(active.currentRefusal(of: 0..<10, at: now + 61) == nil)
     }
 
     @Test func aReaderWhoComesDuringThePauseMakesTheNextAttemptUrgent() throws {
         var active = try active(sourceCount: 1)
         _ = active.read(0..<10, lost: [], waiter: 1, readsAhead: false)
-        _ = active.begin(1, isUrgent: false, seed: 1)
+        _ = active.begin(1, isUrgent: false, seed: 1, now: now)
         _ = fail(&active, .unreachable(.stalled))
-        #expect(active.attempt(1)?.isUrgent == false)
+        #expect(active.attempt(1, now: now)?.isUrgent == false)
         #expect(active.promote(1) == nil, "there is no fetch to promote")
-        #expect(active.attempt(1)?.isUrgent == true)
+        #expect(active.attempt(1, now: now)?.isUrgent == true)
     }
 
     @Test func aClosedHubIsAStop() throws {

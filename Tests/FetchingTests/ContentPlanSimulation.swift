@@ -205,7 +205,7 @@ private struct PlanWorld {
 }
 
 @Suite struct ContentPlanSimulation {
-    @Test(arguments: seeds(150))
+    @Test(arguments: seeds(80))
     func everyReaderIsServedOnceAndEveryByteFetchedOnce(seed: UInt64) {
         var world = PlanWorld(seed: seed)
         for _ in 0..<250 where world.problems.isEmpty { world.step() }

@@ -2,6 +2,7 @@
 
 import HubAPI
 import Testing
+import Xet
 
 @testable import LocalHub
 
@@ -72,8 +73,27 @@ import Testing
             route("/_data/00ff/\(commit)/model.bin") == .data(sha256: "00ff", commit: commit))
     }
 
+    @Test func ofXet() throws {
+        let text = String(repeating: "0123456789abcdef", count: 4)
+        let hash = try #require(XetHash(text: text))
+        let id = try model("org/name")
+        #expect(route("/v2/reconstructions/\(text)") == .reconstruction(.two, hash))
+        #expect(route("/v1/reconstructions/\(text)") == .reconstruction(.one, hash))
+        #expect(route("/_xorb/\(text)") == .xorbData(hash))
+        #expect(route("/v1/chunks/default/\(text)") == .otherXet)
+        #expect(route("/v2/reconstructions/short") == .otherXet)
+        #expect(
+            route("/api/models/org/name/xet-read-token/refs%2Fpr%2F3")
+                == .repository(id, .xetReadToken(revision: "refs/pr/3")))
+        // An owner may be called like a version.
+        #expect(
+            route("/v1/name/resolve/main/a")
+                == .resolve(try model("v1/name"), revision: "main", path: "a"))
+    }
+
     @Test(arguments: [
-        "/", "/api", "/api/kernels", "/api/models/org/name/commits/main", "/org/name",
+        "/", "/api", "/_xorb/x", "/api/models/org/name/xet-read-token/main/x", "/api/kernels",
+        "/api/models/org/name/commits/main", "/org/name",
         "/org/name/resolve/main", "/org/na--me/resolve/main/x", "/api/models/a..b/c",
         "/api/resolve-cache/models/org/name/short/x", "/_data", "/_data/x", "/api/models/%2e%2e/x",
     ])

@@ -23,6 +23,9 @@ import sys
 import time
 import urllib.request
 
+# Over plain HTTP: hub_xet_test.py is about Xet.
+os.environ["HF_HUB_DISABLE_XET"] = "1"
+
 from hub_stage import (
     SCRATCH, Failure, Server, Stage, equal, expect, files_below, git_blob, noise, program, refused,
     run, write)

@@ -18,7 +18,15 @@ extension ModelFSCommand {
         "--cache-size", "SIZE", .spaceLimit,
         help: """
             How much the cache may hold: 100GB, 2TiB, or a share of its disk such as 80%, which it \
-            is without this. What was not used for longest goes first.
+            is without this, or less where the disk has less room. What was not used for longest \
+            goes first.
+            """)
+    private static let hotSize = Option(
+        "--hot-size", "SIZE", .spaceLimit,
+        help: """
+            How much of the cache may be plain files, which are read fastest: a size, or a share \
+            of the cache such as 50%, which it is without this. The rest is deduplicated and \
+            compressed. 0: all of it is, which takes the least disk.
             """)
     private static let readDeadline = Option(
         "--read-deadline", "TIME", .timeSpan,
@@ -79,7 +87,7 @@ extension ModelFSCommand {
         command.options = [
             OptionGroup(
                 [
-                    cacheOption, cacheSize, readDeadline, refLifetime, offline, foreground,
+                    cacheOption, cacheSize, hotSize, readDeadline, refLifetime, offline, foreground,
                     logLevel,
                 ], heading: "Options of the daemon"),
             OptionGroup(
@@ -165,6 +173,7 @@ extension ModelFSCommand {
     private static func warnAboutUnused(_ arguments: Arguments) {
         var unused: [String] = []
         if arguments[cacheSize] != nil { unused.append("--cache-size") }
+        if arguments[hotSize] != nil { unused.append("--hot-size") }
         if arguments[readDeadline] != nil { unused.append("--read-deadline") }
         if arguments[refLifetime] != nil { unused.append("--ref-ttl") }
         if arguments[offline] { unused.append("--offline") }
@@ -179,11 +188,15 @@ extension ModelFSCommand {
         _ arguments: Arguments
     ) throws(CommandFailure) -> DaemonConfiguration {
         var configuration = DaemonConfiguration(cachePath: chosenCache(arguments))
-        if let limit = arguments[cacheSize] { configuration.cacheLimit = limit }
+        if let limit = arguments[cacheSize] {
+            configuration.cacheLimit = limit
+            configuration.leavesRoom = false
+        }
         if case .bytes(let size) = configuration.cacheLimit, size < cacheSizeMin {
             throw arguments.usageFailure(
                 "--cache-size is at least \(cacheSizeMin), or hardly a file would fit")
         }
+        if let limit = arguments[hotSize] { configuration.hotLimit = limit }
         if let deadline = arguments[readDeadline] { configuration.readDeadline = deadline }
         if let lifetime = arguments[refLifetime] { configuration.refLifetime = lifetime }
         if let level = arguments[logLevel] { configuration.logLevel = level }
@@ -193,7 +206,7 @@ extension ModelFSCommand {
     }
 
     /// A few of the blocks that are fetched and evicted as one.
-    private static let cacheSizeMin = ByteSize(64_000_000)
+    static let cacheSizeMin = ByteSize(64_000_000)
 
     private static func requests(
         _ arguments: Arguments

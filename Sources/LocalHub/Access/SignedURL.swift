@@ -31,7 +31,7 @@ package struct URLSigner: Sendable {
         path: String, expires: String?, signature given: String?, at date: WallTime
     ) -> Verdict {
         guard let expires = expires.flatMap({ Int64($0) }), let given,
-            isEqual(signature(path, expires), given)
+            isEqualInConstantTime(signature(path, expires), given)
         else { return .forged }
         return date.secondsSince1970 >= expires ? .expired : .good
     }
@@ -39,15 +39,15 @@ package struct URLSigner: Sendable {
     private func signature(_ path: String, _ expires: Int64) -> String {
         hmacSHA256(key: secret, Array("\(path)\n\(expires)".utf8)).hex
     }
+}
 
-    /// In a time that does not tell how much of it is equal.
-    private func isEqual(_ one: String, _ other: String) -> Bool {
-        let (one, other) = (Array(one.utf8), Array(other.utf8))
-        guard one.count == other.count else { return false }
-        var difference: UInt8 = 0
-        for index in one.indices { difference |= one[index] ^ other[index] }
-        return difference == 0
-    }
+/// Whether two texts are equal, in a time that does not tell how much of them is.
+func isEqualInConstantTime(_ one: String, _ other: String) -> Bool {
+    let (one, other) = (Array(one.utf8), Array(other.utf8))
+    guard one.count == other.count else { return false }
+    var difference: UInt8 = 0
+    for index in one.indices { difference |= one[index] ^ other[index] }
+    return difference == 0
 }
 
 /// HMAC with SHA-256.

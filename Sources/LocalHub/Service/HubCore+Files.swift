@@ -33,8 +33,11 @@ extension HubCore {
         if let digest = entry.sha256 {
             headers.add("X-Linked-Size", "\(entry.byteCount)")
             headers.add("X-Linked-ETag", "\"\(digest.hex)\"")
+            if let facts = xetFacts(of: entry, record.id) {
+                addXet(to: &headers, facts, commit: commit.info.id.hex, context)
+            }
             location = dataLocation(
-                entry, digest, commit.info.id, context, hasExpired: hasExpired)
+                entry, digest, record.id, commit.info.id, context, hasExpired: hasExpired)
         } else {
             location = smallLocation(record.id, commit.info.id, entry)
         }
@@ -73,8 +76,9 @@ extension HubCore {
     ) throws(Refusal) -> HTTPResponse {
         try context.allow("GET", "HEAD")
         let request = context.request
+        let xet = request.query[HubCore.xetOption]
         let verdict = signer.check(
-            path: request.path, expires: request.query["Expires"],
+            path: HubCore.signedText(request.path, xet), expires: request.query["Expires"],
             signature: request.query["Signature"], at: .now)
         switch verdict {
         case .good: break
@@ -88,6 +92,11 @@ extension HubCore {
         headers.add("Content-Disposition", HubCore.disposition(of: name))
         headers.add("Content-Type", "application/octet-stream")
         headers.add("X-Repo-Commit", commit)
+        // What was said on the redirect is said again, because a client that follows redirects on
+        // the same host looks at the last answer.
+        if !hasDataAddress, let facts = xet.flatMap({ XetFacts($0) }) {
+            addXet(to: &headers, facts, commit: commit, context)
+        }
         return try file(.sha256(digest), headers, context)
     }
 
@@ -127,15 +136,17 @@ extension HubCore {
     }
 
     private func dataLocation(
-        _ entry: CommitEntry, _ digest: SHA256Digest, _ commit: GitObjectID,
-        _ context: RequestContext, hasExpired: Bool
+        _ entry: CommitEntry, _ digest: SHA256Digest, _ id: RepositoryID,
+        _ commit: GitObjectID, _ context: RequestContext, hasExpired: Bool
     ) -> String {
         let name = percentEncoded(entry.path.split(separator: "/").last ?? "file")
         let path = "\(Route.dataPrefix)\(digest.hex)/\(commit)/\(name)"
         let lifetime = hasExpired ? -1 : Int64(settings.urlLifetimeSeconds)
         let expiryDate = WallTime(secondsSince1970: WallTime.now.secondsSince1970 + lifetime)
-        let query = signer.query(for: path, expiryDate: expiryDate)
-        return "\(dataURL(for: context))\(path)?\(query)"
+        let xet = xetFacts(of: entry, id)
+        let query = signer.query(for: HubCore.signedText(path, xet?.text), expiryDate: expiryDate)
+        let option = xet.map { "&\(HubCore.xetOption)=\(percentEncoded($0.text))" } ?? ""
+        return "\(dataURL(for: context))\(path)?\(query)\(option)"
     }
 
     private func smallLocation(

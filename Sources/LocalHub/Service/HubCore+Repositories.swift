@@ -10,7 +10,7 @@ extension HubCore {
     /// Everything under `/api/{T}/{id}` that is asked for by GET.
     func repository(
         _ id: RepositoryID, _ action: RepositoryAction, _ context: RequestContext,
-        _ caller: Caller
+        _ caller: Caller, hasExpired: Bool
     ) throws(Refusal) -> HTTPResponse {
         let record = try visibleRecord(of: id, for: caller)
         if record.id != id { return redirect(from: id, to: record.id, context) }
@@ -28,6 +28,10 @@ extension HubCore {
         case .authCheck:
             try requireContents(of: record, for: caller)
             return context.answer(.object([]))
+        case .xetReadToken(let revision):
+            try requireContents(of: record, for: caller)
+            return try xetReadToken(
+                record, revision: revision, context, hasExpired: hasExpired)
         case .pathsInfo:
             throw .wrongMethod(allowed: "POST")
         }

@@ -5,6 +5,7 @@ internal import HTTPService
 internal import Hashing
 internal import HubAPI
 internal import Platform
+internal import Xet
 
 /// The posted body of paths-info in its JSON form.
 private struct PathsJSON: Decodable {
@@ -112,6 +113,9 @@ extension HubCore {
                         ("pointerSize", .count(pointerByteCount(entry))),
                     ])
                 ))
+        }
+        if let hash = entry.xetHash, settings.xet != .off {
+            members.append(("xetHash", .string(hash.text)))
         }
         members.append(("path", .string(entry.path)))
         if isExpanded {

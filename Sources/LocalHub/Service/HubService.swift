@@ -17,6 +17,10 @@ package struct HubServiceSettings: Sendable {
     package var dataListen: SocketAddress?
     /// How long a data URL is good.
     package var urlLifetimeSeconds = 3600
+    /// What is served of Xet.
+    package var xet = XetService.version2
+    /// How long an access token of Xet is good.
+    package var xetTokenLifetimeSeconds = 900
     package var quota: QuotaSettings?
     package var weather = WeatherSettings()
     /// Whether `/_modelfs/…` is answered.
@@ -26,6 +30,16 @@ package struct HubServiceSettings: Sendable {
     package var limits = HTTPServerLimits()
 
     package init() {}
+}
+
+/// What is served of Xet.
+package enum XetService: Sendable {
+    /// Nothing: neither hashes nor tokens.
+    case off
+    /// Reconstructions of version 1 only, as older servers have them.
+    case version1
+    /// Both versions.
+    case version2
 }
 
 /// Why a local Hub does not serve.
@@ -90,6 +104,8 @@ final class HubCore: Sendable {
     let tokens: TokenFile
     let aliases: AliasFile
     let signer: URLSigner
+    let xet: XetStore
+    let xetAccess: XetAccess
     let settings: HubServiceSettings
     let statistics = Statistics()
     let weather: Weather
@@ -100,7 +116,10 @@ final class HubCore: Sendable {
         store = RepositoryStore(root)
         tokens = TokenFile(root)
         aliases = AliasFile(root)
-        signer = URLSigner(secret: try root.secret())
+        let secret = try root.secret()
+        signer = URLSigner(secret: secret)
+        xet = XetStore(root)
+        xetAccess = XetAccess(secret: secret)
         self.settings = settings
         weather = Weather(settings.weather)
         quota = Lock(settings.quota.map { QuotaCounts($0) })
@@ -116,6 +135,9 @@ final class HubCore: Sendable {
         let name = isIPv6 ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
         return "http://\(name):\(address.port)"
     }
+
+    /// Whether data is served from an address of its own.
+    var hasDataAddress: Bool { dataAddress.withLock { $0 != nil } }
 
     func setDataAddress(_ address: SocketAddress?) {
         dataAddress.withLock { $0 = address }
@@ -162,8 +184,10 @@ final class HubCore: Sendable {
             if let record = try? store.record(of: id), record.id == id { return true }
             return (try? aliases.target(of: id)) ?? nil != nil
         }
-        if case .data = route { return route }
-        return isDataOnly ? .unknown : route
+        switch route {
+        case .data, .xorbData: return route
+        default: return isDataOnly ? .unknown : route
+        }
     }
 
     /// The answer in good weather: counted, and with what every answer carries.
@@ -195,6 +219,7 @@ final class HubCore: Sendable {
         if case .data(let sha256, let commit) = route {
             return try data(sha256: sha256, commit: commit, context, hasExpired: hasExpired)
         }
+        if let response = try serveXet(route, context, hasExpired: hasExpired) { return response }
         let caller = try caller(of: context)
         if case .repository(let id, .pathsInfo(let revision)) = route {
             try context.allow("POST")
@@ -205,13 +230,13 @@ final class HubCore: Sendable {
         case .whoami: return try whoami(context, caller)
         case .listing(let kind): return try listing(of: kind, context, caller)
         case .repository(let id, let action):
-            return try repository(id, action, context, caller)
+            return try repository(id, action, context, caller, hasExpired: hasExpired)
         case .resolve(let id, let revision, let path):
             return try resolve(
                 id, revision: revision, path: path, context, caller, hasExpired: hasExpired)
         case .resolveCache(let id, let commit, let path):
             return try resolveCache(id, commit: commit, path: path, context, caller)
-        case .data, .admin, .unknown: throw .noPage
+        case .data, .reconstruction, .xorbData, .otherXet, .admin, .unknown: throw .noPage
         }
     }
 

@@ -39,10 +39,13 @@ struct RequestContext {
         case .repository(_, .refs): .refs
         case .repository(_, .pathsInfo): .pathsInfo
         case .repository(_, .authCheck): .authCheck
+        case .repository(_, .xetReadToken): .xetToken
         case .resolve: request.method == "HEAD" ? .resolveHead : .resolveGet
         case .resolveCache: .resolveCache
         case .data: .data
-        case .admin, .unknown: .other
+        case .reconstruction: .reconstruction
+        case .xorbData: .xorbData
+        case .otherXet, .admin, .unknown: .other
         }
     }
 
@@ -51,7 +54,7 @@ struct RequestContext {
         switch route {
         case .whoami, .listing, .repository: .api
         case .resolve: .resolvers
-        case .resolveCache, .data, .admin, .unknown: nil
+        case .resolveCache, .data, .reconstruction, .xorbData, .otherXet, .admin, .unknown: nil
         }
     }
 

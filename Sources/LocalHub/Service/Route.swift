@@ -3,6 +3,7 @@
 
 internal import HTTPService
 internal import HubAPI
+internal import Xet
 
 /// What a path asks for.
 enum Route: Equatable {
@@ -15,6 +16,12 @@ enum Route: Equatable {
     case resolveCache(RepositoryID, commit: String, path: String)
     /// `/_data/{sha256}/{commit}/{name}`
     case data(sha256: String, commit: String)
+    /// `/v2/reconstructions/{hash}` or `/v1/reconstructions/{hash}`
+    case reconstruction(ReconstructionVersion, XetHash)
+    /// `/_xorb/{hash}`
+    case xorbData(XetHash)
+    /// Anything else of a Xet server, such as `/v1/chunks/default/{hash}`.
+    case otherXet
     case admin(String)
     case unknown
 }
@@ -27,6 +34,7 @@ enum RepositoryAction: Equatable {
     case refs
     case pathsInfo(revision: String)
     case authCheck
+    case xetReadToken(revision: String)
 
     /// The words that follow an id.
     static let words: Set<Substring> = [
@@ -37,6 +45,8 @@ enum RepositoryAction: Equatable {
 extension Route {
     /// Where data URLs lie.
     static let dataPrefix = "/_data/"
+    /// Where data URLs of xorbs lie.
+    static let xorbDataPrefix = "/_xorb/"
 
     /// Reads a path.
     ///
@@ -52,6 +62,12 @@ extension Route {
             self =
                 parts.count == 4
                 ? .data(sha256: String(parts[1]), commit: String(parts[2])) : .unknown
+        case "_xorb":
+            self =
+                parts.count == 2
+                ? XetHash(text: parts[1]).map { .xorbData($0) } ?? .unknown : .unknown
+        case "v1", "v2":
+            self = Route.xet(parts) ?? Route.resolve(parts, exists)
         case "_modelfs":
             self = .admin(parts.dropFirst().joined(separator: "/"))
         default:
@@ -74,6 +90,14 @@ extension Route {
         return repositoryAction(action).map { .repository(id, $0) } ?? .unknown
     }
 
+    /// The paths of a Xet server; nil for what may as well be a repository's.
+    private static func xet(_ parts: ArraySlice<Substring>) -> Route? {
+        if parts.contains("resolve") { return nil }
+        guard parts.count == 3, parts[1] == "reconstructions", let hash = XetHash(text: parts[2])
+        else { return .otherXet }
+        return .reconstruction(parts[0] == "v1" ? .one : .two, hash)
+    }
+
     private static func repositoryAction(_ parts: ArraySlice<Substring>) -> RepositoryAction? {
         guard let word = parts.first else { return .info }
         let rest = parts.dropFirst()
@@ -89,6 +113,9 @@ extension Route {
         case "paths-info":
             guard let (revision, path) = revisionAndPath(rest), path.isEmpty else { return nil }
             return .pathsInfo(revision: revision)
+        case "xet-read-token":
+            guard let (revision, path) = revisionAndPath(rest), path.isEmpty else { return nil }
+            return .xetReadToken(revision: revision)
         default: return nil
         }
     }

@@ -2,6 +2,7 @@
 
 internal import HTTPService
 internal import Platform
+internal import Xet
 
 /// A kind of request, as it is counted.
 package enum RequestKind: String, CaseIterable, Sendable {
@@ -13,7 +14,11 @@ package enum RequestKind: String, CaseIterable, Sendable {
     case resolveHead = "resolve-head"
     case resolveGet = "resolve-get"
     case resolveCache = "resolve-cache"
-    case data, whoami, other
+    case data
+    case xetToken = "xet-token"
+    case reconstruction
+    case xorbData = "xorb-data"
+    case whoami, other
 }
 
 /// Counts since the start or the last reset.
@@ -27,6 +32,10 @@ package final class Statistics: Sendable {
         package var dataByteCount: Int64 = 0
         /// Body bytes of small files that were sent.
         package var smallByteCount: Int64 = 0
+        /// Body bytes of xorbs that were sent.
+        package var xorbByteCount: Int64 = 0
+        /// Body bytes of reconstructions that were sent.
+        package var reconstructionByteCount: Int64 = 0
         /// Requests for data that carried a token, which none should.
         package var dataWithAuthorization = 0
         /// Answers by status; 0 counts connections that were cut.
@@ -50,7 +59,9 @@ package final class Statistics: Sendable {
     func count(_ kind: RequestKind, hasAuthorization: Bool) {
         state.withLock { state in
             state.requests[kind, default: 0] += 1
-            if kind == .data && hasAuthorization { state.dataWithAuthorization += 1 }
+            if [.data, .xorbData].contains(kind) && hasAuthorization {
+                state.dataWithAuthorization += 1
+            }
         }
     }
 
@@ -59,14 +70,24 @@ package final class Statistics: Sendable {
     }
 
     func count(_ record: HTTPRecord) {
-        let isData = record.target.hasPrefix(Route.dataPrefix) && record.status / 100 == 2
-        let isSmall =
-            record.target.hasPrefix("/api/resolve-cache/") && record.status / 100 == 2
         state.withLock { state in
             state.statuses[record.status, default: 0] += 1
-            if isData { state.dataByteCount += record.bodyByteCount }
-            if isSmall { state.smallByteCount += record.bodyByteCount }
+            guard record.status / 100 == 2, let counter = Self.counter(of: record.target) else {
+                return
+            }
+            state[keyPath: counter] += record.bodyByteCount
         }
+    }
+
+    /// Where the bytes of an answer count; nil if they do not.
+    private static func counter(of target: String) -> WritableKeyPath<Snapshot, Int64>? {
+        if target.hasPrefix(Route.dataPrefix) { return \.dataByteCount }
+        if target.hasPrefix(Route.xorbDataPrefix) { return \.xorbByteCount }
+        if target.hasPrefix("/api/resolve-cache/") { return \.smallByteCount }
+        let isReconstruction = ReconstructionVersion.allCases.contains {
+            target.hasPrefix($0.path)
+        }
+        return isReconstruction ? \.reconstructionByteCount : nil
     }
 
     /// As `/_modelfs/stats` shows it.
@@ -83,6 +104,8 @@ package final class Statistics: Sendable {
             ("requestCount", .count(snapshot.requests.values.reduce(0, +))),
             ("dataBytes", .int(snapshot.dataByteCount)),
             ("smallBytes", .int(snapshot.smallByteCount)),
+            ("xorbBytes", .int(snapshot.xorbByteCount)),
+            ("reconstructionBytes", .int(snapshot.reconstructionByteCount)),
             ("dataWithAuthorization", .count(snapshot.dataWithAuthorization)),
             ("statuses", .object(statuses)),
             ("faults", .count(snapshot.faultCount)),

@@ -3,6 +3,7 @@
 
 package import Hashing
 package import Platform
+package import Xet
 
 /// A file or a folder of a commit.
 package struct CommitEntry: Equatable, Sendable {
@@ -17,6 +18,22 @@ package struct CommitEntry: Equatable, Sendable {
     package let isFolder: Bool
     /// The newest commit in which this path had other content.
     package let lastCommit: GitObjectID
+    /// Of a large file that is in xorbs too.
+    package let xetHash: XetHash?
+
+    /// Takes the parts as they are.
+    package init(
+        path: String, id: GitObjectID, byteCount: Int64, sha256: SHA256Digest?, isFolder: Bool,
+        lastCommit: GitObjectID, xetHash: XetHash? = nil
+    ) {
+        self.path = path
+        self.id = id
+        self.byteCount = byteCount
+        self.sha256 = sha256
+        self.isFolder = isFolder
+        self.lastCommit = lastCommit
+        self.xetHash = xetHash
+    }
 
     /// What the file's bytes are stored under.
     package var content: ContentHash { sha256.map { .sha256($0) } ?? .gitBlob(id) }
@@ -43,6 +60,7 @@ package final class Commit: Sendable {
     /// By the bytes of paths: equal strings may be spelled with different bytes.
     private let positions: [[UInt8]: Int]
     private let children: [[UInt8]: [Int]]
+    private let xetHashes: Set<XetHash>
 
     /// - Parameter entries: in any order; each folder of a file among them.
     package init(info: CommitInfo, entries: [CommitEntry]) {
@@ -61,12 +79,16 @@ package final class Commit: Sendable {
         }
         self.positions = positions
         self.children = children
+        xetHashes = Set(sorted.compactMap(\.xetHash))
     }
 
     /// The file or folder at that path.
     package func entry(at path: String) -> CommitEntry? {
         positions[Array(path.utf8)].map { entries[$0] }
     }
+
+    /// Whether a file of that Xet hash is in it.
+    package func holds(_ hash: XetHash) -> Bool { xetHashes.contains(hash) }
 
     /// All files, sorted.
     package var files: [CommitEntry] { entries.filter { !$0.isFolder } }

@@ -9,6 +9,7 @@
 //     folder <tree id> <last commit> <path>
 //     file <blob id> <last commit> <size> <path>
 //     large <blob id> <last commit> <size> <sha256> <path>
+//     xet <blob id> <last commit> <size> <sha256> <xet hash> <path>
 //     end <number of entries>
 //
 // Paths have no control characters, so they need no escapes and may hold blanks. The last line
@@ -16,6 +17,7 @@
 
 internal import Hashing
 internal import Platform
+internal import Xet
 
 /// A commit's text form.
 enum CommitManifest {
@@ -32,6 +34,9 @@ enum CommitManifest {
             let ids = "\(entry.id) \(entry.lastCommit)"
             if entry.isFolder {
                 text += "folder \(ids) \(entry.path)\n"
+            } else if let digest = entry.sha256, let xetHash = entry.xetHash {
+                let hashes = "\(digest.hex) \(xetHash)"
+                text += "xet \(ids) \(entry.byteCount) \(hashes) \(entry.path)\n"
             } else if let digest = entry.sha256 {
                 text += "large \(ids) \(entry.byteCount) \(digest.hex) \(entry.path)\n"
             } else {
@@ -93,7 +98,7 @@ enum CommitManifest {
 
     private static func commitEntry(_ line: ArraySlice<UInt8>) -> CommitEntry? {
         let kind = String(decoding: line.prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)
-        let counts = ["folder": 3, "file": 4, "large": 5]
+        let counts = ["folder": 3, "file": 4, "large": 5, "xet": 6]
         guard let count = counts[kind] else { return nil }
         let fields = line.split(
             separator: UInt8(ascii: " "), maxSplits: count, omittingEmptySubsequences: false)
@@ -108,13 +113,18 @@ enum CommitManifest {
         }
         guard let byteCount = Int64(String(decoding: fields[3], as: UTF8.self)) else { return nil }
         var digest: SHA256Digest?
-        if kind == "large" {
+        if count > 4 {
             digest = SHA256Digest(hex: String(decoding: fields[4], as: UTF8.self))
             if digest == nil { return nil }
         }
+        var xetHash: XetHash?
+        if count > 5 {
+            xetHash = XetHash(text: String(decoding: fields[5], as: UTF8.self))
+            if xetHash == nil { return nil }
+        }
         return CommitEntry(
             path: path, id: id, byteCount: byteCount, sha256: digest, isFolder: false,
-            lastCommit: lastCommit)
+            lastCommit: lastCommit, xetHash: xetHash)
     }
 
     private static func objectID(_ field: ArraySlice<UInt8>) -> GitObjectID? {

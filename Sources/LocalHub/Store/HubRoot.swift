@@ -7,6 +7,8 @@
 //     incoming/                           contents on their way in; emptied by each writer
 //     objects/sha256/ab/<64 hex>          large files, by their SHA-256
 //     objects/blob/ab/<40 hex>            small files, by their git blob id
+//     xet/xorbs/ab/<64 hex>               chunks of large files, each chunk once
+//     xet/files/ab/<64 hex>               which chunks a large file is made of
 //     repositories/models/org--name/      `--` is not allowed in names, so this is unambiguous
 //         repository.json                 private, gated, dates, and all refs
 //         commits/<40 hex>                the manifest of a commit, never changed
@@ -18,6 +20,7 @@ internal import Glibc
 internal import Hashing
 internal import HubAPI
 internal import Platform
+internal import Xet
 
 /// The layout of a local Hub's folder.
 ///
@@ -36,7 +39,7 @@ package struct HubRoot: Sendable {
     package static func create(_ path: String) throws(LocalHubError) -> HubRoot {
         let root = HubRoot(path)
         if try contents(of: root.formatPath) == nil {
-            guard try names(in: root.path).isEmpty else { throw .notAHub(root: root.path) }
+            guard try root.canBeMade() else { throw .notAHub(root: root.path) }
             try makeFolder(root.path)
             let secret = (0..<32).map { _ in UInt8.random(in: 0...255) }
             try replaceFile(root.secretPath, with: Array(hexString(secret).utf8))
@@ -46,6 +49,17 @@ package struct HubRoot: Sendable {
             try replaceFile(root.formatPath, with: Array(format.utf8))
         }
         return try open(path)
+    }
+
+    /// Whether the folder is empty, or has what a making that was cut off leaves behind: the secret
+    /// comes first, and the format last.
+    private func canBeMade() throws(LocalHubError) -> Bool {
+        let found = Set(try names(in: path).map { $0 ?? "" })
+        if found.isEmpty { return true }
+        let own: Set = [
+            "secret", "secret.new", "incoming", "objects", "repositories", "FORMAT.new",
+        ]
+        return found.isSubset(of: own) && !found.isDisjoint(with: ["secret", "secret.new"])
     }
 
     /// Opens a folder that is a local Hub's already.
@@ -94,6 +108,21 @@ package struct HubRoot: Sendable {
         let hex = content.hex
         let kind = hex.utf8.count == 64 ? "sha256" : "blob"
         return "\(path)/objects/\(kind)/\(hex.prefix(2))/\(hex)"
+    }
+
+    /// The folder of all xorbs.
+    var xorbsPath: String { "\(path)/xet/xorbs" }
+
+    /// The file of a xorb.
+    func xorbPath(_ xorb: XetHash) -> String {
+        let text = xorb.text
+        return "\(xorbsPath)/\(text.prefix(2))/\(text)"
+    }
+
+    /// The record of what a file is made of.
+    func xetFilePath(_ file: XetHash) -> String {
+        let text = file.text
+        return "\(path)/xet/files/\(text.prefix(2))/\(text)"
     }
 
     /// The folder of all repositories of a kind.

@@ -3,6 +3,7 @@
 package import Hashing
 package import HubAPI
 package import Platform
+internal import Xet
 
 /// What `add` is asked for.
 package struct AddRequest: Sendable {
@@ -16,6 +17,8 @@ package struct AddRequest: Sendable {
     package var isPrivate: Bool?
     /// Nil leaves it as it is; a new repository is not gated.
     package var isGated: Bool?
+    /// Whether large files are put into xorbs too, to be served over Xet.
+    package var hasXet = true
     /// The date of the commit.
     package var date = WallTime.now
 
@@ -61,7 +64,10 @@ extension RepositoryStore {
             if let parentID { try commit(parentID, of: record.id) } else { nil }
 
         let taken = try take(request, parent: parent)
-        let made = RepositoryStore.makeCommit(of: taken, request: request, parent: parent)
+        var made = RepositoryStore.makeCommit(of: taken, request: request, parent: parent)
+        if made.info.id != parent?.info.id && request.hasXet {
+            made = try withXet(made, parent: parent)
+        }
         try makeFolder(root.commitsPath(record.id))
         if made.info.id != parent?.info.id {
             let path = "\(root.commitsPath(record.id))/\(made.info.id)"
@@ -89,6 +95,29 @@ extension RepositoryStore {
         }
         try intake.publish()
         return taken
+    }
+
+    /// The commit, with its large files in xorbs too.
+    private func withXet(_ commit: Commit, parent: Commit?) throws(LocalHubError) -> Commit {
+        var known: [ContentHash: XetHash] = [:]
+        for entry in parent?.entries ?? [] where entry.sha256 != nil {
+            known[entry.content] = entry.xetHash
+        }
+        let unknown = commit.entries.filter { $0.sha256 != nil && known[$0.content] == nil }
+        if !unknown.isEmpty {
+            var intake = try XetIntake(self)
+            for entry in unknown where known[entry.content] == nil {
+                known[entry.content] = try intake.take(entry.content)
+            }
+            try intake.publish()
+        }
+        let entries = commit.entries.map { entry in
+            CommitEntry(
+                path: entry.path, id: entry.id, byteCount: entry.byteCount, sha256: entry.sha256,
+                isFolder: entry.isFolder, lastCommit: entry.lastCommit,
+                xetHash: entry.sha256 == nil ? nil : known[entry.content])
+        }
+        return Commit(info: commit.info, entries: entries)
     }
 
     /// The commit with these files; the parent itself if they are its files.

@@ -1,0 +1,142 @@
+// Contents through Xet: what a reader of them is told, and the two questions that are asked.
+//
+// A fetch through Xet looks to its sink like a plain one, and becomes one when Xet does not work:
+// the rest of the range then comes from the resolve route. The token for the Hub goes to the Hub
+// only, the access token that the Hub gives only to the server that it names, and neither to the
+// hosts of data.
+
+internal import Hashing
+internal import Platform
+internal import Transport
+package import Xet
+
+/// A chunk of a file, named by what it holds and by where the server keeps it.
+package struct IdentifiedChunk: Equatable, Sendable {
+    /// Of its decoded bytes, computed on arrival.
+    package let hash: XetHash
+    /// Where it begins in the file.
+    package let fileOffset: Int64
+    /// Its decoded length.
+    package let byteCount: Int
+    /// The xorb that the server keeps it in.
+    package let xorb: XetHash
+    /// Its index in that xorb.
+    package let index: Int
+}
+
+/// Receives a fetch through Xet.
+///
+/// All calls come on one thread at a time, which is shared with other fetches, and none may wait
+/// for the network; only `localChunk` may read a disk.
+package protocol XetSink: ContentSink {
+    /// The chunk of which bytes follow, before its first byte, in the order of the file. Chunks
+    /// at either end of the range may begin before it or end after it. Not called for bytes that
+    /// come over plain HTTP.
+    func contentDidIdentify(_ chunk: IdentifiedChunk)
+
+    /// Whether a chunk is here and need not be fetched.
+    func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool
+
+    /// The decoded bytes of a chunk that is here; nil if it no longer is.
+    func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]?
+}
+
+extension XetSink {
+    /// No: everything is fetched.
+    package func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool { false }
+    /// None.
+    package func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]? { nil }
+}
+
+extension HubClient {
+    /// How long one question to a Xet server is repeated without success, in seconds, before the
+    /// reader is served over plain HTTP.
+    static let xetPatienceSeconds = 10.0
+
+    /// Starts to bring the bytes through Xet, or over plain HTTP where Xet is disabled or does
+    /// not work.
+    ///
+    /// - Parameter hash: the file's, as the tree names it.
+    package func fetchXet(
+        _ request: ContentRequest, hash: XetHash, sink: any XetSink
+    ) -> FetchID {
+        let keys = [XetBoard.Refused.repository(request.id), .file(hash)]
+        let id = fetches.nextID()
+        guard let worker = xet.worker(of: id), refusal != .offline, !request.bytes.isEmpty,
+            !xet.isRefused(keys, at: .now)
+        else { return fetch(request, sink: sink) }
+        let fetch = XetFetch(
+            id: id, request: request, hash: hash, sink: sink, client: self, worker: worker)
+        let isTaken = worker.run { loop in
+            if loop.isStopping { return sink.contentDidFinish(.failure(.cancelled)) }
+            loop.active[id] = fetch
+            fetch.begin(loop)
+        }
+        if !isTaken { sink.contentDidFinish(.failure(.cancelled)) }
+        return id
+    }
+
+    /// What came of a file through Xet was wrong: for a while it comes over plain HTTP.
+    package func distrustXet(of hash: XetHash) {
+        xet.refuse(.file(hash), at: .now)
+    }
+
+    /// A token for the contents of a commit.
+    ///
+    /// - Parameter completion: called once, on any thread.
+    func xetToken(
+        _ key: XetBoard.TokenKey, notLike refused: XetToken?, deadline: MonotonicInstant,
+        priority: TransferPriority, completion: @escaping XetBoard.TokenCompletion
+    ) {
+        guard xet.wantToken(key, notLike: refused, completion) else { return }
+        let url = configuration.url("/api/\(key.id)/xet-read-token/\(key.commit)")
+        let isSecure = configuration.origin.isSecure
+        ask(
+            .xetToken, subject: key.id.description, url: url, deadline: deadline,
+            priority: priority
+        ) { [xet] answer in
+            let token = answer.flatMap { answer -> Result<XetToken, HubError> in
+                guard let token = try? XetToken(json: answer.body),
+                    let server = HTTPURL(token.serverURL), server.query == nil,
+                    server.origin.isSecure || !isSecure
+                else { return .failure(.malformed(reason: "a token that cannot be used")) }
+                return .success(token)
+            }
+            xet.tokenCame(key, token)
+        }
+    }
+
+    /// How a range of a file is put together, as the server says it.
+    ///
+    /// - Parameter completion: called once, on the hub thread.
+    func reconstruction(
+        of hash: XetHash, _ range: Range<Int64>, _ version: ReconstructionVersion,
+        _ token: XetToken, subject: String, deadline: MonotonicInstant,
+        priority: TransferPriority,
+        completion: @escaping @Sendable (Result<HTTPAnswer, HubError>) -> Void
+    ) {
+        guard let url = HTTPURL("\(token.serverURL)\(version.path)\(hash)"),
+            let secret = AccessToken(token.accessToken)
+        else { return completion(.failure(.malformed(reason: "a token that cannot be used"))) }
+        ask(
+            .reconstruction, subject: subject, url: url, deadline: deadline, priority: priority,
+            range: range, foreign: ForeignToken(token: secret, origin: url.origin),
+            completion: completion)
+    }
+}
+
+extension HubError {
+    /// The status that the error was made from, as far as a Xet fetch has to tell them apart;
+    /// nil when no answer came.
+    var status: Int? {
+        switch self {
+        case .tokenRefused: 401
+        case .gated, .disabled, .forbidden: 403
+        case .repositoryNotFound, .revisionNotFound, .entryNotFound: 404
+        case .rateLimited: 429
+        case .server(let status): status
+        case .malformed: 200
+        case .unreachable, .deadline, .cancelled, .offline: nil
+        }
+    }
+}
