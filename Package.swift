@@ -137,6 +137,7 @@ let package = Package(
         tests(
             "FetchingTests",
             ["Platform", "Hashing", "Transport", "HubAPI", "Catalog", "Fetching", "TestSupport"]),
+        tests("FuseSessionTests", ["Platform", "FileSystem", "FuseSession", "TestSupport"]),
         tests(
             "FileSystemTests",
             [

@@ -34,7 +34,8 @@ def official_size(path, scratch):
     """Bytes of the xorbs that the official client makes of a file, by its own choice of codec."""
     folder = os.path.join(scratch, f"official-{os.path.basename(path)}")
     os.makedirs(folder)
-    environment = dict(os.environ, HF_XET_TELEMETRY_ENABLED="0", HF_XET_XORB_COMPRESSION_POLICY="auto")
+    environment = dict(os.environ, HF_XET_TELEMETRY_ENABLED="0",
+                       HF_XET_XORB_COMPRESSION_POLICY="auto")
     subprocess.run([sys.executable, "-c", UPLOAD, path, folder], check=True, env=environment)
     xorbs = [name for name in glob.glob(f"{folder}/**/xorbs/default.*", recursive=True)
              if not name.endswith(".tagset")]

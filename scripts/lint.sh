@@ -5,7 +5,7 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 status=0
-swift format lint --strict --parallel --recursive Package.swift Sources Tests || status=1
+swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks || status=1
 mapfile -t shells < <(find scripts Tests Benchmarks .ci -type f -exec \
     grep -lE '^#!.*\b(ba)?sh$' {} + | sort)
 for script in "${shells[@]}"; do bash -n "$script" || status=1; done

@@ -132,6 +132,6 @@ final class PlainDecoder {
     }
 
     private func check(_ count: Int, _ expected: Int) throws {
-        if count != expected { throw BenchError("a chunk decoded to \(count) of \(expected) bytes") }
+        if count != expected { throw BenchError("a chunk decoded to \(count) bytes") }
     }
 }

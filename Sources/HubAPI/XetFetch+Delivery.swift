@@ -19,7 +19,7 @@ extension XetFetch {
             for index in local.use.chunks {
                 guard let bytes = sink.localChunk(local.xorb, index), !bytes.isEmpty,
                     offset + Int64(bytes.count) <= local.use.fileRange.upperBound
-                else { return fallBack(.invalid(.truncated)) }
+                else { return beginWithoutLocal(loop) }
                 let end = offset + Int64(bytes.count)
                 if end > position && offset < segment.upperBound {
                     hold(
@@ -31,6 +31,13 @@ extension XetFetch {
                 offset = end
             }
         }
+    }
+
+    /// Chunks that were promised are gone: what is missing is planned anew without any.
+    private func beginWithoutLocal(_ loop: XetLoop) {
+        ignoresLocal = true
+        dropSegment()
+        begin(loop)
     }
 
     /// Hands on what is next, until something is missing or the sink wants a pause.

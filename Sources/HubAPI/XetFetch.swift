@@ -62,6 +62,8 @@ final class XetFetch: @unchecked Sendable {
     /// The chunk that the sink was told of last.
     var identified: Int64?
     var isSegmentRead = false
+    /// Whether chunks that seemed to be here were not, so that all are fetched from then on.
+    var ignoresLocal = false
     var isSinkPaused = false
     var isPumping = false
     var isFinished = false
@@ -159,8 +161,9 @@ final class XetFetch: @unchecked Sendable {
 // The conversation.
 extension XetFetch {
     func carryOut(_ actions: [RangeRead.Action], _ loop: XetLoop) {
+        let number = segmentNumber
         for action in actions {
-            if isFinished || plain != nil { return }
+            if isFinished || plain != nil || segmentNumber != number { return }
             switch action {
             case .readToken(let mustBeNew): readToken(mustBeNew: mustBeNew)
             case .reconstruct(let token, let version, let range):
@@ -217,8 +220,8 @@ extension XetFetch {
             } catch {
                 made = .failure(error)
             }
-            step(loop) { [sink] read in
-                read.reconstructionArrived(made) { sink.hasChunk($0, $1) }
+            step(loop) { [sink, ignoresLocal] read in
+                read.reconstructionArrived(made) { !ignoresLocal && sink.hasChunk($0, $1) }
             }
         case .failure(.cancelled): finish(.failure(.cancelled))
         case .failure(let error):

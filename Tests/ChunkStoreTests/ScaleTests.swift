@@ -10,6 +10,7 @@ import Database
 import Glibc
 import Hashing
 import Platform
+import Telemetry
 import TestSupport
 import Testing
 
@@ -32,8 +33,23 @@ import Testing
         let openSeconds = MonotonicInstant.now.seconds(since: start)
         defer { store.close() }
         var generator = SeededGenerator(seed: 5)
-        let rate = try lookUp(store, count: 20_000, &generator)
-        let recipeRate = try loadRecipes(store, count: 2_000, &generator)
+        let rate = try made.lookUp(store, count: 20_000, &generator)
+        let recipeRate = try made.loadRecipes(store, count: 2_000, &generator)
+        // As many readers as there are connections, so that each has its own cache of pages.
+        let failures = Counter()
+        let readers = (0..<DatabaseReaders.connectionCountMax).map { number in
+            OwnedThread { [made] in
+                var generator = SeededGenerator(seed: UInt64(number))
+                do {
+                    _ = try made.lookUp(store, count: 5_000, &generator)
+                    _ = try made.loadRecipes(store, count: 500, &generator)
+                } catch {
+                    failures.add()
+                }
+            }
+        }
+        for reader in readers { reader.join() }
+        #expect(failures.value == 0)
         let grown = try anonymousBytes() - before
         let total = try anonymousBytes()
         // A hundredth of a second on an idle machine, whatever the number of chunks.
@@ -52,37 +68,6 @@ import Testing
                 "indexBytes": \(size)}
 
                 """.utf8))
-    }
-
-    /// Looks chunks up by their hashes, as packing does.
-    private func lookUp(
-        _ store: ChunkStore, count: Int, _ generator: inout SeededGenerator
-    ) throws -> Double {
-        let start = MonotonicInstant.now
-        for _ in 0..<count {
-            let number = Int(generator.next() % UInt64(made.chunkCount))
-            let found = try store.index.records(hash: made.hash(number))
-            try #require(found.contains(made.location(number)))
-        }
-        return Double(count) / MonotonicInstant.now.seconds(since: start)
-    }
-
-    /// Loads segments of recipes through the table of contents, as reading does.
-    private func loadRecipes(
-        _ store: ChunkStore, count: Int, _ generator: inout SeededGenerator
-    ) throws -> Double {
-        let contents = made.contentCount
-        let start = MonotonicInstant.now
-        for _ in 0..<count {
-            let content = Int(generator.next() % UInt64(contents))
-            let key = made.key(content)
-            let segments = Int(key.size / RecipeSegment.contentByteCount)
-            let segment = Int(generator.next() % UInt64(segments))
-            let entry = try store.loaded(key, blocks: 0..<1)
-            let found = try store.recipe(entry, Int64(content + 1), [segment])
-            try #require(found?.first??.entries.count == 1_024)
-        }
-        return Double(count) / MonotonicInstant.now.seconds(since: start)
     }
 
     private func anonymousBytes() throws -> Int {
@@ -110,6 +95,36 @@ private struct SyntheticIndex: Sendable {
     let chunkCount: Int
 
     var contentCount: Int { (chunkCount - 1) / SyntheticIndex.chunksPerContent + 1 }
+
+    /// Looks chunks up by their hashes, as packing does.
+    func lookUp(
+        _ store: ChunkStore, count: Int, _ generator: inout SeededGenerator
+    ) throws -> Double {
+        let start = MonotonicInstant.now
+        for _ in 0..<count {
+            let number = Int(generator.next() % UInt64(chunkCount))
+            let found = try store.index.records(hash: hash(number))
+            try #require(found.contains(location(number)))
+        }
+        return Double(count) / MonotonicInstant.now.seconds(since: start)
+    }
+
+    /// Loads segments of recipes through the table of contents, as reading does.
+    func loadRecipes(
+        _ store: ChunkStore, count: Int, _ generator: inout SeededGenerator
+    ) throws -> Double {
+        let start = MonotonicInstant.now
+        for _ in 0..<count {
+            let content = Int(generator.next() % UInt64(contentCount))
+            let key = key(content)
+            let segments = Int(key.size / RecipeSegment.contentByteCount)
+            let segment = Int(generator.next() % UInt64(segments))
+            let entry = try store.loaded(key, blocks: 0..<1)
+            let found = try store.recipe(entry, Int64(content + 1), [segment])
+            try #require(found?.first??.entries.count == 1_024)
+        }
+        return Double(count) / MonotonicInstant.now.seconds(since: start)
+    }
 
     /// Adds all rows to the index of a store that is closed.
     func fill(_ path: String) throws {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # seconds: 150
-"""Xet: files come as chunks, a new revision costs what changed, and nobody notices when it fails."""
+"""Xet: files come as chunks, a new revision costs what changed, and failures go unnoticed."""
 
 import os
 import random

@@ -70,13 +70,14 @@ final class TreeStack: Sendable {
     // MARK: Questions, waited for
 
     func run<Value: Sendable>(
-        seconds: Double = 60, _ attempt: @escaping @Sendable (AttemptContext) -> Outcome<Value>
+        seconds: Double = 120, _ attempt: @escaping @Sendable (AttemptContext) -> Outcome<Value>
     ) throws(FileSystemError) -> Value {
         let answers = Mailbox<Result<Value, FileSystemError>>()
         let operation = Operation(tree, attempt: attempt) { answers.send($0) }
         operation.start()
         guard let result = answers.receive(until: .now + seconds) else {
-            preconditionFailure("an operation was not answered in \(seconds) s")
+            Issue.record("an operation was not answered in \(seconds) s")
+            throw .unavailable
         }
         return try result.get()
     }

@@ -100,6 +100,23 @@ import Transport
         }
     }
 
+    @Test func `chunks that are gone when they are wanted are fetched`() throws {
+        let empty = file.chunks.reduce(into: [XetHash: [Int: [UInt8]]]()) { found, chunk in
+            // Every other chunk is promised, and none is there.
+            if chunk.index % 2 == 0 || chunk.index > 20 {
+                found[chunk.xorb, default: [:]][chunk.index] = []
+            }
+        }
+        let script = XetScript(file)
+        try withXet(script) { client, _ in
+            let brought = client.fetchXet(file, sink: XetFetchSink(localChunks: empty))
+            #expect(brought.plain.isSuccess && brought.plain.body == file.content)
+            #expect(brought.chunks.map(\.hash) == file.hashes)
+            #expect(client.hub.counters.xetFallbacks.value == 0)
+            #expect(script.counts.withLock { $0.plans } == 2)
+        }
+    }
+
     @Test func `a token is renewed before it ends, and when it is refused`() throws {
         // Ends within the margin: every fetch asks for another.
         let short = XetScript(file, tokenSeconds: 30)

@@ -5,14 +5,14 @@
 
 /// The targets in the order in which they are listed.
 struct PackageManifest {
-    /// `support` is what only tests use: a module or a program below `Tests`.
+    /// `support` is what only tests and benchmarks use: a module or a program of theirs.
     enum Kind { case system, module, program, support, tests }
 
     struct Target {
         let name: String
         let kind: Kind
         let dependencies: [String]
-        /// The folder below `Sources` or `Tests`, which is the name where the manifest names none.
+        /// The folder below `Sources`, `Tests` or `Benchmarks`; the name where none is given.
         let folder: String
     }
 
@@ -35,7 +35,8 @@ struct PackageManifest {
             rest = rest[call.endIndex...]
             let names = PackageManifest.quoted(call)
             guard let name = names.first else { continue }
-            let folder = names.first { $0.hasPrefix("Tests/") }.map { String($0.dropFirst(6)) }
+            let folder = names.first { $0.hasPrefix("Tests/") || $0.hasPrefix("Benchmarks/") }
+                .map { String($0.drop { $0 != "/" }.dropFirst()) }
             let dependencies = names.dropFirst().filter { !$0.contains("/") }
             targets.append(
                 Target(

@@ -32,10 +32,12 @@ struct SourceFile {
     var isSwift: Bool { path.hasSuffix(".swift") }
     var isC: Bool { path.hasSuffix(".c") || path.hasSuffix(".h") }
 
-    /// The folder below `Sources` or `Tests`, which is the name of the target; nil elsewhere.
+    /// The folder below `Sources`, `Tests` or `Benchmarks`, which is the name of the target; nil
+    /// elsewhere.
     var target: String? {
         let parts = path.split(separator: "/").map(String.init)
-        guard parts.count > 2, parts[0] == "Sources" || parts[0] == "Tests" else { return nil }
+        guard parts.count > 2, ["Sources", "Tests", "Benchmarks"].contains(parts[0])
+        else { return nil }
         return parts[1] == "System" && parts.count > 3 ? parts[2] : parts[1]
     }
 
