@@ -356,7 +356,7 @@ def cut_transfers_go_on(stage):
     mount = fresh(stage, "cut")
     os.listdir(f"{mount.path}/{NAME}@v1")
     for fault in ("truncate", "reset"):
-        stage.server.data_faults(f"{fault},count=4")
+        stage.server.data_faults(f"{fault},count=2")
         before, bytes_before = stage.server.stats(), stage.server.data_bytes()
         name, wanted = {"truncate": ("large.bin", LARGE),
                         "reset": ("evicted/0.bin", noise(300, 20_000_000))}[fault]
