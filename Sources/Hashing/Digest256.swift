@@ -20,31 +20,6 @@ package struct Digest256: Hashable, Sendable {
         self.init(words[0], words[1], words[2], words[3])
     }
 
-    /// Takes exactly 32 bytes of memory; nil otherwise.
-    ///
-    /// For paths that read a digest for each chunk: the generic form is not specialized in other
-    /// modules, and its look-ups of metadata take longer than a chunk takes to decode.
-    package init?(memory: UnsafeRawBufferPointer) {
-        guard memory.count == 32 else { return nil }
-        func word(_ offset: Int) -> UInt64 {
-            UInt64(
-                littleEndian: unsafe memory.loadUnaligned(
-                    fromByteOffset: offset, as: UInt64.self))
-        }
-        self.init(word(0), word(8), word(16), word(24))
-    }
-
-    /// Writes the 32 bytes in their order.
-    ///
-    /// - Parameter memory: of exactly 32 bytes.
-    package func write(into memory: UnsafeMutableRawBufferPointer) {
-        precondition(memory.count == 32)
-        unsafe memory.storeBytes(of: words.0.littleEndian, as: UInt64.self)
-        unsafe memory.storeBytes(of: words.1.littleEndian, toByteOffset: 8, as: UInt64.self)
-        unsafe memory.storeBytes(of: words.2.littleEndian, toByteOffset: 16, as: UInt64.self)
-        unsafe memory.storeBytes(of: words.3.littleEndian, toByteOffset: 24, as: UInt64.self)
-    }
-
     /// Takes exactly 64 hexadecimal digits, two a byte; nil otherwise.
     package init?(hex: some StringProtocol) {
         guard let bytes = hexBytes(hex) else { return nil }
