@@ -66,7 +66,7 @@ def mounts_are_handed_over(stage):
         expect(alive(pid), "it ended before its last mount")
     stage.modelfs("umount", stage.path("third"), "--cache", mount.cache)
     wait_for(lambda: not alive(pid), 5, "the end with the last mount")
-    equal(mounts_of(stage), [], "mounts")
+    equal([path for path in mounts_of(stage) if path in (mount.path, second.path)], [], "mounts")
 
 
 @promise("S27", "One daemon serves a cache")
@@ -138,6 +138,14 @@ def a_signal_with_files_in_use_detaches(stage):
         os.close(file)
 
 
+def error_of(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError as error:
+        return error.errno
+    return None
+
+
 @promise("S29", "What a dead daemon left is cleaned up")
 def a_stale_mount_is_cleaned(stage):
     mount = stage.mount(stage.server, name="stale", cache="cache-stale").start()
@@ -146,8 +154,8 @@ def a_stale_mount_is_cleaned(stage):
     time.sleep(1)
     equal(len(shared_mounts(mount)), 1, "shared mounts")
     mount.kill()
-    with raises(errno.ENOTCONN, "a dead mount"):
-        os.statvfs(mount.path)
+    # While the last thread of the dead one ends, it may still be ECONNABORTED.
+    wait_for(lambda: error_of(os.statvfs, mount.path) == errno.ENOTCONN, 5, "a dead mount")
     said = stage.modelfs("status", "--cache", mount.cache, code=9)
     expect(mount.path in said and "left by a dead daemon" in said, said)
     done = subprocess.run([stage.programs.modelfs, "mount", mount.path, "--cache", mount.cache],
@@ -159,7 +167,7 @@ def a_stale_mount_is_cleaned(stage):
     drop_pages(path)
     equal(read(path), noise(1, 2_000_000))
     expect(mount.fetched() - fetched <= 2_000_000)
-    equal(mounts_of(stage), [mount.path], "one mount")
+    equal(mounts_of(stage).count(mount.path), 1, "mounts at this place")
     equal(len(shared_mounts(mount)), 1, "shared mounts after a dead one")
     mount.end()
     equal(shared_mounts(mount), [], "shared mounts after the end")
@@ -172,7 +180,7 @@ def a_daemon_with_two_mounts_is_cleaned(stage):
     mount.kill()
     mount.start()
     stage.modelfs("umount", other.path, "--cache", mount.cache)
-    equal(mounts_of(stage), [mount.path])
+    equal([path for path in mounts_of(stage) if "stale-" in path], [mount.path])
     mount.end()
 
 
@@ -203,7 +211,7 @@ def mountpoints_that_cannot_be(stage):
         stage.actions.append(lambda: subprocess.run(["umount", stage.path("taken")], check=False,
                                                     capture_output=True, timeout=10))
         failing(stage, 4, "mount", stage.path("taken"), *cache, wanted=["is busy", "tmpfs"])
-    equal(mounts_of(stage), [stage.path("taken")] if os.path.ismount(stage.path("taken")) else [])
+    equal([path for path in mounts_of(stage) if path in (missing, full, plain)], [])
 
 
 @promise("S53", "A mount that fails says what is wrong and what to do")
@@ -255,7 +263,7 @@ def sources_that_cannot_be(stage):
             "--offline", wanted=["must not be asked"])
     failing(stage, 1, "mount", place, "--cache", stage.path("cache-away"),
             wanted=["HF_ENDPOINT", "not a URL"], HF_ENDPOINT="nonsense")
-    equal(mounts_of(stage), [path for path in mounts_of(stage) if path.endswith("/taken")])
+    expect(place not in mounts_of(stage), "a failed mount is there")
 
 
 @promise("S53", "A mount that fails says what is wrong and what to do")
