@@ -11,13 +11,24 @@ final class CachedContent: Sendable {
     let key: ContentKey
     let state: Lock<CachedState>
     private let lastUse: Atomic<Int64>
+    private let lastAccess: Atomic<Int64>
 
     init(key: ContentKey, freshID: Int64) {
         self.key = key
         state = Lock(CachedState(key: key, freshID: freshID))
         lastUse = Atomic(.min)
+        lastAccess = Atomic(MonotonicInstant.now.nanoseconds)
     }
 
+    /// Notes that the object is needed in memory.
+    func keep() {
+        lastAccess.store(MonotonicInstant.now.nanoseconds, ordering: .relaxed)
+    }
+
+    /// When the object was last needed, in nanoseconds of the monotonic clock.
+    var lastAccessNanoseconds: Int64 { lastAccess.load(ordering: .relaxed) }
+
+    /// Notes that somebody has used the content, which is what eviction goes by.
     func touch() {
         lastUse.store(MonotonicInstant.now.nanoseconds, ordering: .relaxed)
     }
@@ -60,6 +71,7 @@ final class ContentTable: Sendable {
             table[key] = made
             return (made, table.count)
         }
+        content.keep()
         if count > ContentTable.contentCountMax { trim() }
         return content
     }
@@ -79,10 +91,17 @@ final class ContentTable: Sendable {
         if hadFile { fileCount.subtract(1, ordering: .relaxed) }
     }
 
-    /// Goes down to three quarters of each limit, those used longest ago first.
+    /// Goes down to three quarters of each limit, those needed longest ago first.
+    ///
+    /// What a thread has just loaded may be gone when it looks: it has to load it again then.
     private func trim() {
         contents.withLock { table in
-            let oldest = table.values.sorted { $0.lastUseNanoseconds < $1.lastUseNanoseconds }
+            let oldest = table.values.sorted {
+                $0.lastAccessNanoseconds < $1.lastAccessNanoseconds
+            }
+            // Segments that writes have made are not counted one by one.
+            partCount.store(
+                oldest.reduce(0) { $0 + $1.state.withLock { $0.partCount } }, ordering: .relaxed)
             for content in oldest {
                 let tooManyContents = table.count > ContentTable.contentCountMax * 3 / 4
                 let tooManyParts =

@@ -98,6 +98,9 @@ extension CachedState {
             .filter { segments[$0] == nil }
     }
 
+    /// Whether all is in memory that tells about a range of blocks.
+    func knows(_ blocks: Range<Int>) -> Bool { !isRetired && segmentsToLoad(blocks).isEmpty }
+
     /// Takes segments as the index has them, unless the layout has changed meanwhile.
     ///
     /// - Returns: how many segments are new in memory.
@@ -120,21 +123,25 @@ extension CachedState {
         return count
     }
 
-    /// Counts valid bytes anew, after segments were lost.
+    /// Valid and flat bytes of one segment, by its bits.
     ///
-    /// REQUIRES: all segments are loaded.
+    /// REQUIRES: it is loaded.
+    func count(ofSegment index: Int) -> (valid: Int64, flat: Int64) {
+        var (valid, flat): (Int64, Int64) = (0, 0)
+        guard let segment = segments[index] else { return (0, 0) }
+        let first = index * BlockSegment.blockCountMax
+        for block in 0..<segment.blockCount where segment.isValid(block) {
+            let byteCount = Int64(key.byteCount(ofBlock: first + block))
+            valid += byteCount
+            if segment.isFlat(block) { flat += byteCount }
+        }
+        return (valid, flat)
+    }
+
+    /// Takes sums that were counted anew, after segments were lost.
     ///
     /// - Returns: by how much the flat bytes are fewer.
-    mutating func recount() -> Int64 {
-        var (valid, flat): (Int64, Int64) = (0, 0)
-        for (index, segment) in segments {
-            let first = index * BlockSegment.blockCountMax
-            for block in 0..<segment.blockCount where segment.isValid(block) {
-                let byteCount = Int64(key.byteCount(ofBlock: first + block))
-                valid += byteCount
-                if segment.isFlat(block) { flat += byteCount }
-            }
-        }
+    mutating func recount(valid: Int64, flat: Int64) -> Int64 {
         let lost = flatByteCount - flat
         validByteCount = valid
         flatByteCount = flat
@@ -206,7 +213,8 @@ extension CachedState {
     mutating func invalidate(
         _ block: Int, _ source: BlockSource, of incarnation: Int64
     ) -> Int64? {
-        guard incarnation == id, sources(of: block..<block + 1) == [source] else { return nil }
+        guard incarnation == id, !isRetired, sources(of: block..<block + 1) == [source]
+        else { return nil }
         let most = BlockSegment.blockCountMax
         let byteCount = Int64(key.byteCount(ofBlock: block))
         switch source {
@@ -227,8 +235,8 @@ extension CachedState {
 
 /// What a thread that wants to write may do.
 enum WriteClaim {
-    /// The object was replaced: look the content up again.
-    case retired
+    /// The object was replaced, or is not in memory any more: look the content up again.
+    case unknown
     /// All blocks are valid: nothing to do.
     case valid
     /// Another thread writes the blocks that are left: wait for it, and ask again.
@@ -238,9 +246,8 @@ enum WriteClaim {
 }
 
 extension CachedState {
-    /// REQUIRES: the segments of the blocks are loaded.
     mutating func claim(_ blocks: Range<Int>) -> WriteClaim {
-        if isRetired { return .retired }
+        if !knows(blocks) { return .unknown }
         let mailbox = Mailbox<Void>()
         if isFrozen {
             waitingForThaw.append(mailbox)
@@ -349,7 +356,10 @@ extension CachedState {
     /// Starts the next incarnation, with nothing in it.
     ///
     /// Until `endDrop` it cannot be forgotten, since the index still has the one before.
-    mutating func drop(nextID: Int64, verification: Verification) -> LeftIncarnation {
+    ///
+    /// - Returns: nil if the object was replaced.
+    mutating func drop(nextID: Int64, verification: Verification) -> LeftIncarnation? {
+        if isRetired { return nil }
         let left = leave()
         commitsUnderWay += 1
         isLoaded = true

@@ -106,10 +106,20 @@ extension ChunkStore {
 
     /// Forgets all of a content, on disk too.
     func drop(_ entry: CachedContent, verification: Verification) {
+        var entry = entry
         let nextID = table.freshID()
-        let left = entry.state.withLock { state in
+        var dropped = entry.state.withLock { state in
             state.drop(nextID: nextID, verification: verification)
         }
+        while dropped == nil {
+            // The object was replaced: it is the other one that has to know.
+            guard let other = try? loaded(entry.key, blocks: 0..<0) else { return }
+            entry = other
+            dropped = entry.state.withLock { state in
+                state.drop(nextID: nextID, verification: verification)
+            }
+        }
+        guard let left = dropped else { return }
         settle(left)
         do throws(DatabaseError) {
             try index.writer.perform { (connection) throws(DatabaseError) in

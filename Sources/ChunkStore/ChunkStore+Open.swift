@@ -143,6 +143,20 @@ extension ChunkStore {
         }
     }
 
+    /// Calls `body` under the lock of a content whose segments of the blocks are in memory.
+    func withLoaded<Result: Sendable>(
+        _ key: ContentKey, _ blocks: Range<Int>, _ body: (CachedState) -> Result
+    ) throws(StoreError) -> (CachedContent, Result) {
+        while true {
+            let entry = try loaded(key, blocks: blocks)
+            // Between the two, other threads may have needed the memory.
+            let result = entry.state.withLock { state in
+                state.knows(blocks) ? body(state) : nil
+            }
+            if let result { return (entry, result) }
+        }
+    }
+
     /// False when the content was replaced meanwhile, or its layout exchanged.
     private func load(_ entry: CachedContent, blocks: Range<Int>) throws(DatabaseError) -> Bool {
         if entry.state.withLock({ !$0.isLoaded }) {
@@ -184,11 +198,24 @@ extension ChunkStore {
 
     /// Counts a content's bytes anew, after a segment of it was lost.
     private func recount(_ entry: CachedContent, _ incarnation: Int64) throws(DatabaseError) {
-        let all = 0..<entry.key.blockCount
-        if try !load(entry, blocks: all) { return }
+        let changeCount = entry.state.withLock { $0.changeCount }
+        var (valid, flat): (Int64, Int64) = (0, 0)
+        let most = BlockSegment.blockCountMax
+        for first in stride(from: 0, to: entry.key.blockCount, by: most) {
+            let blocks = first..<min(first + most, entry.key.blockCount)
+            if try !load(entry, blocks: blocks) { return }
+            let counted: (valid: Int64, flat: Int64)? = entry.state.withLock { state in
+                state.knows(blocks) ? state.count(ofSegment: first / most) : nil
+            }
+            guard let counted else { return }
+            valid += counted.valid
+            flat += counted.flat
+        }
+        let sums = (valid, flat)
         let lost: Int64? = entry.state.withLock { state in
-            if state.id != incarnation || !state.segmentsToLoad(all).isEmpty { return nil }
-            return state.recount()
+            // Who changed it meanwhile counts again, at the latest when it is to be proven.
+            if state.id != incarnation || state.changeCount != changeCount { return nil }
+            return state.recount(valid: sums.0, flat: sums.1)
         }
         if let lost { subtractFlat(lost) }
         enlist(entry)

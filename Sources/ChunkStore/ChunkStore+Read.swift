@@ -75,8 +75,7 @@ extension ChunkStore {
 
     /// Nil when a block is not here.
     private func plan(_ key: ContentKey, blocks: Range<Int>) throws(StoreError) -> ReadPlan? {
-        let entry = try loaded(key, blocks: blocks)
-        let (sources, file, incarnation) = entry.state.withLock { state in
+        let (entry, (sources, file, incarnation)) = try withLoaded(key, blocks) { state in
             (state.sources(of: blocks), state.file, state.id)
         }
         guard let sources else { return nil }

@@ -127,8 +127,7 @@ extension ChunkStore {
         let buffer = buffers.take()
         defer { buffers.give(buffer) }
         for block in 0..<work.key.blockCount {
-            let entry = try loaded(work.key, blocks: block..<block + 1)
-            let (isSame, isValid) = entry.state.withLock { state in
+            let (entry, (isSame, isValid)) = try withLoaded(work.key, block..<block + 1) { state in
                 (
                     state.id == work.incarnation && state.changeCount == work.changeCount,
                     state.isValid(block)

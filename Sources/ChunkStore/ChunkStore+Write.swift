@@ -27,7 +27,7 @@ extension ChunkStore {
         while true {
             let entry = try loaded(key, blocks: blocks)
             switch entry.state.withLock({ $0.claim(blocks) }) {
-            case .retired: continue
+            case .unknown: continue
             case .valid: return
             case .wait(let mailbox): _ = mailbox.receive()
             case .write(let runs, let incarnation):
@@ -68,7 +68,7 @@ extension ChunkStore {
         while true {
             let entry = try loaded(key, blocks: blocks)
             switch entry.state.withLock({ $0.claim(blocks) }) {
-            case .retired: continue
+            case .unknown: continue
             case .valid: return false
             case .wait(let mailbox): _ = mailbox.receive()
             case .write(let runs, let incarnation):

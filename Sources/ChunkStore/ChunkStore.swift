@@ -171,19 +171,26 @@ package final class ChunkStore: Sendable {
         let wanted = range.clamped(to: 0..<max(0, size))
         if wanted.isEmpty { return [] }
         let blocks = key.blocks(covering: wanted)
-        guard let entry = try? loaded(key, blocks: blocks) else { return [key.bytes(of: blocks)] }
-        let (missing, isComplete) = entry.state.withLock { state in
-            var missing: [Range<Int>] = []
-            for block in blocks where !state.isValid(block) {
+        var missing: [Range<Int>] = []
+        // A segment at a time, since not all of a huge content fits into memory.
+        let most = BlockSegment.blockCountMax
+        var block = blocks.lowerBound
+        while block < blocks.upperBound {
+            let part = block..<min(blocks.upperBound, (block / most + 1) * most)
+            let found = try? withLoaded(key, part) { state in part.filter { !state.isValid($0) } }
+            for block in found?.1 ?? Array(part) {
                 if let last = missing.last, last.upperBound == block {
                     missing[missing.count - 1] = last.lowerBound..<block + 1
                 } else {
                     missing.append(block..<block + 1)
                 }
             }
-            return (missing, state.isComplete)
+            block = part.upperBound
         }
-        if missing.isEmpty && !isComplete && blocks.count == key.blockCount {
+        if missing.isEmpty && blocks.count == key.blockCount,
+            let entry = try? loaded(key, blocks: 0..<0),
+            entry.state.withLock({ !$0.isComplete })
+        {
             try? mendCount(entry)
         }
         return missing.map { key.bytes(of: $0) }
