@@ -56,6 +56,8 @@ class Programs:
         for name in ("HF_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
             environment.pop(name, None)
         environment["HF_HOME"] = os.path.join(self.scratch, "hf-home")
+        # The user's own cache is never touched, also when a command names none.
+        environment["MODELFS_CACHE"] = os.path.join(self.scratch, "default-cache")
         environment.update({name: value for name, value in variables.items() if value is not None})
         return environment
 
