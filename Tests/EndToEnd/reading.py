@@ -134,7 +134,7 @@ def a_mapping_without_bytes_gets_a_signal(stage):
     mount = fresh(stage, "sigbus", "--read-deadline", "1s")
     path = f"{mount.path}/{NAME}@v1/stalled/69.bin"
     os.stat(path)
-    stage.server.data_faults("stall=600")
+    stage.server.stall_contents()
     process = stage.python(
         "import mmap, sys\n"
         "file = open(sys.argv[1], 'rb')\n"
