@@ -196,6 +196,8 @@ def main():
     reason = fuse_reason()
     deadline = time.monotonic() + arguments.seconds
     counts = {"passed": 0, "failed": 0, "skipped": 0}
+    # Said again at the end: who reads only the last lines of a log finds what to look for.
+    failures = []
     try:
         for path in broken:
             counts["failed"] += 1
@@ -215,10 +217,14 @@ def main():
             print(f"{result:8} {suite.name} ({seconds:.1f} s){': ' if remark else ''}{remark}",
                   flush=True)
             if result == "failed":
+                failures.append(f"{suite.name}: {remark}")
+                failures += [line for line in text.splitlines() if line.startswith("FAILED")]
                 for line in text.splitlines()[-TAIL_LINES:]:
                     print(f"    | {line}")
     finally:
         finish(arguments, sweep)
+    for line in failures:
+        print(f"failed:  {line}")
     print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
     return 1 if counts["failed"] else 0
 

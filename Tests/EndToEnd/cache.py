@@ -16,7 +16,7 @@ import subprocess
 import time
 
 from suite import (drop_names, drop_pages, equal, expect, main, noise, promise, raises, read, run,
-                   snapshot, wait_for, write)
+                   says, snapshot, wait_for, write)
 
 NAME = "acme/weights"
 MIB = 1 << 20
@@ -454,7 +454,7 @@ def two_never_open_one_cache(stage):
     os.makedirs(stage.path("second"), exist_ok=True)
     said = stage.modelfs("mount", "--foreground", "hf://models", stage.path("second"), "--cache",
                          mount.cache, code=11)
-    expect("already served" in said, said)
+    says(said, "already served")
     mount.end()
     racing = [subprocess.Popen([stage.programs.modelfs, "cache", "list", "--cache", mount.cache],
                                env=stage.programs.environment(), stdout=subprocess.PIPE,
@@ -482,9 +482,9 @@ def other_formats_are_refused(stage):
     write(path, "modelfs cache 9999\n")
     for words in (("cache", "list"), ("cache", "verify")):
         said = stage.modelfs(*words, "--cache", mount.cache, code=5)
-        expect("9999" in said, said)
+        says(said, "9999")
     said = stage.modelfs("mount", "hf://models", mount.path, "--cache", mount.cache, code=5)
-    expect("9999" in said, said)
+    says(said, "9999")
     write(path, ours)
     for name in ("store.db", "catalog.db"):
         ours = schema_version(os.path.join(mount.cache, name), 9999)

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 from suite import (Skip, alive, drop_pages, equal, expect, free_port, main, noise, promise, raises,
-                   read, wait_for, within, write)
+                   read, says, wait_for, within, write)
 
 NAME = "acme/daemon"
 
@@ -54,13 +54,13 @@ def mounts_are_handed_over(stage):
     os.makedirs(stage.path("third"))
     said = stage.modelfs("mount", stage.path("third"), "--cache", mount.cache, "--ref-ttl", "5s",
                          "--cache-size", "1GB")
-    expect("not used: --cache-size, --ref-ttl" in said, said)
+    says(said, "not used: --cache-size, --ref-ttl")
     equal(len(mount.status()["mounts"]), 3)
     said = stage.modelfs("mount", "hf://models", mount.path, "--cache", mount.cache)
-    expect("mounted already" in said, said)
+    says(said, "mounted already")
     said = stage.modelfs("mount", "--foreground", stage.path("third"), "--cache", mount.cache,
                          code=11)
-    expect(f"served by process {pid}" in said, said)
+    says(said, f"served by process {pid}")
     for path in (mount.path, second.path):
         stage.modelfs("umount", path, "--cache", mount.cache)
         expect(alive(pid), "it ended before its last mount")
@@ -92,7 +92,7 @@ def what_is_in_use_is_not_taken_away(stage):
     mount = stage.mount(stage.server, name="busy", cache="cache-busy").start()
     file = os.open(f"{mount.path}/{NAME}@v1/sub/large.bin", os.O_RDONLY)
     said = stage.modelfs("umount", mount.path, "--cache", mount.cache, code=11)
-    expect("in use" in said and "--lazy" in said, said)
+    says(said, "in use", "--lazy")
     stage.modelfs("umount", "--lazy", mount.path, "--cache", mount.cache)
     expect(mount.path not in mounts_of(stage))
     equal(os.listdir(mount.path), [])
@@ -102,7 +102,7 @@ def what_is_in_use_is_not_taken_away(stage):
     equal(done.returncode, 0, "umount")
     wait_for(lambda: not mount.is_served(), 5, "the end after a plain umount")
     said = stage.modelfs("umount", mount.path, "--cache", mount.cache, code=7)
-    expect("no modelfs is mounted" in said, said)
+    says(said, "no modelfs is mounted")
 
 
 @promise("S28", "An unmount is orderly")
@@ -157,12 +157,12 @@ def a_stale_mount_is_cleaned(stage):
     # While the last thread of the dead one ends, it may still be ECONNABORTED.
     wait_for(lambda: error_of(os.statvfs, mount.path) == errno.ENOTCONN, 5, "a dead mount")
     said = stage.modelfs("status", "--cache", mount.cache, code=9)
-    expect(mount.path in said and "left by a dead daemon" in said, said)
+    says(said, mount.path, "left by a dead daemon")
     done = subprocess.run([stage.programs.modelfs, "mount", mount.path, "--cache", mount.cache],
                           env=stage.programs.environment(HF_ENDPOINT=stage.server.endpoint),
                           capture_output=True, text=True, timeout=30, check=False)
     equal(done.returncode, 0, done.stderr)
-    expect("cleaned up" in done.stdout, done.stdout)
+    says(done.stdout, "cleaned up")
     fetched = mount.fetched()
     drop_pages(path)
     equal(read(path), noise(1, 2_000_000))
@@ -306,7 +306,7 @@ def without_the_device(stage):
     if "unshare" in done.stderr:
         raise Skip(done.stderr.strip())
     equal(done.returncode, 3, done.stdout, done.stderr)
-    expect("/dev/fuse" in done.stderr and "modprobe fuse" in done.stderr, done.stderr)
+    says(done.stderr, "/dev/fuse", "modprobe fuse")
 
 
 SCHEMA = {

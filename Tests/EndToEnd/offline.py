@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 
-from suite import (drop_names, drop_pages, equal, expect, main, noise, promise, raises, read,
+from suite import (drop_names, drop_pages, equal, expect, main, noise, promise, raises, read, says,
                    wait_for, within, write)
 
 NAME = "acme/offline"
@@ -92,7 +92,7 @@ def what_is_not_cached_is_an_error(stage):
     equal(read(stage.top + "@v1/large.bin"), noise(1, 6_000_000), "cached bytes")
     equal(stage.tree.status()["fileSystem"]["hub"]["state"], "away")
     page = stage.modelfs("status", "--cache", stage.tree.cache)
-    expect("not reachable" in page, page)
+    says(page, "not reachable")
 
 
 @promise("S42", "An unreachable Hub is EIO after the deadline", 60)

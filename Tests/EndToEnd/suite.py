@@ -60,6 +60,13 @@ def promise(number, words, seconds=TEST_SECONDS, ways=(None,)):
     return mark
 
 
+def says(said, *texts):
+    """What a command said has each of these texts, wherever its lines were broken."""
+    flat = " ".join(said.split())
+    for text in texts:
+        expect(text in flat, repr(text), "is missing in", said)
+
+
 def expect(condition, *detail):
     if not condition:
         raise Failure(" ".join(str(part) for part in detail) or "it does not hold")

@@ -13,8 +13,8 @@ import shutil
 import subprocess
 import sys
 
-from suite import (Skip, drop_pages, equal, expect, main, noise, promise, raises, run, wait_for,
-                   write)
+from suite import (Skip, drop_pages, equal, expect, main, noise, promise, raises, run, says,
+                   wait_for, write)
 
 NAME = "acme/plain"
 USER = "nobody"
@@ -124,7 +124,7 @@ def allow_other_needs_permission(stage):
         raise Skip("there is no /etc/fuse.conf")
     run("mount", "--bind", conf, "/etc/fuse.conf")
     said = modelfs(stage, "mount", "--allow-other", shared, "--cache", stage.cache, code=3)
-    expect("user_allow_other" in said and "/etc/fuse.conf" in said, said)
+    says(said, "user_allow_other", "/etc/fuse.conf")
     write(conf, "user_allow_other\n")
     modelfs(stage, "mount", "--allow-other", f"hf://{NAME}@v1", shared, "--cache", stage.cache)
     equal(sorted(os.listdir(shared)), ["config.json", "large.bin"])
@@ -137,13 +137,13 @@ def a_user_is_told_what_is_missing(stage):
     mine = stage.path("root-owned")
     os.makedirs(mine)
     said = modelfs(stage, "mount", mine, "--cache", stage.cache, code=4)
-    expect("cannot be used" in said, said)
+    says(said, "cannot be used")
     said = modelfs(stage, "mount", place(stage, "elsewhere"), "--cache", "/root/cache", code=5)
-    expect("cannot be written" in said, said)
+    says(said, "cannot be written")
     os.chmod("/dev/fuse", 0o600)
     said = modelfs(stage, "mount", place(stage, "elsewhere"), "--cache", stage.home + "/cache2",
                    code=3)
-    expect("/dev/fuse cannot be opened" in said, said)
+    says(said, "/dev/fuse cannot be opened")
     os.chmod("/dev/fuse", 0o666)
 
 
