@@ -275,6 +275,21 @@ import Testing
         #expect(statistics.contentCount > 0 && statistics.limitBytes == 1 << 40)
     }
 
+    @Test(arguments: [
+        ("9999-12-31T23:59:59Z", 9_223_372_036), ("0000-01-01T00:00:00Z", -9_223_372_036),
+    ])
+    func datesThatFitNoClockAreCut(date: String, seconds: Int64) throws {
+        let commit = try #require(WallTime(iso8601: date))
+        bench.hub.commit(
+            "models/org/dated", "c", ["f": [1]], seconds: commit.secondsSince1970)
+        let stack = try bench.stack()
+        let file = try #require(try stack.find("models/org/dated@main/f"))
+        #expect(file.modifiedNanoseconds == seconds * 1_000_000_000)
+        let folder = try stack.node("models/org/dated@main")
+        #expect(try stack.attributes(folder).modifiedNanoseconds == seconds * 1_000_000_000)
+        #expect(try stack.entries(folder).count == 1)
+    }
+
     @Test func extendedAttributesTellWhereAndWhat() throws {
         let large = randomBytes(5000, seed: 1)
         bench.hub.commit("models/org/x", "c", ["d/large": large, "small": [1]])
