@@ -309,7 +309,7 @@ struct ActiveContent {
         case .malformed where attempts >= ActiveContent.malformedAttemptCountMax: return .giveUp
         case .rateLimited(let seconds): failure = .status(429, pauseSeconds: seconds)
         case .server(let status): failure = .status(status, pauseSeconds: nil)
-        case .unreachable(let cause): failure = .transport(cause)
+        case .unreachable(let cause), .dataUnreachable(let cause): failure = .transport(cause)
         case .malformed: failure = .transport(.closedEarly)
         }
         guard

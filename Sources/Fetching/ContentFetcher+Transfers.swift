@@ -167,7 +167,7 @@ extension ContentFetcher {
         _ id: ContentID, _ number: ContentPlan.TransferNumber, _ error: HubError
     ) {
         let now = MonotonicInstant.now
-        let isAway = hub.refusal != nil
+        let isAway = hub.readerRefusal != nil
         let (next, name, repository) = state.withLock {
             state -> (ActiveContent.AfterFailure, String, RepositoryID?) in
             if state.isClosed { return (.nothing, "", nil) }

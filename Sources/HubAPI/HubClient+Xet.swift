@@ -136,7 +136,7 @@ extension HubError {
         case .rateLimited: 429
         case .server(let status): status
         case .malformed: 200
-        case .unreachable, .deadline, .cancelled, .offline: nil
+        case .unreachable, .dataUnreachable, .deadline, .cancelled, .offline: nil
         }
     }
 }
