@@ -100,6 +100,23 @@ import Testing
         #expect(cost == 0)
     }
 
+    @Test func refsAreTheirBytesAndFitADirectory() throws {
+        let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}")
+        let deep = Array(repeating: "a", count: 99).joined(separator: "/")
+        bench.hub.commit("models/org/name", "c", ["c": [3]])
+        bench.hub.edit("models/org/name") { repository in
+            repository.branches[composed] = SmallHub.id("a")
+            repository.pullRequests[decomposed] = SmallHub.id("b")
+            repository.tags[deep] = SmallHub.id("a")
+        }
+        let stack = try bench.stack()
+        #expect(RevisionName(composed) != RevisionName(decomposed))
+        let names = try stack.names("models/org/name@")
+        #expect(names.contains { $0.utf8.elementsEqual(composed.utf8) })
+        #expect(!names.contains { $0.utf8.count > 255 })
+        #expect(try !stack.names("models/org").contains { $0.utf8.count > 255 })
+    }
+
     @Test func versionsAreLinks() throws {
         let stack = try bench.stack()
         let names = try stack.names("models/org/name@")
