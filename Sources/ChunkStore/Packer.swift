@@ -31,13 +31,14 @@ final class Packer {
     }
 
     private let store: ChunkStore
+    private let buffers: PackingBuffers
     private let key: ContentKey
     private let incarnation: Int64
     private let emit: (RecipeChange) throws(StoreError) -> Void
-    private let encoder = ChunkEncoder()
-    private let batch = RecordBatch()
+    private let encoder: ChunkEncoder
+    private let batch: RecordBatch
     private var chunker = GearChunker()
-    private let pending = BlockBuffer()
+    private let pending: BlockBuffer
     private var pendingByteCount = 0
     /// Where the next byte lies in the content.
     private var position: Int64 = 0
@@ -66,10 +67,16 @@ final class Packer {
         emit: @escaping (RecipeChange) throws(StoreError) -> Void
     ) {
         self.store = store
+        buffers = store.takePackingBuffers()
+        (encoder, batch, pending) = (buffers.encoder, buffers.batch, buffers.pending)
         self.key = key
         self.incarnation = incarnation
         self.reach = reach
         self.emit = emit
+    }
+
+    deinit {
+        store.givePackingBuffers(buffers)
     }
 
     /// Takes the next bytes of the content.
