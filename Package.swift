@@ -130,7 +130,7 @@ let package = Package(
         tests("DatabaseTests", ["Platform", "Database", "TestSupport"]),
         tests(
             "ChunkStoreTests",
-            ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
+            ["Platform", "Telemetry", "Hashing", "Xet", "Database", "ChunkStore", "TestSupport"]),
         tests(
             "CatalogTests",
             ["Platform", "Telemetry", "Hashing", "Database", "HubAPI", "Catalog", "TestSupport"]),

@@ -115,7 +115,7 @@ extension ChunkStore {
 
     /// Reads neighbouring records and decodes what of them is in the range; false if one is
     /// damaged.
-    private func read(
+    func read(
         _ run: ArraySlice<RecipeEntry>, at location: RecordLocation, _ range: Range<Int64>,
         into target: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> Bool {

@@ -90,6 +90,27 @@ import Testing
         #expect(segment.entries(covering: 131_100..<131_172)?.count == 1)
     }
 
+    @Test func chunkList() throws {
+        let list = ChunkList(
+            index: 0,
+            chunks: [
+                ListedChunk(start: 8, byteCount: 65_536, hash: Digest256(1, 2, 3, 4)),
+                ListedChunk(start: 65_544, byteCount: 100, hash: Digest256(5, 6, 7, 8)),
+            ])
+        let blob = list.blob(key: 9)
+        let expected = try documented("two chunks")
+        #expect(hexString(blob) == expected)
+        #expect(ChunkList(blob: blob, index: 0, key: 9) == list)
+        #expect(ChunkList(blob: blob, index: 0, key: 8) == nil)
+        for place in blob.indices {
+            var damaged = blob
+            damaged[place] ^= 16
+            #expect(ChunkList(blob: damaged, index: 0, key: 9) == nil)
+        }
+        #expect(list.chunk(at: 65_544)?.byteCount == 100)
+        #expect(list.chunk(at: 9) == nil && list.chunk(at: 65_644) == nil)
+    }
+
     @Test func numbersOfVariableLength() {
         var generator = SeededGenerator(seed: 1)
         var numbers: [UInt64] = [0, 127, 128, .max, zigzag(.min), zigzag(-1), zigzag(.max)]
