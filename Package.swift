@@ -62,6 +62,7 @@ let package = Package(
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
+        module("Weights", []),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -109,12 +110,13 @@ let package = Package(
         tests("HashingTests", ["Hashing"]),
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
+        tests("WeightsTests", ["Weights", "TestSupport"]),
         tests("TidyTests", []),
         tests(
             "FuzzTests",
             [
-                "Platform", "Settings", "Compression", "Xet", "Transport", "HubAPI", "Catalog",
-                "ChunkStore", "TestSupport",
+                "Platform", "Settings", "Compression", "Xet", "Weights", "Transport", "HubAPI",
+                "Catalog", "ChunkStore", "TestSupport",
             ]),
         tests("SettingsTests", ["Settings"]),
         tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),
