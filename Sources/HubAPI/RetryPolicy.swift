@@ -1,8 +1,9 @@
 // When a failed request is sent again. Pure: told the time and the failure, answers with a wait.
 //
 // No answer at all is retried until the deadline, for a network may come back at any time; but a
-// lookup is soon told where the host is not there at all. An answer that says "not now" is retried as often as the official client does, because a server
-// that goes on failing is not cured by more requests.
+// lookup is soon told where the host is not there at all. An answer that says "not now" is retried
+// as often as the official client does, because a server that goes on failing is not cured by more
+// requests.
 
 package import Platform
 package import Transport

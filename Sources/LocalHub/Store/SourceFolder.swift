@@ -78,7 +78,9 @@ struct SourceFolder {
             }
             files.append(SourceFile(path: path, location: target))
         case S_IFDIR:
-            if chain.contains(where: { $0.utf8.elementsEqual(target.utf8) }) { throw .badLink(path: location) }
+            if chain.contains(where: { $0.utf8.elementsEqual(target.utf8) }) {
+                throw .badLink(path: location)
+            }
             try add(folder: target, as: path, chain: chain + [target])
         default:
             throw .notAFile(path: location)
