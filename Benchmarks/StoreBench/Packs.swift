@@ -44,7 +44,11 @@ struct Pack {
                 func number(_ place: Int) -> UInt32 {
                     UInt32(littleEndian: all.loadUnaligned(fromByteOffset: place, as: UInt32.self))
                 }
-                if number(offset) != Pack.magic { break }
+                if number(offset) != Pack.magic {
+                    // A hole, or the zeros beside one: records begin at multiples of 8.
+                    offset += 8
+                    continue
+                }
                 let record = PackRecord(
                     kind: all[offset + 4], codec: all[offset + 5],
                     storedByteCount: Int(number(offset + 8)),
