@@ -78,9 +78,10 @@ extension ContentFetcher {
 
     func carryOut(_ item: Work) {
         switch item {
-        case .block(let id, let number, let range, let bytes):
-            keep(id, range, bytes)
-            pending.remove(bytes.count, hub)
+        case .block(let id, let number, let range, let buffer):
+            keep(id, range, buffer)
+            blocks.give(buffer)
+            pending.remove(range.count, hub)
             arrived(id, number, range)
         case .whole(let id, let number, let bytes):
             let isRight = keepWhole(id, bytes)
@@ -97,15 +98,14 @@ extension ContentFetcher {
         }
     }
 
-    private func keep(_ id: ContentID, _ range: Range<Int64>, _ bytes: [UInt8]) {
+    private func keep(_ id: ContentID, _ range: Range<Int64>, _ buffer: BlockBuffer) {
         guard let content = state.withLock({ $0.active[id]?.content }) else { return }
+        let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer.bytes[..<range.count])
         do throws(StoreError) {
-            try unsafe bytes.span.bytes.withUnsafeBytes { (buffer) throws(StoreError) in
-                try unsafe store.write(
-                    content.hash, size: content.sizeBytes, at: range.lowerBound, buffer)
-            }
+            try unsafe store.write(
+                content.hash, size: content.sizeBytes, at: range.lowerBound, bytes)
         } catch {
-            keepInMemory(id, range, bytes, error)
+            keepInMemory(id, range, unsafe [UInt8](bytes), error)
         }
     }
 

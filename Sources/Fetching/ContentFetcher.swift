@@ -36,7 +36,8 @@ final class ContentFetcher: Sendable {
     }
 
     enum Work: Sendable {
-        case block(ContentID, ContentPlan.TransferNumber, Range<Int64>, [UInt8])
+        /// The buffer begins with the bytes of the range.
+        case block(ContentID, ContentPlan.TransferNumber, Range<Int64>, BlockBuffer)
         /// A whole content, which ends its transfer.
         case whole(ContentID, ContentPlan.TransferNumber, [UInt8])
         case end(ContentID, ContentPlan.TransferNumber, Result<Void, HubError>)
@@ -74,6 +75,8 @@ final class ContentFetcher: Sendable {
         RecentCache<BlockKey, [UInt8]>(costMax: memoryByteCountMax, cost: { $0.count }))
     let holdsMemory = Atomic<Bool>(false)
     let pending = PendingBytes(limitByteCount: pendingByteCountMax)
+    /// Of what has come: 64 idle ones are 8 MiB.
+    let blocks = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 64)
     private let work: [Mailbox<Work>]
     private let proofs = Mailbox<Content>()
     private let threads = Lock<[ThreadBox]>([])
