@@ -78,8 +78,8 @@ let package = Package(
         module(
             "Fetching",
             [
-                "Platform", "Telemetry", "Hashing", "Xet", "Transport", "HubAPI", "Catalog",
-                "ChunkStore",
+                "Platform", "Telemetry", "Hashing", "Xet", "Weights", "Transport", "HubAPI",
+                "Catalog", "ChunkStore",
             ]),
         module(
             "FileSystem",

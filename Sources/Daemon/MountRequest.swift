@@ -90,6 +90,8 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var readDeadline: TimeSpan
     /// For how long a branch or tag is taken to be what it was.
     package var refLifetime: TimeSpan
+    /// What is fetched beyond what readers ask for: `auto`, `sequential` or `none`.
+    package var prefetch: String
     /// Whether the Hub is never asked.
     package var isOffline: Bool
     /// `debug`, `info`, `warning` or `error`.
@@ -115,6 +117,7 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
         hotLimit = DaemonConfiguration.hotLimitDefault
         readDeadline = DaemonConfiguration.readDeadlineDefault
         refLifetime = DaemonConfiguration.refLifetimeDefault
+        prefetch = "auto"
         isOffline = false
         logLevel = "info"
     }

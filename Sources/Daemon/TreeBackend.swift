@@ -71,6 +71,7 @@ package final class TreeBackend: MountBackend {
         fetchOptions.readDeadlineSeconds = configuration.readDeadline.seconds
         fetchOptions.metadataDeadlineSeconds = min(
             fetchOptions.metadataDeadlineSeconds, configuration.readDeadline.seconds)
+        fetchOptions.prefetch = PrefetchMode(rawValue: configuration.prefetch) ?? .auto
         var treeOptions = FileSystemOptions()
         treeOptions.refSeconds = Int64(min(configuration.refLifetime.seconds, 1e9))
         do throws(Errno) {

@@ -135,6 +135,7 @@ extension ContentFetcher {
             let asked = state.active[id]?.asked(number)
             let actions = state.active[id]?.finished(number) ?? []
             let content = state.active[id]?.content
+            ContentFetcher.noteEnd(id, number, &state)
             forgetIdle(&state, now)
             return (actions, content, asked)
         }
@@ -143,6 +144,7 @@ extension ContentFetcher {
         }
         carryOut(actions, id)
         if let content { proveIfComplete(content) }
+        go()
     }
 
     private func broughtWrong(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
@@ -152,6 +154,9 @@ extension ContentFetcher {
             return (state.active[id]?.content, next ?? .nothing)
         }
         if let content { reportDamage(content) }
+        if case .giveUp(_, let error, _) = next {
+            state.withLock { ContentFetcher.noteEnd(id, number, failure: error, &$0) }
+        }
         follow(next, id, number, now)
     }
 
@@ -176,6 +181,9 @@ extension ContentFetcher {
             let next = state.active[id]?.failed(
                 number, error, isAway: isAway, deadline: deadline, now: now)
             let name = state.active[id]?.name
+            if case .giveUp(_, let error, _)? = next {
+                ContentFetcher.noteEnd(id, number, failure: error, &state)
+            }
             forgetIdle(&state, now)
             return (next ?? .nothing, name ?? "", repository)
         }
@@ -186,6 +194,7 @@ extension ContentFetcher {
                 ["file": name, "reason": "\(error)", "readers": "\(waiters.count)"])
         }
         follow(next, id, number, now)
+        go()
     }
 
     private func follow(

@@ -63,6 +63,8 @@ package struct ContentPlan: Sendable {
     private var underWay = RangeSet()
     private var streams: [Stream] = []
     private var nextTransfer = 1
+    /// Where the last read ended: the rest goes on from there.
+    private var lastReadEnd: Int64 = 0
     private var readCount: UInt64 = 0
 
     /// Ahead of a reader that goes in order: four transfers at full length.
@@ -114,6 +116,7 @@ package struct ContentPlan: Sendable {
     /// A reader wants `range`, and the store could not serve it.
     package mutating func read(_ range: Range<Int64>, waiter: WaiterID) -> [Action] {
         precondition(range.upperBound <= sizeBytes, "reads are cut at the end of the content")
+        lastReadEnd = range.upperBound
         waiters[waiter] = range
         let missing = present.gaps(in: range)
         var actions = promoteTransfers(overlapping: missing)
@@ -134,8 +137,26 @@ package struct ContentPlan: Sendable {
 
     /// A read was answered from the store; keeps the window ahead of its stream filled.
     package mutating func readHit(_ range: Range<Int64>) -> [Action] {
+        lastReadEnd = range.upperBound
         guard let window = advanceStream(range) else { return [] }
         return fill(window)
+    }
+
+    /// Begins one transfer of what nobody waits for.
+    ///
+    /// The rest goes on from the last read to the end, and then from the beginning.
+    ///
+    /// - Returns: nil when all is there or under way.
+    package mutating func startRest() -> Action? {
+        let middle = min(lastReadEnd, sizeBytes)
+        for part in [middle..<sizeBytes, 0..<middle] {
+            for gap in present.gaps(in: part).flatMap({ underWay.gaps(in: $0) }) {
+                // A gap that begins within a unit belongs to one that is there or under way.
+                let end = min(gap.lowerBound + ContentPlan.transferByteCountMax, gap.upperBound)
+                if let action = start(gap.lowerBound..<end, wanted: []).first { return action }
+            }
+        }
+        return nil
     }
 
     /// A reader gave up.

@@ -1,5 +1,6 @@
 // `modelfs mount`: from words to mounts that answer.
 
+internal import Fetching
 internal import Glibc
 internal import Platform
 internal import Settings
@@ -39,6 +40,14 @@ extension ModelFSCommand {
         help: """
             For how long a branch or tag counts as unmoved before the Hub is asked again; 1m \
             without this. A commit never moves.
+            """)
+    private static let prefetch = Option(
+        "--prefetch", "MODE", .word(PrefetchMode.allCases.map(\.rawValue)),
+        help: """
+            What is fetched before it is asked for. auto, which it is without this: a window ahead \
+            of who reads in order, and the rest of a weight file (safetensors, GGUF, PyTorch, \
+            HDF5, NumPy) that was touched, in the order of its last use. sequential: the same, in \
+            the order of the file. none: nothing.
             """)
     private static let offline = Flag(
         "--offline", help: "Never ask the Hub: show what is cached.")
@@ -87,7 +96,8 @@ extension ModelFSCommand {
         command.options = [
             OptionGroup(
                 [
-                    cacheOption, cacheSize, hotSize, readDeadline, refLifetime, offline, foreground,
+                    cacheOption, cacheSize, hotSize, readDeadline, refLifetime, prefetch, offline,
+                    foreground,
                     logLevel,
                 ], heading: "Options of the daemon"),
             OptionGroup(
@@ -176,6 +186,7 @@ extension ModelFSCommand {
         if arguments[hotSize] != nil { unused.append("--hot-size") }
         if arguments[readDeadline] != nil { unused.append("--read-deadline") }
         if arguments[refLifetime] != nil { unused.append("--ref-ttl") }
+        if arguments[prefetch] != nil { unused.append("--prefetch") }
         if arguments[offline] { unused.append("--offline") }
         if arguments[logLevel] != nil { unused.append("--log-level") }
         if unused.isEmpty { return }
@@ -199,6 +210,7 @@ extension ModelFSCommand {
         if let limit = arguments[hotSize] { configuration.hotLimit = limit }
         if let deadline = arguments[readDeadline] { configuration.readDeadline = deadline }
         if let lifetime = arguments[refLifetime] { configuration.refLifetime = lifetime }
+        if let mode = arguments[prefetch] { configuration.prefetch = mode }
         if let level = arguments[logLevel] { configuration.logLevel = level }
         configuration.isOffline =
             arguments[offline] || arguments.environment.isTrue("HF_HUB_OFFLINE")
