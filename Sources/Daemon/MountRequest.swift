@@ -94,6 +94,8 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var prefetch: String
     /// Whether the Hub is never asked.
     package var isOffline: Bool
+    /// Whether the daemon checks every read, so that the kernel reads no file by itself.
+    package var checksReads: Bool
     /// `debug`, `info`, `warning` or `error`.
     package var logLevel: String
 
@@ -119,6 +121,7 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
         refLifetime = DaemonConfiguration.refLifetimeDefault
         prefetch = "auto"
         isOffline = false
+        checksReads = false
         logLevel = "info"
     }
 }

@@ -80,7 +80,7 @@ def touch(path, position, size=4096):
         os.close(file)
 
 
-@promise("S67", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
+@promise("S90", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
 def the_first_tensor_brings_the_others(stage):
     mount = fresh(stage, "rest")
     path = f"{mount.path}/{NAME}@v1/model.safetensors"
@@ -106,7 +106,7 @@ def the_first_tensor_brings_the_others(stage):
     mount.end()
 
 
-@promise("S67", "The rest of a weight file comes by itself")
+@promise("S90", "The rest of a weight file comes by itself")
 def a_touch_in_the_middle_goes_on_from_there(stage):
     mount = fresh(stage, "middle")
     path = f"{mount.path}/{NAME}@v1/model.safetensors"
@@ -122,7 +122,7 @@ def a_touch_in_the_middle_goes_on_from_there(stage):
     mount.end()
 
 
-@promise("S67", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
+@promise("S90", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
 def several_readers_at_once_cost_each_byte_once(stage):
     mount = fresh(stage, "ranks")
     path = f"{mount.path}/{NAME}@v1/model.safetensors"
@@ -148,7 +148,7 @@ def several_readers_at_once_cost_each_byte_once(stage):
     mount.end()
 
 
-@promise("S67", "The rest of a weight file comes by itself")
+@promise("S90", "The rest of a weight file comes by itself")
 def a_name_alone_brings_nothing(stage):
     mount = fresh(stage, "noise")
     before = stage.server.data_bytes()
@@ -159,7 +159,7 @@ def a_name_alone_brings_nothing(stage):
     mount.end()
 
 
-@promise("S67", "The rest of a weight file comes by itself")
+@promise("S90", "The rest of a weight file comes by itself")
 def none_fetches_what_is_touched(stage):
     mount = fresh(stage, "none", "--prefetch", "none")
     path = f"{mount.path}/{NAME}@v1/model.safetensors"
@@ -170,7 +170,7 @@ def none_fetches_what_is_touched(stage):
     mount.end()
 
 
-@promise("S67", "The rest of a weight file comes by itself")
+@promise("S90", "The rest of a weight file comes by itself")
 def readers_overtake_it(stage):
     mount = fresh(stage, "overtake")
     folder = f"{mount.path}/{NAME}@v1"
@@ -187,7 +187,7 @@ def readers_overtake_it(stage):
     mount.end()
 
 
-@promise("S67", "The rest of a weight file comes by itself")
+@promise("S90", "The rest of a weight file comes by itself")
 def what_is_in_use_is_not_evicted_for_it(stage):
     mount = fresh(stage, "full", "--cache-size", "80MB")
     used = f"{mount.path}/{NAME}@v1/other.safetensors"
