@@ -47,6 +47,7 @@ package final class ChunkStore: Sendable {
     /// 8 of 1 MiB.
     let recordBuffers = BlockBufferPool(
         byteCount: ChunkStore.recordReadByteCount, idleCountMax: 8)
+    let idlePackingBuffers = Lock<[PackingBuffers]>([])
     let log: Log
     let flatUsed: Atomic<Int64>
     let packedUsed: Atomic<Int64>

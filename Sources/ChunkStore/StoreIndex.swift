@@ -83,7 +83,18 @@ final class StoreIndex: Sendable {
         CREATE TRIGGER content_deleted AFTER DELETE ON content WHEN old.flat > 0 BEGIN
             UPDATE total SET flat = flat - old.flat, negated = negated + old.flat;
         END;
+        """,
         """
+        CREATE TABLE chunk_list (            -- the chunks of contents that lie flat
+            key INTEGER PRIMARY KEY,         -- as of a segment
+            data BLOB NOT NULL
+        );
+        CREATE TABLE flat_chunk (            -- in which lists a chunk is
+            hash INTEGER NOT NULL,           -- 48 bits of its hash
+            key INTEGER NOT NULL,            -- of the list
+            PRIMARY KEY (hash, key)
+        ) WITHOUT ROWID;
+        """,
     ]
 
     let writer: DatabaseWriter
@@ -126,7 +137,8 @@ final class StoreIndex: Sendable {
                 max(
                     try number("SELECT max(id) FROM condemned"),
                     try number("SELECT max(key) FROM recipe") / StoreIndex.segmentCountMax,
-                    try number("SELECT max(key) FROM segment") / StoreIndex.segmentCountMax))
+                    try number("SELECT max(key) FROM segment") / StoreIndex.segmentCountMax,
+                    try number("SELECT max(key) FROM chunk_list") / StoreIndex.segmentCountMax))
             try StoreIndex.mendTotals(connection)
             let named = try StoreIndex.setting("next pack", connection).map {
                 littleEndian($0[...])

@@ -1,5 +1,6 @@
 // The end of a transfer through Xet: bytes go the way of all bytes, names into the ledger, and
-// chunks that another content has are read from the store.
+// chunks that another content has are read from the store: where they were seen last, or else by
+// their hash.
 //
 // Called on the Hub client's "xet" threads, which may wait for the disk.
 
@@ -21,8 +22,10 @@ final class XetReceiver: XetSink {
         self.receiver = receiver
     }
 
-    func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective {
-        unsafe receiver.contentDidReceive(bytes)
+    func contentDidReceive(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64
+    ) -> TransferDirective {
+        unsafe receiver.receive(bytes, at: offset)
     }
 
     func contentDidFinish(_ result: Result<Void, HubError>) {
@@ -36,21 +39,27 @@ final class XetReceiver: XetSink {
     func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool {
         guard let place = fetcher.xetChunks.place(xorb, index) else { return false }
         let range = place.fileOffset..<place.fileOffset + Int64(place.byteCount)
-        let isHere = fetcher.store.missingRanges(
+        let isThere = fetcher.store.missingRanges(
             place.content.hash, size: place.content.sizeBytes, in: range
         ).isEmpty
+        // Another content may have it, whichever way that came.
+        let isHere =
+            isThere || fetcher.store.hasChunk(place.hash.digest, byteCount: place.byteCount)
         if !isHere { fetcher.xetChunks.forgetPlace(xorb, index) }
         return isHere
     }
 
     func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]? {
-        guard let place = fetcher.xetChunks.place(xorb, index),
-            let bytes = fetcher.stored(place.content, at: place.fileOffset, place.byteCount),
+        guard let place = fetcher.xetChunks.place(xorb, index) else { return nil }
+        if let bytes = fetcher.stored(place.content, at: place.fileOffset, place.byteCount),
             XetHash.chunk(bytes) == place.hash
-        else {
-            fetcher.xetChunks.forgetPlace(xorb, index)
-            return nil
+        {
+            return bytes
         }
-        return bytes
+        if let bytes = fetcher.store.chunk(place.hash.digest, byteCount: place.byteCount) {
+            return bytes
+        }
+        fetcher.xetChunks.forgetPlace(xorb, index)
+        return nil
     }
 }
