@@ -16,8 +16,8 @@ import struct
 import subprocess
 import time
 
-from suite import (Skip, drop_names, drop_pages, equal, expect, main, noise, promise, raises, read, run,
-                   says, snapshot, wait_for, write)
+from suite import (Skip, drop_names, drop_pages, equal, expect, main, noise, promise, raises, read,
+                   run, says, snapshot, wait_for, write)
 
 NAME = "acme/weights"
 MIB = 1 << 20
