@@ -4,20 +4,26 @@
 // compress is that their exponents are alike and their low mantissa bits are noise; both hold here.
 // Real files compress a little better, having zeros, norms and repeated rows too.
 
+import Compression
 import Glibc
 import TestSupport
 
 /// The types of numbers that are measured.
 enum Element: String, CaseIterable {
     case fp32, bf16, fp16, int8
+    /// fp32 that was made from bf16, as many models are kept: its low bytes are zeros.
+    case upcast = "fp32 of bf16"
 
     var byteCount: Int {
         switch self {
-        case .fp32: 4
+        case .fp32, .upcast: 4
         case .bf16, .fp16: 2
         case .int8: 1
         }
     }
+
+    /// What suits these numbers best of the codecs with LZ4.
+    var groupedCodec: ChunkCodec { byteCount == 4 ? .lz4GroupedBy4 : .lz4GroupedBy2 }
 }
 
 /// Draws normal numbers by interpolating a table of the distribution's quantiles.
@@ -43,6 +49,11 @@ struct NormalGenerator {
         let bin = Int(bits >> 52)
         let part = Float(bits & 0xff_ffff) / 16_777_216
         return quantiles[bin] + (quantiles[bin + 1] - quantiles[bin]) * part
+    }
+
+    /// The bits of a number as bf16, rounded to the nearest, as converters do.
+    mutating func nextBF16() -> UInt16 {
+        UInt16(truncatingIfNeeded: (next().bitPattern + 0x8000) >> 16)
     }
 
     /// The inverse of the standard normal distribution, by bisection of `erf`, within 5.
@@ -77,10 +88,10 @@ func fill(_ buffer: UnsafeMutableRawBufferPointer, with element: Element, seed: 
         for index in target.indices { target[index] = numbers.next() }
     case .bf16:
         let target = buffer.bindMemory(to: UInt16.self)
-        for index in target.indices {
-            // Rounded to the nearest, as converters do.
-            target[index] = UInt16(truncatingIfNeeded: (numbers.next().bitPattern + 0x8000) >> 16)
-        }
+        for index in target.indices { target[index] = numbers.nextBF16() }
+    case .upcast:
+        let target = buffer.bindMemory(to: UInt32.self)
+        for index in target.indices { target[index] = UInt32(numbers.nextBF16()) << 16 }
     case .fp16:
         let target = buffer.bindMemory(to: UInt16.self)
         for index in target.indices { target[index] = halfBits(numbers.next()) }

@@ -12,6 +12,7 @@
 //     8         blocks of the segment
 //     the rest  the segment as in the index (BlockSegment.swift), with the key 0
 
+internal import Compression
 internal import Database
 internal import Hashing
 internal import Platform

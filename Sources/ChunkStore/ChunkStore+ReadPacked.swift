@@ -4,6 +4,7 @@
 // decoded straight into the caller's buffer. What is damaged is dropped, and its record is shared
 // with no other content from then on.
 
+internal import Compression
 internal import Database
 internal import Hashing
 internal import Platform
@@ -191,16 +192,28 @@ extension ChunkStore {
         let scratch = buffers.take()
         defer { buffers.give(scratch) }
         if part.count == entry.rawByteCount {
-            return unsafe payload.codec.decode(payload.bytes, into: slice, scratch: scratch.bytes)
+            return unsafe isDecoded(payload, into: slice, scratch)
         }
         let whole = buffers.take()
         defer { buffers.give(whole) }
         let raw = unsafe UnsafeMutableRawBufferPointer(rebasing: whole.bytes[..<entry.rawByteCount])
-        guard unsafe payload.codec.decode(payload.bytes, into: raw, scratch: scratch.bytes)
-        else { return false }
+        guard unsafe isDecoded(payload, into: raw, scratch) else { return false }
         let wanted = unsafe UnsafeRawBufferPointer(rebasing: raw[skipped..<skipped + part.count])
         unsafe slice.copyMemory(from: wanted)
         return true
+    }
+
+    /// Decodes a payload that fills `target` exactly; false if it does not.
+    private func isDecoded(
+        _ payload: (codec: ChunkCodec, bytes: UnsafeRawBufferPointer),
+        into target: UnsafeMutableRawBufferPointer, _ scratch: BlockBuffer
+    ) -> Bool {
+        do throws(CompressionError) {
+            try unsafe payload.codec.decode(payload.bytes, into: target, scratch: scratch.bytes)
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// Keeps a damaged record from being used for further contents.

@@ -158,13 +158,14 @@ extension ChunkStore {
             try commit(change, of: work.nextID)
         }
         defer { packer.abandon() }
+        // Once is enough: since it was proven, the checksums of its blocks stand for it.
+        let isToBeProven = work.isComplete && !work.verification.isProven
         var hasher = ContentHasher(like: work.key.hash, size: work.key.size)
         var built = BuiltLayout(verification: work.verification)
         var segments: [Int: BlockSegment] = [:]
         let isWhole = try unsafe forEachBlock(work) { (block, bytes) throws(StoreError) in
-            if work.isComplete {
-                unsafe hasher.update(bytes)
-            } else {
+            if isToBeProven { unsafe hasher.update(bytes) }
+            if !work.isComplete {
                 let index = block / BlockSegment.blockCountMax
                 let empty = BlockSegment(
                     blockCount: work.key.blockCount(ofSegment: index), isPacked: false)
@@ -175,7 +176,7 @@ extension ChunkStore {
             built.validByteCount += Int64(bytes.count)
         }
         if !isWhole { return nil }
-        if work.isComplete {
+        if isToBeProven {
             if hasher.finish() != work.key.hash {
                 counters.proofFailures.add()
                 log.error(
@@ -184,10 +185,8 @@ extension ChunkStore {
                 built.isWrong = true
                 return built
             }
-            if work.verification == .none {
-                counters.proofs.add()
-                built.verification = .proven(.now)
-            }
+            counters.proofs.add()
+            built.verification = .proven(.now)
         }
         try packer.finish(built.verification)
         built.segments = segments.keys.sorted().map {

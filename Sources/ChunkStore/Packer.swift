@@ -6,6 +6,7 @@
 // those edges are cut anew when the content is packed again with its neighbours. The recipe comes
 // out in segments; each brings the records that it needs.
 
+internal import Compression
 internal import Database
 internal import Hashing
 internal import Platform

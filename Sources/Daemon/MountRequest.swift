@@ -90,8 +90,12 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var readDeadline: TimeSpan
     /// For how long a branch or tag is taken to be what it was.
     package var refLifetime: TimeSpan
+    /// What is fetched beyond what readers ask for: `auto`, `sequential` or `none`.
+    package var prefetch: String
     /// Whether the Hub is never asked.
     package var isOffline: Bool
+    /// Whether the daemon checks every read, so that the kernel reads no file by itself.
+    package var checksReads: Bool
     /// `debug`, `info`, `warning` or `error`.
     package var logLevel: String
 
@@ -115,7 +119,9 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
         hotLimit = DaemonConfiguration.hotLimitDefault
         readDeadline = DaemonConfiguration.readDeadlineDefault
         refLifetime = DaemonConfiguration.refLifetimeDefault
+        prefetch = "auto"
         isOffline = false
+        checksReads = false
         logLevel = "info"
     }
 }

@@ -46,6 +46,8 @@ struct ActiveContent {
     /// Sources that refused or sent wrong bytes; never all of them.
     private var avoided: Set<Int> = []
     private var transfers: [ContentPlan.TransferNumber: RunningTransfer] = [:]
+    /// Whether its directory was read, and shows a weight file.
+    var isWeightFile = false
     /// How often the whole content was wrong in a row.
     private var wrongCount = 0
     /// A refusal is final until then.
@@ -84,6 +86,9 @@ struct ActiveContent {
 
     /// One place where the content stands, for people.
     var name: String { "\(sources[0].repository)/\(sources[0].path)" }
+
+    /// Where it stands, as far as is known: never empty.
+    var paths: [String] { sources.map(\.path) }
 
     /// Whether nothing is lost when it is forgotten.
     func isForgettable(at now: MonotonicInstant) -> Bool {
@@ -126,6 +131,10 @@ struct ActiveContent {
 
     mutating func readHit(_ range: Range<Int64>) -> [ContentPlan.Action] {
         plan.readHit(range)
+    }
+
+    mutating func startRest() -> ContentPlan.Action? {
+        plan.startRest()
     }
 
     mutating func cancel(_ waiter: ContentPlan.WaiterID) {
@@ -309,7 +318,7 @@ struct ActiveContent {
         case .malformed where attempts >= ActiveContent.malformedAttemptCountMax: return .giveUp
         case .rateLimited(let seconds): failure = .status(429, pauseSeconds: seconds)
         case .server(let status): failure = .status(status, pauseSeconds: nil)
-        case .unreachable(let cause): failure = .transport(cause)
+        case .unreachable(let cause), .dataUnreachable(let cause): failure = .transport(cause)
         case .malformed: failure = .transport(.closedEarly)
         }
         guard

@@ -52,12 +52,19 @@ extension ContentFetcher {
         /// The content was forgotten in the meantime: prepare again.
         case again
         case refused(FetchError)
-        case admitted([ContentPlan.Action], alarm: MonotonicInstant?)
+        case admitted([ContentPlan.Action], alarm: MonotonicInstant?, Touch)
     }
 
+    /// What a read means to the planner.
+    private enum Touch {
+        case first, ofRest, other
+    }
+
+    /// - Parameter readsAhead: whether it is a reader's, who is likely to go on.
     func request(
         _ id: ContentID, _ range: Range<Int64>, insists: Bool, _ ticket: Fetcher.Ticket,
-        deadline: MonotonicInstant, _ completion: @escaping Fetcher.Completion
+        readsAhead: Bool = true, deadline: MonotonicInstant,
+        _ completion: @escaping Fetcher.Completion
     ) {
         while true {
             let prepared: Prepared
@@ -67,27 +74,37 @@ extension ContentFetcher {
                 return completion(.failure(error))
             }
             let waiter = Waiter(content: id, completion: completion)
-            switch admit(waiter, ticket, range, prepared, insists: insists, deadline) {
+            let admission = admit(
+                waiter, ticket, range, prepared, insists: insists, readsAhead: readsAhead, deadline)
+            switch admission {
             case .again: continue
             case .refused(let error): return completion(.failure(error))
-            case .admitted(let actions, let alarm):
+            case .admitted(let actions, let alarm, let touch):
                 if let alarm { setAlarm(alarm) }
-                return carryOut(actions, id)
+                carryOut(actions, id)
+                switch touch {
+                case .first: noteFirstTouch(id)
+                case .ofRest: go()
+                case .other: break
+                }
+                return
             }
         }
     }
 
     private func admit(
         _ waiter: Waiter, _ ticket: Fetcher.Ticket, _ range: Range<Int64>, _ prepared: Prepared,
-        insists: Bool, _ deadline: MonotonicInstant
+        insists: Bool, readsAhead: Bool, _ deadline: MonotonicInstant
     ) -> Admission {
         let now = MonotonicInstant.now
         let id = waiter.content
         // What the store cannot keep has to be read soon, or it is fetched for nothing.
-        let readsAhead = options.readsAhead && !holdsMemory.load(ordering: .relaxed)
+        let readsAhead =
+            readsAhead && options.prefetch != .nothing && !holdsMemory.load(ordering: .relaxed)
         return state.withLock { state in
             if state.isClosed { return .refused(.stopped) }
-            if state.active[id] == nil {
+            let isFirst = state.active[id] == nil
+            if isFirst {
                 guard let fresh = prepared.active else { return .again }
                 state.active[id] = fresh
             }
@@ -100,7 +117,11 @@ extension ContentFetcher {
             let actions = state.active[id]?.read(
                 range, lost: insists ? prepared.missing : [], waiter: ticket.number,
                 readsAhead: readsAhead)
-            return .admitted(actions ?? [], alarm: alarm)
+            let touch: Touch =
+                !readsAhead
+                ? .other
+                : isFirst ? .first : ContentFetcher.noteMiss(id, &state) ? .ofRest : .other
+            return .admitted(actions ?? [], alarm: alarm, touch)
         }
     }
 
@@ -110,6 +131,7 @@ extension ContentFetcher {
             state.deadlines.remove(ticket.number)
             state.active[waiter.content]?.cancel(ticket.number)
         }
+        go()
     }
 
     // MARK: Deadlines
@@ -137,11 +159,12 @@ extension ContentFetcher {
         if let next { setAlarm(next) }
         if let cause = absences.first { hub.noteUnreachable(cause) }
         for waiter in late { waiter.completion(.failure(.hub(.deadline))) }
+        go()
     }
 
     // MARK: What a plan begins with
 
-    private struct Prepared {
+    struct Prepared {
         /// Nil when the content is being read already.
         var active: ActiveContent?
         /// Sources that were looked up again; nil when that was not needed.
@@ -150,7 +173,7 @@ extension ContentFetcher {
     }
 
     /// Everything that a plan needs from the catalog and the store, gathered without the lock.
-    private func prepare(
+    func prepare(
         _ id: ContentID, _ range: Range<Int64>, insists: Bool
     ) throws(FetchError) -> Prepared {
         let (isKnown, needsSources) = state.withLock { state in
@@ -175,7 +198,7 @@ extension ContentFetcher {
             sizeBytes: content.sizeBytes,
             unitByteCount: ContentFetcher.isFetchedWhole(content)
                 ? max(1, content.sizeBytes) : Int64(ChunkStore.blockByteCount),
-            present: present, readsAhead: options.readsAhead)
+            present: present, readsAhead: options.prefetch != .nothing)
         guard let active = ActiveContent(content, plan: plan, sources: sources ?? [])
         else { throw .noSource }
         return Prepared(

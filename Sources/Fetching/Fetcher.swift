@@ -20,8 +20,8 @@ package struct FetchOptions: Sendable {
     package var readDeadlineSeconds = 120.0
     /// How long a lookup waits for names.
     package var metadataDeadlineSeconds = 30.0
-    /// Whether more is fetched than what readers ask for.
-    package var readsAhead = true
+    /// What is fetched beyond what readers ask for.
+    package var prefetch = PrefetchMode.auto
     /// How long a refusal is remembered before the Hub is asked again.
     package var refusalSeconds = 30.0
     /// An owner's repositories beyond this number are found by name, but not listed.
@@ -119,6 +119,26 @@ package final class Fetcher: Sendable {
         _ content: Content, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
     ) -> Bool {
         unsafe contents.read(content, at: offset, into: buffer)
+    }
+
+    /// Has all of a content fetched and proven, at a priority below every reader.
+    ///
+    /// Returns at once; `bringing` tells how it goes.
+    ///
+    /// - Returns: false when it has to be asked for again, since too many are in line.
+    /// - Throws: why it cannot be fetched.
+    package func bring(_ content: ContentID) throws(FetchError) -> Bool {
+        try contents.bring(content)
+    }
+
+    /// Whether the rest of a content is still to come, and why it is not, if it was given up.
+    package func bringing(_ content: ContentID) -> (isComing: Bool, failure: FetchError?) {
+        contents.restStatus(of: content)
+    }
+
+    /// Nobody waits for the rest of a content any more; what is under way still comes.
+    package func stopBringing(_ content: ContentID) {
+        contents.leave(content)
     }
 
     /// The contents that are being fetched.

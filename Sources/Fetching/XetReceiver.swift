@@ -22,8 +22,10 @@ final class XetReceiver: XetSink {
         self.receiver = receiver
     }
 
-    func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective {
-        unsafe receiver.contentDidReceive(bytes)
+    func contentDidReceive(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64
+    ) -> TransferDirective {
+        unsafe receiver.receive(bytes, at: offset)
     }
 
     func contentDidFinish(_ result: Result<Void, HubError>) {

@@ -41,7 +41,8 @@ extension FileSystemError {
         switch error {
         case .repositoryNotFound, .revisionNotFound, .entryNotFound: self = .notFound
         case .gated, .tokenRefused, .disabled, .forbidden: self = .accessDenied
-        case .rateLimited, .unreachable, .server, .malformed, .deadline, .cancelled, .offline:
+        case .rateLimited, .unreachable, .dataUnreachable, .server, .malformed, .deadline,
+            .cancelled, .offline:
             self = .unavailable
         }
     }

@@ -7,7 +7,7 @@
 
 internal import Hashing
 internal import Platform
-internal import Transport
+package import Transport
 package import Xet
 
 /// A chunk of a file, named by what it holds and by where the server keeps it.
@@ -28,11 +28,19 @@ package struct IdentifiedChunk: Equatable, Sendable {
 ///
 /// All calls come on one thread at a time, which is shared with other fetches, and none may wait
 /// for the network; only `localChunk` may read a disk.
-package protocol XetSink: ContentSink {
-    /// The chunk of which bytes follow, before its first byte, in the order of the file. Chunks
-    /// at either end of the range may begin before it or end after it. Not called for bytes that
-    /// come over plain HTTP.
+package protocol XetSink: AnyObject, Sendable {
+    /// The chunk of which bytes follow, before its first byte. Chunks at either end of the range
+    /// may begin before it or end after it. Not called for bytes that come over plain HTTP, nor
+    /// for those of a chunk that a fetch of the bytes before has brought and identified.
     func contentDidIdentify(_ chunk: IdentifiedChunk)
+
+    /// Bytes of the range, in any order, each of them once; `offset` is their place in the file.
+    /// With `.pause` these bytes count as not taken, and come again after `HubClient.resume`;
+    /// `.cancel` ends the fetch.
+    func contentDidReceive(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> TransferDirective
+
+    /// The end, exactly once. Success means that every byte of the range was delivered.
+    func contentDidFinish(_ result: Result<Void, HubError>)
 
     /// Whether a chunk is here and need not be fetched.
     func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool
@@ -64,13 +72,17 @@ extension HubClient {
         let id = fetches.nextID()
         guard let worker = xet.worker(of: id), refusal != .offline, !request.bytes.isEmpty,
             !xet.isRefused(keys, at: .now)
-        else { return fetch(request, sink: sink) }
+        else {
+            return fetch(
+                request,
+                sink: PlainRest(sink, from: request.bytes.lowerBound, delivered: RangeSet()) {})
+        }
         let fetch = XetFetch(
             id: id, request: request, hash: hash, sink: sink, client: self, worker: worker)
         let isTaken = worker.run { loop in
             if loop.isStopping { return sink.contentDidFinish(.failure(.cancelled)) }
             loop.active[id] = fetch
-            fetch.begin(loop)
+            fetch.start(loop)
         }
         if !isTaken { sink.contentDidFinish(.failure(.cancelled)) }
         return id
@@ -136,7 +148,7 @@ extension HubError {
         case .rateLimited: 429
         case .server(let status): status
         case .malformed: 200
-        case .unreachable, .deadline, .cancelled, .offline: nil
+        case .unreachable, .dataUnreachable, .deadline, .cancelled, .offline: nil
         }
     }
 }

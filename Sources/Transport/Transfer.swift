@@ -101,7 +101,7 @@ final class Transfer {
         set(CURLOPT_TCP_KEEPALIVE, 1)
         set(CURLOPT_TCP_KEEPIDLE, 30)
         set(CURLOPT_TCP_KEEPINTVL, 15)
-        set(CURLOPT_BUFFERSIZE, 512 << 10)
+        set(CURLOPT_BUFFERSIZE, 256 << 10)
         set(CURLOPT_CONNECTTIMEOUT_MS, max(1, Int(request.connectTimeoutSeconds * 1000)))
         if let file = configuration.certificateFile { set(CURLOPT_CAINFO, file) }
         if let proxy = configuration.httpProxy, !request.url.origin.isSecure {

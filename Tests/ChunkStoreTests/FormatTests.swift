@@ -1,5 +1,6 @@
 // The worked examples of docs/FORMATS.md: the bytes there are the bytes that are written.
 
+import Compression
 import Hashing
 import Platform
 import TestSupport
@@ -33,6 +34,23 @@ import Testing
             damaged[place] ^= 4
             #expect(PackHeader(damaged) == nil)
         }
+    }
+
+    @Test func topBytes() throws {
+        let digits = Array(try documented("one byte 09, the numbers"))
+        let payload = try stride(from: 0, to: digits.count, by: 2).map {
+            try #require(UInt8(String(digits[$0..<$0 + 2]), radix: 16))
+        }
+        var chunk = [UInt8](repeating: 0, count: 12)
+        var scratch = chunk
+        try payload.withUnsafeBytes { payload in
+            try chunk.withUnsafeMutableBytes { chunk in
+                try scratch.withUnsafeMutableBytes { scratch in
+                    try ChunkCodec.topBytesOf2.decode(payload, into: chunk, scratch: scratch)
+                }
+            }
+        }
+        #expect(hexString(chunk[...]) == "09013c023c033d043c053d08")
     }
 
     @Test func record() throws {

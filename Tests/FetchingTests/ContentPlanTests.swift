@@ -156,6 +156,25 @@ import Testing
         for place in places { #expect(ahead[place] ?? 0 > 8 << 20) }
     }
 
+    /// From where somebody read last to the end, then from the beginning; around what is there.
+    @Test func theRestGoesOnFromTheLastRead() {
+        let mebi = ContentPlanTests.mebi
+        let size = 32 * mebi + 5
+        var plan = plan(size, present: [16 * mebi..<17 * mebi])
+        #expect(starts(plan.read(12 * mebi..<13 * mebi, waiter: 1)) == [12 * mebi..<13 * mebi])
+        var rest: [Range<Int64>] = []
+        while let action = plan.startRest() {
+            #expect(!plan.isIdle)
+            rest += starts([action])
+        }
+        #expect(
+            rest == [
+                13 * mebi..<16 * mebi, 17 * mebi..<25 * mebi, 25 * mebi..<size, 0..<8 * mebi,
+                8 * mebi..<12 * mebi,
+            ])
+        #expect(starts(plan.read(0..<10, waiter: 2)) == [], "it is under way already")
+    }
+
     @Test func aCancelledReaderIsNotWokenAndItsBytesStillCome() {
         let unit = ContentPlanTests.unit
         var plan = plan(10 * unit)

@@ -164,8 +164,10 @@ private struct Sample {
         for codec in ChunkCodec.allCases {
             try guarded { output throws(CompressionError) in
                 try bytes.withUnsafeBufferPointer { bytes throws(CompressionError) in
-                    try codec.decode(
-                        UnsafeRawBufferPointer(bytes), into: output, scratch: scratch)
+                    try scratch.withBuffer(output.count) { scratch throws(CompressionError) in
+                        try codec.decode(
+                            UnsafeRawBufferPointer(bytes), into: output, scratch: scratch)
+                    }
                     return output.count
                 }
             }

@@ -1,5 +1,6 @@
 // `modelfs mount`: from words to mounts that answer.
 
+internal import Fetching
 internal import Glibc
 internal import Platform
 internal import Settings
@@ -40,8 +41,22 @@ extension ModelFSCommand {
             For how long a branch or tag counts as unmoved before the Hub is asked again; 1m \
             without this. A commit never moves.
             """)
+    private static let prefetch = Option(
+        "--prefetch", "MODE", .word(PrefetchMode.allCases.map(\.rawValue)),
+        help: """
+            What is fetched before it is asked for. auto, which it is without this: a window ahead \
+            of who reads in order, and the rest of a weight file (safetensors, GGUF, PyTorch, \
+            HDF5, NumPy) that was touched, in the order of its last use. sequential: the same, in \
+            the order of the file. none: nothing.
+            """)
     private static let offline = Flag(
         "--offline", help: "Never ask the Hub: show what is cached.")
+    private static let checkReads = Flag(
+        "--check-reads",
+        help: """
+            Check the bytes of every read. Without this, as root on Linux 6.9 or later, the kernel \
+            reads a file by itself once all of it is cached and proven, as fast as any local file.
+            """)
     private static let foreground = Flag(
         "--foreground", short: "-f",
         help: """
@@ -87,8 +102,8 @@ extension ModelFSCommand {
         command.options = [
             OptionGroup(
                 [
-                    cacheOption, cacheSize, hotSize, readDeadline, refLifetime, offline, foreground,
-                    logLevel,
+                    cacheOption, cacheSize, hotSize, checkReads, readDeadline, refLifetime, prefetch,
+                    offline, foreground, logLevel,
                 ], heading: "Options of the daemon"),
             OptionGroup(
                 [allowOther, noAllowOther, userID, groupID], heading: "Options of the mounts"),
@@ -174,8 +189,10 @@ extension ModelFSCommand {
         var unused: [String] = []
         if arguments[cacheSize] != nil { unused.append("--cache-size") }
         if arguments[hotSize] != nil { unused.append("--hot-size") }
+        if arguments[checkReads] { unused.append("--check-reads") }
         if arguments[readDeadline] != nil { unused.append("--read-deadline") }
         if arguments[refLifetime] != nil { unused.append("--ref-ttl") }
+        if arguments[prefetch] != nil { unused.append("--prefetch") }
         if arguments[offline] { unused.append("--offline") }
         if arguments[logLevel] != nil { unused.append("--log-level") }
         if unused.isEmpty { return }
@@ -197,8 +214,10 @@ extension ModelFSCommand {
                 "--cache-size is at least \(cacheSizeMin), or hardly a file would fit")
         }
         if let limit = arguments[hotSize] { configuration.hotLimit = limit }
+        configuration.checksReads = arguments[checkReads]
         if let deadline = arguments[readDeadline] { configuration.readDeadline = deadline }
         if let lifetime = arguments[refLifetime] { configuration.refLifetime = lifetime }
+        if let mode = arguments[prefetch] { configuration.prefetch = mode }
         if let level = arguments[logLevel] { configuration.logLevel = level }
         configuration.isOffline =
             arguments[offline] || arguments.environment.isTrue("HF_HUB_OFFLINE")
