@@ -67,21 +67,24 @@ package struct ContentPlan: Sendable {
     private var lastReadEnd: Int64 = 0
     private var readCount: UInt64 = 0
 
-    /// Ahead of a reader that goes in order: four transfers at full length.
+    /// Ahead of a reader that goes in order: eight transfers at full length.
     ///
-    /// More are asked for when half of it is used up: 32 MiB then last 170 ms at 200 MB/s, while a
-    /// new transfer needs two round trips of 30 ms.
-    package static let windowByteCountMax: Int64 = 64 << 20
+    /// Transfers share the bandwidth, so the ones that follow the reader's are nearly done when
+    /// his is. With one more begun whenever he has used one up, some are always on their way: at
+    /// 200 MB/s a transfer lasts 80 ms, and a new one needs two round trips of 30 ms.
+    package static let windowByteCountMax: Int64 = 128 << 20
     /// The window at the beginning of a file, whose first read is most likely the first of many
-    /// in order: one kernel request at its largest.
-    package static let windowByteCountMin: Int64 = 1 << 20
+    /// in order: so much is on its way for 20 ms at 200 MB/s.
+    package static let windowByteCountMin: Int64 = 4 << 20
     /// What a single read elsewhere fetches at least: a few chunks, so that the read next to it
     /// asks for nothing.
     package static let touchByteCount: Int64 = 256 << 10
-    /// A window is so many times what its reader has read in order: whoever ends early has asked
-    /// for no more than that for nothing, and a reader at 200 MB/s over 30 ms waits no more than
-    /// once for its window to open.
-    package static let windowGrowth: Int64 = 8
+    /// A window is so many times what its reader has read in order, so whoever ends early has
+    /// asked for no more than that for nothing.
+    ///
+    /// The kernel's first reads are of 128, 256 and 512 KiB: they open 4, 8 and 16 MiB, so over
+    /// 30 ms a reader waits no more than once for his window to open.
+    package static let windowGrowth: Int64 = 32
     /// A transfer's longest range: long enough to hide its round trips many times over, short
     /// enough that a reader who waits for its end does not wait long.
     package static let transferByteCountMax: Int64 = 16 << 20
@@ -249,12 +252,13 @@ package struct ContentPlan: Sendable {
         return ready.isEmpty ? [] : [.wake(ready)]
     }
 
-    /// Fills the window ahead of a stream, but only when half of it has been used up: a step with
-    /// every read would make a request for every read.
+    /// Fills the window ahead of a stream, but only when a transfer's length of it has been used
+    /// up, or half of it: a step with every read would make a request for every read.
     private mutating func fill(_ window: Window) -> [Action] {
         let gaps = present.gaps(in: window.range).flatMap { underWay.gaps(in: $0) }
+        let step = min(ContentPlan.transferByteCountMax, window.fullByteCount / 2)
         guard let first = gaps.first,
-            first.lowerBound - window.range.lowerBound < window.fullByteCount / 2
+            first.lowerBound - window.range.lowerBound <= window.fullByteCount - step
         else { return [] }
         return gaps.flatMap { gap in
             // Whole transfers: what is left over comes with the next ones.

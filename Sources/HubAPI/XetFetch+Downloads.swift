@@ -106,7 +106,7 @@ extension XetFetch {
         while let piece = item.pieces.first, !isSinkPaused, !isOver {
             let offset = item.pieceOffset
             let count = try unsafe piece.span.bytes.withUnsafeBytes { bytes throws(XetError) in
-                try unsafe item.decoder.feed(UnsafeRawBufferPointer(rebasing: bytes[offset...])) {
+                try unsafe item.decoder.take(UnsafeRawBufferPointer(rebasing: bytes[offset...])) {
                     (chunk, payload) throws(XetError) in
                     try unsafe keep(chunk, payload, loop)
                 }

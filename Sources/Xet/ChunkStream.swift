@@ -34,7 +34,7 @@ package struct ChunkStream {
         _ bytes: UnsafeRawBufferPointer,
         _ chunk: (ChunkHeader, UnsafeRawBufferPointer) throws(XetError) -> Void
     ) throws(XetError) {
-        _ = try unsafe feed(bytes) { header, payload throws(XetError) in
+        _ = try unsafe take(bytes) { header, payload throws(XetError) in
             try unsafe chunk(header, payload)
             return true
         }
@@ -45,7 +45,7 @@ package struct ChunkStream {
     /// - Parameter chunk: as above; says whether to go on. What it threw or said is about a chunk
     ///   that counts as handed on.
     /// - Returns: how many bytes were taken; the rest comes again with the next call.
-    package mutating func feed(
+    package mutating func take(
         _ bytes: UnsafeRawBufferPointer,
         _ chunk: (ChunkHeader, UnsafeRawBufferPointer) throws(XetError) -> Bool
     ) throws(XetError) -> Int {

@@ -35,7 +35,7 @@ package struct DownloadDecoder {
     ///
     /// - Parameter chunk: is lent each payload for the time of the call; says whether to go on.
     /// - Returns: how many bytes were taken; the rest comes again with the next call.
-    package mutating func feed(
+    package mutating func take(
         _ bytes: UnsafeRawBufferPointer,
         _ chunk: (ArrivedChunk, UnsafeRawBufferPointer) throws(XetError) -> Bool
     ) throws(XetError) -> Int {
@@ -44,7 +44,7 @@ package struct DownloadDecoder {
         var arrived: [Int64] = []
         swap(&arrived, &arrivedByteCounts)
         defer { swap(&arrived, &arrivedByteCounts) }
-        return try unsafe stream.feed(bytes) { header, payload throws(XetError) in
+        return try unsafe stream.take(bytes) { header, payload throws(XetError) in
             let offsets = try Self.place(index, header, in: download.uses, &arrived)
             defer { index += 1 }
             return try unsafe chunk(

@@ -4,6 +4,7 @@
 // are tried again or given up; stored bytes vanish. All of it from a seed that a failure names.
 
 import Fetching
+import Platform
 import TestSupport
 import Testing
 
