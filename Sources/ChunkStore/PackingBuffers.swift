@@ -1,5 +1,6 @@
 // What a packer needs in memory: some 2.5 MiB, too much to make anew for each small content.
 
+internal import Compression
 internal import Platform
 
 /// Buffers of one packer at a time.

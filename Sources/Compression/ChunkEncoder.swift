@@ -75,7 +75,10 @@ package final class ChunkEncoder {
     }
 
     /// Forgets what the neighbours were like, as at the start of another file.
-    package func reset() { chunksUntilTrial = 0 }
+    package func reset() {
+        chunksUntilTrial = 0
+        trialInterval = ChunkEncoder.trialIntervals.lowerBound
+    }
 
     /// Codes a chunk as those before it; nil if it is unlike them, or a trial is due.
     private func asNeighbours(_ raw: UnsafeRawBufferPointer, _ limit: Int) -> Coding? {
