@@ -41,6 +41,7 @@ package final class ChunkStore: Sendable {
     let table: ContentTable
     let packs: PackSet
     let committer: Committer
+    let deliveries: DeliveryBook
     let cooler: Cooler
     /// 16 of 128 KiB are 2 MiB.
     let buffers = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 16)
@@ -92,8 +93,10 @@ package final class ChunkStore: Sendable {
         packedUsed = Atomic(opening.packedByteCount)
         table = ContentTable(newestID: opening.newestID)
         packs = try ChunkStore.openPacks(directory, opening, index, files)
+        deliveries = DeliveryBook(newestNumber: opening.newestDelivery)
         committer = Committer(
-            index: index, packs: packs, files: files, directory: directory, log: log)
+            index: index, packs: packs, deliveries: deliveries, files: files,
+            directory: directory, log: log)
         cooler = Cooler()
         isInUse = Lock({ _ in false })
         self.directory = directory

@@ -164,6 +164,8 @@ package struct CacheCounts: Equatable, Sendable, Codable {
     package var proofs: Int64 = 0
     /// Contents whose hash was wrong.
     package var proofFailures: Int64 = 0
+    /// Chunks that came wrong through Xet and were replaced.
+    package var wrongXetChunks: Int64 = 0
     /// Contents moved into packs.
     package var cooled: Int64 = 0
     /// Contents made flat again.
