@@ -42,6 +42,7 @@ package final class ChunkStore: Sendable {
     let packs: PackSet
     let committer: Committer
     let cooler: Cooler
+    let scrubber = Scrubber()
     /// 16 of 128 KiB are 2 MiB.
     let buffers = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 16)
     /// 8 of 1 MiB.
@@ -142,6 +143,7 @@ package final class ChunkStore: Sendable {
     ///
     /// Calls from now on fail or find nothing.
     package func close() {
+        scrubber.close()
         cooler.close()
         committer.close()
         rememberTail()
