@@ -43,6 +43,7 @@ package final class ChunkStore: Sendable {
     let committer: Committer
     let deliveries: DeliveryBook
     let cooler: Cooler
+    let scrubber = Scrubber()
     /// 16 of 128 KiB are 2 MiB.
     let buffers = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 16)
     /// 8 of 1 MiB.
@@ -145,6 +146,7 @@ package final class ChunkStore: Sendable {
     ///
     /// Calls from now on fail or find nothing.
     package func close() {
+        scrubber.close()
         cooler.close()
         committer.close()
         rememberTail()

@@ -170,6 +170,8 @@ package struct CacheCounts: Equatable, Sendable, Codable {
     package var cooled: Int64 = 0
     /// Contents made flat again.
     package var warmed: Int64 = 0
+    /// Bytes of files that the kernel reads by itself, looked through in the background.
+    package var scrubbedBytes: Int64 = 0
     /// Failures of the disk.
     package var diskFailures: Int64 = 0
 

@@ -226,6 +226,8 @@ extension TreeBackend {
         if let obstacle = session.passthroughObstacle {
             log.info(
                 "every file is read through the daemon", ["reason": obstacle.reason])
+        } else {
+            watchFlatFiles()
         }
         mounts.withLock { $0.settings = settings }
     }

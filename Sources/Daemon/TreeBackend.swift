@@ -31,6 +31,8 @@ package final class TreeBackend: MountBackend {
         var binds: Set<String> = []
         /// What the newest of them asked of the kernel.
         var settings: [KernelSetting] = []
+        /// Whether flat files are looked through in the background.
+        var hasScrub = false
         /// Messages of mounts that are gone.
         var pastMessages: [String: Int64] = [:]
 
@@ -258,6 +260,7 @@ package final class TreeBackend: MountBackend {
         status.cache.proofFailures = store.counters.proofFailures.value
         status.cache.cooled = store.counters.cooled.value
         status.cache.warmed = store.counters.warmed.value
+        status.cache.scrubbedBytes = store.counters.scrubbedBytes.value
         status.cache.diskFailures = store.counters.diskFailures.value
         let hubStatus = hub.status
         status.hub.endpoint = hubStatus.endpoint

@@ -73,7 +73,9 @@ final class XetSeams: Sendable {
     /// The owner knows where the chunk ends.
     func tell(_ key: Key, _ owner: FetchID, end: Int64) {
         let listeners = state.withLock { state -> [Listener] in
-            guard var seam = state.open[key], seam.owner == owner, seam.end == nil else { return [] }
+            guard var seam = state.open[key], seam.owner == owner, seam.end == nil else {
+                return []
+            }
             seam.end = end
             state.open[key] = seam
             return Array(seam.listeners.values)
