@@ -26,7 +26,7 @@ help: ## this text
 	@echo 'Begin with: make demo      (a few minutes the first time)'
 	@echo
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r goal text; do printf '%-16s %s\n' "$$goal" "$$text"; done
+		while IFS='|' read -r goal text; do printf '%-19s %s\n' "$$goal" "$$text"; done
 
 .PHONY: deps
 deps: ## install the system packages and the Python environment that are missing

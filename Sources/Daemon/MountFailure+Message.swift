@@ -46,7 +46,7 @@ extension MountFailure {
             "the daemon of the cache \(cache) is busy with too many requests"
         case .optionConflict(let option, let held):
             "a mount that is there has another \(option): \(held)"
-        case .failed(let detail): detail
+        case .environmentMalformed(let detail), .failed(let detail): detail
         }
     }
 
@@ -124,7 +124,7 @@ extension MountFailure {
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
             .notACache, .cacheDamaged, .cacheMissing:
             .cache
-        case .sourceMalformed: .usage
+        case .sourceMalformed, .environmentMalformed: .usage
         case .hubUnreachable, .offlineNotCached: .hubUnreachable
         case .notMounted, .repositoryNotFound, .revisionNotFound, .folderNotFound, .notCached:
             .notFound

@@ -10,16 +10,6 @@ package struct MountOptions: Equatable, Sendable, Codable {
     package var userID: UInt32
     /// The group that files show.
     package var groupID: UInt32
-
-    /// - Parameters:
-    ///   - allowOther: whether other users may look into it.
-    ///   - userID: the owner that files show.
-    ///   - groupID: the group that files show.
-    package init(allowOther: Bool, userID: UInt32, groupID: UInt32) {
-        self.allowOther = allowOther
-        self.userID = userID
-        self.groupID = groupID
-    }
 }
 
 /// One mount that is wanted.
@@ -30,16 +20,6 @@ package struct MountRequest: Equatable, Sendable, Codable {
     package var mountpoint: String
     /// How it looks to others.
     package var options: MountOptions
-
-    /// - Parameters:
-    ///   - source: an `hf://` URI, as typed.
-    ///   - mountpoint: an absolute path.
-    ///   - options: how it looks to others.
-    package init(source: String, mountpoint: String, options: MountOptions) {
-        self.source = source
-        self.mountpoint = mountpoint
-        self.options = options
-    }
 }
 
 /// One mount that answers.

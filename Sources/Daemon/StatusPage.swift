@@ -147,7 +147,10 @@ package struct StatusPage {
         if status.fileSystem.refusals.isEmpty { return }
         heading("Refused by the Hub")
         for refusal in status.fileSystem.refusals {
-            text += "  \(refusal.repository): \(style.error(refusal.reason))\n"
+            text += "  \(refusal.repository)\n"
+            for line in wrap(refusal.reason, columns: StatusPage.columns - 4) {
+                text += "    \(style.error(line))\n"
+            }
             for line in wrap(refusal.advice, columns: StatusPage.columns - 4) {
                 text += "    \(line)\n"
             }

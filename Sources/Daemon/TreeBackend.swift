@@ -176,7 +176,7 @@ package final class TreeBackend: MountBackend {
             return try HubConfiguration(
                 environment: values, agent: "modelfs/\(programVersion)")
         } catch {
-            throw .failed(detail: error.description)
+            throw .environmentMalformed(detail: error.description)
         }
     }
 
@@ -264,6 +264,7 @@ package final class TreeBackend: MountBackend {
         status.cache.diskFailures = store.counters.diskFailures.value
         let hubStatus = hub.status
         status.hub.endpoint = hubStatus.endpoint
+        status.hub.hasToken = hubStatus.hasToken
         switch hubStatus.reachability {
         case .present: status.hub.state = .present
         case .away(let reason, _):

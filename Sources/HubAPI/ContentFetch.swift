@@ -64,7 +64,7 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
     }
 
     private static func resolveURL(_ request: ContentRequest, _ client: HubClient) -> HTTPURL {
-        let path = percentEncoded(request.path, keepSlash: true)
+        let path = percentEncoded(request.path, keeping: "/")
         let id = request.id
         return client.configuration.url(
             "/\(id.kind.resolvePrefix)\(id.name)/resolve/\(request.commit)/\(path)")
@@ -202,7 +202,7 @@ extension ContentFetch {
         case .deadline: finish(.failure(.deadline))
         case .tooLarge: finish(.failure(.malformed(reason: "a head that is too long")))
         case .nameResolution, .connectionRefused, .connectTimeout, .tls, .stalled, .closedEarly,
-            .protocolError, .queueFull:
+            .proxyRefused, .protocolError, .queueFull:
             finish(.failure(hasLeftHub ? .dataUnreachable(error) : .unreachable(error)))
         }
     }

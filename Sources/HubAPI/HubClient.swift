@@ -115,7 +115,7 @@ package final class HubClient: Sendable {
     static func showsAbsence(_ error: TransportError) -> Bool {
         switch error {
         case .nameResolution, .connectionRefused, .connectTimeout, .stalled, .closedEarly, .tls,
-            .protocolError:
+            .proxyRefused, .protocolError:
             true
         case .deadline, .tooLarge, .cancelled, .queueFull, .shutDown: false
         }

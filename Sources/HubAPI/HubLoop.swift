@@ -131,7 +131,7 @@ final class HubLoop {
             // Nothing came in this attempt; what ended the ones before says more.
             giveUp(call, call.lastTransportError)
         case .nameResolution, .connectionRefused, .connectTimeout, .tls, .stalled, .closedEarly,
-            .protocolError, .queueFull:
+            .proxyRefused, .protocolError, .queueFull:
             call.lastTransportError = error
             retry(call, after: .transport(error), orFail: .unreachable(error))
         }

@@ -32,8 +32,8 @@ package struct RetryPolicy: Sendable {
     /// Attempts that were answered with a status of `retriedStatuses`: waits of
     /// 0.25 + 0.5 + 1 + 2 + 4 + 8 s, about the official client's 1 + 2 + 4 + 8 + 8 s.
     package static let statusAttemptsMax = 7
-    /// Attempts that failed in a way that mostly stays: a certificate that is not trusted, a port
-    /// that speaks something else.
+    /// Attempts that failed in a way that mostly stays: a certificate that is not trusted, a proxy
+    /// that wants a password, a port that speaks something else.
     ///
     /// Waits of 0.25 + 0.5 + 1 s, so that the reason is soon told.
     package static let brokenAttemptsMax = 4
@@ -103,7 +103,7 @@ package struct RetryPolicy: Sendable {
     package static func isRetried(_ error: TransportError) -> Bool {
         switch error {
         case .nameResolution, .connectionRefused, .connectTimeout, .stalled, .closedEarly, .tls,
-            .protocolError, .queueFull:
+            .proxyRefused, .protocolError, .queueFull:
             true
         case .deadline, .tooLarge, .cancelled, .shutDown: false
         }
@@ -113,15 +113,15 @@ package struct RetryPolicy: Sendable {
     package static func showsNoHost(_ error: TransportError) -> Bool {
         switch error {
         case .nameResolution, .connectionRefused: true
-        case .connectTimeout, .stalled, .closedEarly, .tls, .protocolError, .queueFull, .deadline,
-            .tooLarge, .cancelled, .shutDown:
+        case .connectTimeout, .stalled, .closedEarly, .tls, .proxyRefused, .protocolError,
+            .queueFull, .deadline, .tooLarge, .cancelled, .shutDown:
             false
         }
     }
 
     private static func mostlyStays(_ error: TransportError) -> Bool {
         switch error {
-        case .tls, .protocolError: true
+        case .tls, .proxyRefused, .protocolError: true
         case .nameResolution, .connectionRefused, .connectTimeout, .stalled, .closedEarly,
             .queueFull, .deadline, .tooLarge, .cancelled, .shutDown:
             false

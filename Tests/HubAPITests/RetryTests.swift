@@ -112,7 +112,9 @@ import Transport
                 == .giveUp)
     }
 
-    @Test(arguments: [TransportError.tls("not trusted"), .protocolError(curlCode: 1)])
+    @Test(arguments: [
+        TransportError.tls("not trusted"), .protocolError(curlCode: 1), .proxyRefused(status: 407),
+    ])
     func soonTellsWhatMostlyStays(error: TransportError) {
         var policy = RetryPolicy(seed: 1)
         var now = start

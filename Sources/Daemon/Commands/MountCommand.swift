@@ -2,6 +2,7 @@
 
 internal import Fetching
 internal import Glibc
+internal import HubAPI
 internal import Platform
 internal import Settings
 internal import Telemetry
@@ -156,7 +157,7 @@ extension ModelFSCommand {
             throw error.commandFailure
         }
         announce(outcome.mounts, outcome.notices)
-        if outcome.isHandedOver { warnAboutUnused(arguments) }
+        if outcome.isHandedOver { warnAboutUnused(arguments, cache) }
         return .success
     }
 
@@ -191,8 +192,8 @@ extension ModelFSCommand {
         for notice in notices { writeText("\(notice)\n") }
     }
 
-    /// Options that a daemon takes only when it starts must not be ignored silently.
-    private static func warnAboutUnused(_ arguments: Arguments) {
+    /// What a daemon takes only when it starts must not be ignored silently.
+    private static func warnAboutUnused(_ arguments: Arguments, _ cache: CacheDirectory) {
         var unused: [String] = []
         if arguments[cacheSize] != nil { unused.append("--cache-size") }
         if arguments[hotSize] != nil { unused.append("--hot-size") }
@@ -203,10 +204,29 @@ extension ModelFSCommand {
         if arguments[prefetch] != nil { unused.append("--prefetch") }
         if arguments[offline] { unused.append("--offline") }
         if arguments[logLevel] != nil { unused.append("--log-level") }
+        unused += unusedVariables(arguments.environment, cache)
         if unused.isEmpty { return }
         writeText(
             "The daemon that serves this cache keeps what it was started with; not used: "
                 + unused.joined(separator: ", ") + "\n", to: 2)
+    }
+
+    /// The variables that would have made another daemon than the one that serves the cache.
+    private static func unusedVariables(
+        _ environment: Environment, _ cache: CacheDirectory
+    ) -> [String] {
+        guard let client = try? ControlClient(cache),
+            case .status(let status)? = try? client.ask(.status),
+            let wanted = try? HubConfiguration(environment: environment.values)
+        else { return [] }
+        let hub = status.fileSystem.hub
+        var unused: [String] = []
+        if !hub.endpoint.isEmpty && hub.endpoint != wanted.endpoint {
+            unused.append("HF_ENDPOINT (its Hub is \(hub.endpoint))")
+        }
+        if wanted.environmentToken != nil && !hub.hasToken { unused.append("HF_TOKEN") }
+        if wanted.isOffline && hub.state != .offline { unused.append("HF_HUB_OFFLINE") }
+        return unused
     }
 
     private static func configuration(
