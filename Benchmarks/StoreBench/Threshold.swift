@@ -26,12 +26,17 @@ func thresholds(_ elements: [Element], rounds: Int) throws -> [ThresholdRow] {
     }
     for element in elements {
         let raw = weights(element, byteCount: 16 << 20, seed: 77)
-        let isFour = element.byteCount == 4
-        kinds.append(
-            ("\(element.rawValue), LZ4 by \(isFour ? 4 : 2)", element.groupedCodec, raw))
-        if element == .fp32 || element == .bf16 {
-            kinds.append(
-                ("\(element.rawValue), top bytes", isFour ? .topBytesOf4 : .topBytesOf2, raw))
+        let name = element.rawValue
+        switch element.groupedCodec {
+        case .lz4GroupedBy4: kinds.append(("\(name), LZ4 by 4", .lz4GroupedBy4, raw))
+        case .lz4GroupedBy2: kinds.append(("\(name), LZ4 by 2", .lz4GroupedBy2, raw))
+        default: kinds.append(("\(name), LZ4", .lz4, raw))
+        }
+        switch element {
+        case .bf16: kinds.append(("\(name), top bytes", .topBytesOf2, raw))
+        case .fp32: kinds.append(("\(name), top bytes", .topBytesOf4, raw))
+        case .upcast: kinds.append(("\(name), top bytes", .topBytesOf2In4, raw))
+        case .fp16, .int8, .json: break
         }
     }
     return try kinds.map { try row($0.name, $0.codec, $0.raw, rounds: rounds) }

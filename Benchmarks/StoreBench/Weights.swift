@@ -13,17 +13,25 @@ enum Element: String, CaseIterable {
     case fp32, bf16, fp16, int8
     /// fp32 that was made from bf16, as many models are kept: its low bytes are zeros.
     case upcast = "fp32 of bf16"
+    /// No weights, but what lies beside them: a vocabulary as JSON.
+    case json = "JSON"
 
     var byteCount: Int {
         switch self {
         case .fp32, .upcast: 4
         case .bf16, .fp16: 2
-        case .int8: 1
+        case .int8, .json: 1
         }
     }
 
-    /// What suits these numbers best of the codecs with LZ4.
-    var groupedCodec: ChunkCodec { byteCount == 4 ? .lz4GroupedBy4 : .lz4GroupedBy2 }
+    /// What suits it best of the codecs with LZ4.
+    var groupedCodec: ChunkCodec {
+        switch self {
+        case .fp32, .upcast: .lz4GroupedBy4
+        case .bf16, .fp16, .int8: .lz4GroupedBy2
+        case .json: .lz4
+        }
+    }
 }
 
 /// Draws normal numbers by interpolating a table of the distribution's quantiles.
@@ -101,6 +109,25 @@ func fill(_ buffer: UnsafeMutableRawBufferPointer, with element: Element, seed: 
         for index in target.indices {
             target[index] = Int8(max(-127, min(127, (numbers.next() / 0.08 * 127).rounded())))
         }
+    case .json: fillWithVocabulary(buffer, seed: seed)
+    }
+}
+
+/// Lines such as `"ninaro": 5312,` with words of syllables, numbered one after another.
+private func fillWithVocabulary(_ buffer: UnsafeMutableRawBufferPointer, seed: UInt64) {
+    var generator = SeededGenerator(seed: seed)
+    let syllables = ["an", "ba", "ci", "do", "en", "fu", "ga", "hi", "in", "ko", "la", "mu", "ni"]
+    var (place, number) = (0, 0)
+    while place < buffer.count {
+        var word = ""
+        for _ in 0...Int(generator.next() >> 62) {
+            word += syllables[Int(generator.next() >> 33) % syllables.count]
+        }
+        let line = Array("    \"\(word)\": \(number),\n".utf8).prefix(buffer.count - place)
+        UnsafeMutableRawBufferPointer(rebasing: buffer[place..<place + line.count])
+            .copyBytes(from: line)
+        place += line.count
+        number += 1
     }
 }
 

@@ -66,6 +66,27 @@ WIDE static size_t wide_widen_by_4(
     return i;
 }
 
+// As by two, with two zeros before each.
+WIDE static size_t wide_widen_2_in_4(
+    const uint8_t *table, const uint8_t *codes, const uint8_t *rest, size_t count,
+    uint8_t *numbers) {
+    __m256i values = _mm256_broadcastsi128_si256(load_half(table));
+    size_t i = 0;
+    for (; i + STEP <= count; i += STEP) {
+        // By 8 bytes, so that unpacking within halves leaves the order right.
+        __m256i top = _mm256_permute4x64_epi64(wide_tops(values, codes + i / 2), 0xd8);
+        __m256i low = _mm256_permute4x64_epi64(load(rest + i), 0xd8);
+        __m256i words[2] = {_mm256_unpacklo_epi8(low, top), _mm256_unpackhi_epi8(low, top)};
+        __m256i *out = (__m256i *)(numbers + 4 * i), zero = _mm256_setzero_si256();
+        for (int half = 0; half < 2; half++) {
+            __m256i apart = _mm256_permute4x64_epi64(words[half], 0xd8);
+            _mm256_storeu_si256(out + 2 * half, _mm256_unpacklo_epi16(zero, apart));
+            _mm256_storeu_si256(out + 2 * half + 1, _mm256_unpackhi_epi16(zero, apart));
+        }
+    }
+    return i;
+}
+
 // A table from bytes to codes, cut into rows of 16 by the upper half of the byte; only rows that
 // hold a code. Exponents of weights lie close together, so there are few: two for bf16 and fp32.
 struct coder {
@@ -111,9 +132,10 @@ WIDE static inline uint32_t wide_put_codes(__m256i codes, uint8_t *target) {
     return missing;
 }
 
-WIDE static inline uint32_t wide_narrow_by_2(
-    const struct coder *coder, const uint8_t *numbers, uint8_t *codes, uint8_t *rest) {
-    __m256i first = load(numbers), second = load(numbers + 32), mask = _mm256_set1_epi16(255);
+// Of 32 words in two vectors.
+WIDE static inline uint32_t wide_narrow_words(
+    const struct coder *coder, __m256i first, __m256i second, uint8_t *codes, uint8_t *rest) {
+    __m256i mask = _mm256_set1_epi16(255);
     __m256i low = _mm256_packus_epi16(
         _mm256_and_si256(first, mask), _mm256_and_si256(second, mask));
     __m256i top = _mm256_packus_epi16(
@@ -121,6 +143,27 @@ WIDE static inline uint32_t wide_narrow_by_2(
     _mm256_storeu_si256((__m256i *)rest, _mm256_permute4x64_epi64(low, 0xd8));
     return wide_put_codes(
         wide_codes(coder, _mm256_permute4x64_epi64(top, 0xd8)), codes);
+}
+
+WIDE static inline uint32_t wide_narrow_by_2(
+    const struct coder *coder, const uint8_t *numbers, uint8_t *codes, uint8_t *rest) {
+    return wide_narrow_words(coder, load(numbers), load(numbers + 32), codes, rest);
+}
+
+// Adds to *wrong the bits of what has to be zero.
+WIDE static inline uint32_t wide_narrow_2_in_4(
+    const struct coder *coder, const uint8_t *numbers, uint8_t *codes, uint8_t *rest,
+    __m256i *wrong) {
+    __m256i upper[4], words[2];
+    for (int part = 0; part < 4; part++) {
+        __m256i eight = load(numbers + 32 * part);
+        *wrong = _mm256_or_si256(*wrong, _mm256_slli_epi32(eight, 16));
+        upper[part] = _mm256_srli_epi32(eight, 16);
+    }
+    for (int half = 0; half < 2; half++)
+        words[half] = _mm256_permute4x64_epi64(
+            _mm256_packus_epi32(upper[2 * half], upper[2 * half + 1]), 0xd8);
+    return wide_narrow_words(coder, words[0], words[1], codes, rest);
 }
 
 WIDE static inline uint32_t wide_narrow_by_4(
@@ -144,22 +187,29 @@ WIDE static inline uint32_t wide_narrow_by_4(
     return wide_put_codes(wide_codes(coder, in_order), codes);
 }
 
-// Narrows as many numbers as go in steps; adds to *exception_count; 0 if there are too many.
+// Narrows as many numbers as go in steps; adds to *exception_count; 0 if there are too many, or if
+// a byte is not zero that has to be.
 WIDE static size_t wide_narrow(
-    int width, const uint8_t *code_of, const uint8_t *numbers, size_t count, uint8_t *codes,
-    uint8_t *rest, uint8_t *exceptions, size_t exception_count_max, size_t *exception_count) {
+    int width, int zero_count, const uint8_t *code_of, const uint8_t *numbers, size_t count,
+    uint8_t *codes, uint8_t *rest, uint8_t *exceptions, size_t exception_count_max,
+    size_t *exception_count) {
     struct coder coder = make_coder(code_of);
-    size_t i = 0, step = width == 2 ? STEP : STEP_BY_4, found = 0;
+    size_t i = 0, w = (size_t)width, kept = w - 1 - (size_t)zero_count, found = 0;
+    size_t step = kept == 3 ? STEP_BY_4 : STEP;
+    __m256i wrong = _mm256_setzero_si256();
     for (; i + step <= count; i += STEP) {
-        uint32_t missing = width == 2
-            ? wide_narrow_by_2(&coder, numbers + 2 * i, codes + i / 2, rest + i)
-            : wide_narrow_by_4(&coder, numbers + 4 * i, codes + i / 2, rest + 3 * i);
+        const uint8_t *from = numbers + w * i;
+        uint8_t *to = rest + kept * i;
+        uint32_t missing = zero_count
+            ? wide_narrow_2_in_4(&coder, from, codes + i / 2, to, &wrong)
+            : width == 2 ? wide_narrow_by_2(&coder, from, codes + i / 2, to)
+                         : wide_narrow_by_4(&coder, from, codes + i / 2, to);
         for (; missing; missing &= missing - 1) {
             size_t index = i + (size_t)__builtin_ctz(missing);
             if (found == exception_count_max) return 0;
-            put_exception(exceptions, found++, index, numbers[(index + 1) * (size_t)width - 1]);
+            put_exception(exceptions, found++, index, numbers[(index + 1) * w - 1]);
         }
     }
     *exception_count = found;
-    return i;
+    return _mm256_testz_si256(wrong, wrong) ? i : 0;
 }

@@ -150,9 +150,12 @@ extension ChunkStore {
         }
         guard let left = dropped else { return }
         settle(left)
+        deliveries.forget(entry.key)
+        let key = entry.key
         do throws(DatabaseError) {
             try index.writer.perform { (connection) throws(DatabaseError) in
                 try StoreIndex.condemn(left.id, connection)
+                try StoreIndex.removeDeliveries(of: key, connection)
             }
             reap(left.id, flatFile: path(of: entry.key, left.id))
         } catch {

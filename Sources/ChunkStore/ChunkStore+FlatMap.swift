@@ -149,10 +149,3 @@ extension StoreIndex {
         return byteCount
     }
 }
-
-extension Verification {
-    var isProven: Bool {
-        if case .proven = self { return true }
-        return false
-    }
-}

@@ -35,11 +35,7 @@ extension ChunkStore {
             }
         }
         if hasher.finish() != content {
-            counters.proofFailures.add()
-            log.error(
-                "a content is not what its hash says; all of it is dropped",
-                ["content": content.hex])
-            drop(entry, verification: .failed)
+            dropWrong(entry)
             return false
         }
         try list { () throws(DatabaseError) in try lister?.finish() }
@@ -63,5 +59,18 @@ extension ChunkStore {
             noteFailure(error)
             throw StoreError(error)
         }
+    }
+
+    /// Forgets a content that is complete and not what it should be.
+    package func dropWrong(_ content: ContentHash, size: Int64) throws(StoreError) {
+        dropWrong(try loaded(ContentKey(hash: content, size: size), blocks: 0..<0))
+    }
+
+    private func dropWrong(_ entry: CachedContent) {
+        counters.proofFailures.add()
+        log.error(
+            "a content is not what its hash says; all of it is dropped",
+            ["content": entry.key.hash.hex])
+        drop(entry, verification: .failed)
     }
 }

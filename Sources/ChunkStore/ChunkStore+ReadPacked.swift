@@ -82,7 +82,7 @@ extension ChunkStore {
         var result = ReadStep.done
         var rest = entries
         while let first = rest.first {
-            let run = ChunkStore.run(rest)
+            let run = ChunkStore.run(rest, range)
             rest = rest.dropFirst(run.count)
             let isRight = try unsafe read(run, at: first.location, range, into: target)
             if isRight { continue }
@@ -99,15 +99,23 @@ extension ChunkStore {
         return result
     }
 
-    /// The first entries whose records lie one after another.
-    private static func run(_ entries: ArraySlice<RecipeEntry>) -> ArraySlice<RecipeEntry> {
+    /// The first entries whose records lie one after another and are read in one way.
+    private static func run(
+        _ entries: ArraySlice<RecipeEntry>, _ range: Range<Int64>
+    ) -> ArraySlice<RecipeEntry> {
         guard let first = entries.first else { return entries }
+        let isStoredWhole = first.isStoredWhole(in: range)
         var byteCount = first.recordByteCount
         var count = 1
         for entry in entries.dropFirst() {
             let isNext = entry.location.rawValue == first.location.rawValue + Int64(byteCount)
             let sum = byteCount + entry.recordByteCount
-            if !isNext || sum > ChunkStore.recordReadByteCount { break }
+            let isAlike = entry.isStoredWhole(in: range) == isStoredWhole
+            if !isNext || !isAlike || sum > ChunkStore.recordReadByteCount
+                || count == ChunkStore.storedRunCountMax
+            {
+                break
+            }
             byteCount = sum
             count += 1
         }
@@ -120,6 +128,9 @@ extension ChunkStore {
         _ run: ArraySlice<RecipeEntry>, at location: RecordLocation, _ range: Range<Int64>,
         into target: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> Bool {
+        if run.first?.isStoredWhole(in: range) == true {
+            return try unsafe readStored(run, at: location, range, into: target)
+        }
         let byteCount = run.reduce(0) { $0 + $1.recordByteCount }
         let buffer = recordBuffers.take()
         defer { recordBuffers.give(buffer) }
@@ -143,10 +154,17 @@ extension ChunkStore {
     func readRecords(
         at location: RecordLocation, into bytes: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> UInt64? {
+        try unsafe readRecords(at: location, into: [bytes])
+    }
+
+    /// The same into one buffer after another.
+    func readRecords(
+        at location: RecordLocation, into parts: [UnsafeMutableRawBufferPointer]
+    ) throws(StoreError) -> UInt64? {
         guard let pack = try? packs.pack(location.pack) else { return nil }
         do throws(Errno) {
-            let count = try unsafe pack.file.read(into: bytes, at: Int64(location.offset))
-            return count == bytes.count ? pack.salt : nil
+            let count = try unsafe pack.file.read(into: parts, at: Int64(location.offset))
+            return unsafe count == parts.reduce(0) { $0 + $1.count } ? pack.salt : nil
         } catch {
             counters.diskFailures.add()
             log.error(
@@ -161,8 +179,7 @@ extension ChunkStore {
         _ record: UnsafeRawBufferPointer, of entry: RecipeEntry, salt: UInt64, offset: Int
     ) -> (codec: ChunkCodec, bytes: UnsafeRawBufferPointer)? {
         guard let header = unsafe RecordHeader(record, salt: salt, offset: offset),
-            header.kind == .chunk, header.storedByteCount == entry.storedByteCount,
-            header.rawByteCount == entry.rawByteCount
+            header.isChunk(of: entry)
         else { return nil }
         let start = RecordHeader.byteCount
         let bytes = unsafe UnsafeRawBufferPointer(

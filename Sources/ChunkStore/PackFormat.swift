@@ -128,6 +128,12 @@ struct RecordHeader: Equatable, Sendable {
         self.payloadChecksum = payloadChecksum
     }
 
+    /// Whether it is the record that a recipe tells of.
+    func isChunk(of entry: RecipeEntry) -> Bool {
+        kind == .chunk && storedByteCount == entry.storedByteCount
+            && rawByteCount == entry.rawByteCount
+    }
+
     /// Of the first 56 bytes, the pack's salt and the offset.
     private static func checksum(
         _ bytes: UnsafeRawBufferPointer, _ salt: UInt64, _ offset: Int

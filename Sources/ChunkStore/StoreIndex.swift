@@ -26,7 +26,7 @@ final class StoreIndex: Sendable {
             id INTEGER PRIMARY KEY,          -- its incarnation
             hash BLOB NOT NULL,
             size INTEGER NOT NULL,
-            verification INTEGER NOT NULL,   -- 1: proven
+            verification INTEGER NOT NULL,   -- 1: proven, 2: by its chunks
             verified_at INTEGER NOT NULL,
             valid INTEGER NOT NULL,          -- bytes that can be read
             flat INTEGER NOT NULL,           -- those of them in the flat file
@@ -95,6 +95,7 @@ final class StoreIndex: Sendable {
             PRIMARY KEY (hash, key)
         ) WITHOUT ROWID;
         """,
+        deliverySchema,
     ]
 
     let writer: DatabaseWriter
@@ -118,6 +119,8 @@ final class StoreIndex: Sendable {
         let cacheID: CacheID?
         /// Above every pack's number that was ever used.
         let nextPack: Int
+        /// The highest number of a delivery.
+        let newestDelivery: Int64
         /// The pack to go on with, if the cache was closed in order.
         let tail: (pack: Int, offset: Int)?
     }
@@ -150,6 +153,7 @@ final class StoreIndex: Sendable {
                 newestID: newest,
                 cacheID: try StoreIndex.setting("cache", connection).flatMap { CacheID(bytes: $0) },
                 nextPack: max(Int(truncatingIfNeeded: named ?? 1), Int(used) + 1),
+                newestDelivery: try StoreIndex.newestDelivery(connection),
                 tail: tail.flatMap { bytes in
                     if bytes.count != 16 { return nil }
                     return (Int(littleEndian(bytes[..<8])), Int(littleEndian(bytes[8...])))

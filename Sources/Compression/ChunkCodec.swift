@@ -14,19 +14,21 @@ package enum ChunkCodec: UInt8, Sendable, CaseIterable {
     case lz4 = 1
     /// Bytes grouped by two, then an LZ4 block: for 16-bit numbers that repeat.
     case lz4GroupedBy2 = 2
-    /// Bytes grouped by four, then an LZ4 block: for 32-bit integers, and fp32 made from bf16.
+    /// Bytes grouped by four, then an LZ4 block: for 32-bit integers.
     case lz4GroupedBy4 = 3
     /// Top bytes of 16-bit numbers as codes: for bf16.
     case topBytesOf2 = 4
     /// Top bytes of 32-bit numbers as codes: for fp32.
     case topBytesOf4 = 5
+    /// The same of those whose lower halves are zeros: for fp32 made from bf16.
+    case topBytesOf2In4 = 6
 
     /// The grouping before compression.
     package var groups: ByteGroups? {
         switch self {
-        case .stored, .lz4, .topBytesOf2, .topBytesOf4: nil
         case .lz4GroupedBy2: .two
         case .lz4GroupedBy4: .four
+        case .stored, .lz4, .topBytesOf2, .topBytesOf4, .topBytesOf2In4: nil
         }
     }
 
@@ -36,6 +38,7 @@ package enum ChunkCodec: UInt8, Sendable, CaseIterable {
         case .stored, .lz4, .lz4GroupedBy2, .lz4GroupedBy4: nil
         case .topBytesOf2: .two
         case .topBytesOf4: .four
+        case .topBytesOf2In4: .twoInFour
         }
     }
 

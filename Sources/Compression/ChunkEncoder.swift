@@ -24,7 +24,7 @@ package enum ElementWidth: Sendable {
         switch self {
         case .one: [.lz4]
         case .two: [.topBytesOf2, .lz4, .lz4GroupedBy2]
-        case .four: [.topBytesOf4, .lz4, .lz4GroupedBy4]
+        case .four: [.topBytesOf2In4, .topBytesOf4, .lz4, .lz4GroupedBy4]
         }
     }
 }
@@ -75,7 +75,10 @@ package final class ChunkEncoder {
     }
 
     /// Forgets what the neighbours were like, as at the start of another file.
-    package func reset() { chunksUntilTrial = 0 }
+    package func reset() {
+        chunksUntilTrial = 0
+        trialInterval = ChunkEncoder.trialIntervals.lowerBound
+    }
 
     /// Codes a chunk as those before it; nil if it is unlike them, or a trial is due.
     private func asNeighbours(_ raw: UnsafeRawBufferPointer, _ limit: Int) -> Coding? {
@@ -93,7 +96,7 @@ package final class ChunkEncoder {
     ) -> Coding {
         // The known widths together, in the order of decoding.
         let all: [ChunkCodec] = [
-            .topBytesOf2, .topBytesOf4, .lz4, .lz4GroupedBy2, .lz4GroupedBy4,
+            .topBytesOf2In4, .topBytesOf2, .topBytesOf4, .lz4, .lz4GroupedBy2, .lz4GroupedBy4,
         ]
         var best = Coding(byteCount: raw.count)
         var mostByteCount = limit

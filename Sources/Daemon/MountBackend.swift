@@ -146,10 +146,14 @@ package struct CacheCounts: Equatable, Sendable, Codable {
     package var proofs: Int64 = 0
     /// Contents whose hash was wrong.
     package var proofFailures: Int64 = 0
+    /// Chunks that came wrong through Xet and were replaced.
+    package var wrongXetChunks: Int64 = 0
     /// Contents moved into packs.
     package var cooled: Int64 = 0
     /// Contents made flat again.
     package var warmed: Int64 = 0
+    /// Bytes of files that the kernel reads by itself, looked through in the background.
+    package var scrubbedBytes: Int64 = 0
     /// Failures of the disk.
     package var diskFailures: Int64 = 0
 

@@ -53,6 +53,14 @@ package struct MountInfo: Equatable, Sendable, Codable {
     }
 }
 
+/// When a large file has to be proven.
+package enum ProofTime: String, Equatable, Sendable, Codable, CaseIterable {
+    /// When it is complete; what was read before was checked as far as that goes.
+    case complete
+    /// Before its first byte is served.
+    case first
+}
+
 /// What a daemon is started with; it keeps this until its end.
 package struct DaemonConfiguration: Equatable, Sendable, Codable {
     /// The cache folder, absolute.
@@ -68,6 +76,8 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var hotLimit: SpaceLimit
     /// How long a reader waits for the network before it gets EIO.
     package var readDeadline: TimeSpan
+    /// When a large file is proven.
+    package var proof: ProofTime
     /// For how long a branch or tag is taken to be what it was.
     package var refLifetime: TimeSpan
     /// What is fetched beyond what readers ask for: `auto`, `sequential` or `none`.
@@ -98,6 +108,7 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
         leavesRoom = true
         hotLimit = DaemonConfiguration.hotLimitDefault
         readDeadline = DaemonConfiguration.readDeadlineDefault
+        proof = .complete
         refLifetime = DaemonConfiguration.refLifetimeDefault
         prefetch = "auto"
         isOffline = false

@@ -79,7 +79,8 @@ package struct StatusPage {
         let told = [
             ("evicted", counts.evictions), ("packed", counts.cooled),
             ("made flat again", counts.warmed), ("proven", counts.proofs),
-            ("proven wrong", counts.proofFailures), ("blocks damaged", counts.checksumFailures),
+            ("proven wrong", counts.proofFailures), ("wrong chunks", counts.wrongXetChunks),
+            ("blocks damaged", counts.checksumFailures),
             ("blocks healed", counts.healedBlocks), ("disk failures", counts.diskFailures),
         ].filter { $0.1 > 0 }
         lines("since the start: ", Dictionary(told, uniquingKeysWith: +))

@@ -31,11 +31,16 @@ package final class TreeBackend: MountBackend {
         var binds: Set<String> = []
         /// What the newest of them asked of the kernel.
         var settings: [KernelSetting] = []
+        /// Whether flat files are looked through in the background.
+        var hasScrub = false
         /// Messages of mounts that are gone.
         var pastMessages: [String: Int64] = [:]
 
         var all: [FuseSession] { Array(sessions.values) + (shared.map { [$0] } ?? []) }
     }
+
+    /// Parts of a file whose pages are taken back one by one; of more, all between them too.
+    private static let pageNoticeCountMax = 64
 
     let transport: Transport
     let hub: HubClient
@@ -73,6 +78,7 @@ package final class TreeBackend: MountBackend {
             hasContents: store.usedByteCount > 0, isCatalogNew: opened.isRebuilt)
         var fetchOptions = FetchOptions()
         fetchOptions.readDeadlineSeconds = configuration.readDeadline.seconds
+        fetchOptions.provesFirst = configuration.proof == .first
         fetchOptions.metadataDeadlineSeconds = min(
             fetchOptions.metadataDeadlineSeconds, configuration.readDeadline.seconds)
         fetchOptions.prefetch = PrefetchMode(rawValue: configuration.prefetch) ?? .auto
@@ -100,9 +106,12 @@ package final class TreeBackend: MountBackend {
             guard let self else { return }
             announce(rows.map { .attributes(fileSystem.nodeID(row: $0)) })
         }
-        fetcher.observeDamage { [weak self] content in
-            guard let self else { return }
-            announce([.pages(fileSystem.nodeID(content))])
+        fetcher.observeDamage { [weak self] content, ranges in
+            guard let self, let first = ranges.first, let last = ranges.last else { return }
+            let node = fileSystem.nodeID(content)
+            let isFew = ranges.count <= TreeBackend.pageNoticeCountMax
+            let told = isFew ? ranges : [first.lowerBound..<last.upperBound]
+            announce(told.map { .pages(node, $0) })
         }
         fileSystem.observeUses { [upkeep] content in upkeep.noteUse(of: content) }
         store.setInUse { [weak self] hash in self?.isKnownToKernel(hash) ?? false }
@@ -246,10 +255,12 @@ package final class TreeBackend: MountBackend {
         status.cache.evictions = store.counters.evictions.value
         status.cache.checksumFailures = store.counters.checksumFailures.value
         status.cache.healedBlocks = fetcher.healedBlockCount
+        status.cache.wrongXetChunks = fetcher.wrongXetChunkCount
         status.cache.proofs = store.counters.proofs.value
         status.cache.proofFailures = store.counters.proofFailures.value
         status.cache.cooled = store.counters.cooled.value
         status.cache.warmed = store.counters.warmed.value
+        status.cache.scrubbedBytes = store.counters.scrubbedBytes.value
         status.cache.diskFailures = store.counters.diskFailures.value
         let hubStatus = hub.status
         status.hub.endpoint = hubStatus.endpoint

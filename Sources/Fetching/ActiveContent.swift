@@ -56,6 +56,8 @@ struct ActiveContent {
     private(set) var needsSources = false
     /// Why the last attempt got no answer; nil once bytes have arrived.
     private var absence: TransportError?
+    /// When deadlines were last moved because bytes came.
+    private var progressAt: MonotonicInstant?
     /// Whether a reader waited in vain since bytes arrived last.
     private var hasExpired = false
     /// Bytes that a reader has waited for in vain: who asks for them until then is told so at once.
@@ -127,6 +129,14 @@ struct ActiveContent {
         var actions: [ContentPlan.Action] = []
         for range in lost { actions += plan.lost(range) }
         return actions + plan.read(range, waiter: waiter)
+    }
+
+    /// A reader waits until all of the content is here and proven; the store has none of `lost`.
+    mutating func readProven(
+        lost: [Range<Int64>], waiter: ContentPlan.WaiterID
+    ) -> [ContentPlan.Action] {
+        let actions = lost.flatMap { plan.lost($0) }
+        return actions + plan.readProven(waiter: waiter)
     }
 
     mutating func readHit(_ range: Range<Int64>) -> [ContentPlan.Action] {
@@ -203,6 +213,15 @@ struct ActiveContent {
         return plan.arrived(number, range)
     }
 
+    /// Bytes came; whether the last time that mattered is long enough ago.
+    mutating func noteProgress(
+        at now: MonotonicInstant, atMostEvery seconds: Double
+    ) -> Bool {
+        if let progressAt, now < progressAt + seconds { return false }
+        progressAt = now
+        return true
+    }
+
     /// The repository that a transfer was last asked of, and when.
     func asked(
         _ number: ContentPlan.TransferNumber
@@ -270,13 +289,30 @@ struct ActiveContent {
     }
 
     /// What was stored of it turned out wrong when it was complete, and was dropped.
-    mutating func foundWrong(now: MonotonicInstant) -> [ContentPlan.Action] {
-        _ = noteWrong(sourceIndex, now, ActiveContent.wrongSeconds)
-        return plan.lost(0..<content.sizeBytes)
+    ///
+    /// - Returns: what is fetched again, and the readers who are told that it is in vain.
+    mutating func foundWrong(
+        now: MonotonicInstant
+    ) -> (actions: [ContentPlan.Action], refused: [ContentPlan.WaiterID]) {
+        let isWorthIt = noteWrong(sourceIndex, now, ActiveContent.wrongSeconds)
+        let refused = isWorthIt ? [] : plan.dismissWaiters()
+        return (plan.lost(0..<content.sizeBytes), refused)
     }
 
-    mutating func foundRight() {
+    /// Parts of it may be wrong and were dropped; they are fetched again at once.
+    mutating func foundDoubtful(_ ranges: [Range<Int64>]) -> [ContentPlan.Action] {
+        ranges.flatMap { plan.lost($0) } + plan.complete()
+    }
+
+    mutating func foundRight() -> [ContentPlan.Action] {
         wrongCount = 0
+        return plan.proven()
+    }
+
+    /// There is no room for all of it.
+    mutating func foundTooLarge(now: MonotonicInstant) -> [ContentPlan.WaiterID] {
+        refusal = (.tooLarge, now + ActiveContent.refusalSeconds)
+        return plan.dismissWaiters()
     }
 
     /// Whether it is worth another attempt.

@@ -12,6 +12,7 @@ extension ContentFetcher {
     func read(
         _ content: Content, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
     ) -> Bool {
+        if !mayServe(content) { return false }
         if holdsMemory.load(ordering: .relaxed) {
             return unsafe readWithMemory(content, offset, buffer)
         }
@@ -87,6 +88,7 @@ extension ContentFetcher {
                 case .ofRest: go()
                 case .other: break
                 }
+                if prepared.awaitsProof { proveIfComplete(prepared.content) }
                 return
             }
         }
@@ -114,9 +116,12 @@ extension ContentFetcher {
             }
             state.waiters[ticket.number] = waiter
             let alarm = state.deadlines.add(ticket.number, until: deadline)
-            let actions = state.active[id]?.read(
-                range, lost: insists ? prepared.missing : [], waiter: ticket.number,
-                readsAhead: readsAhead)
+            let actions =
+                prepared.awaitsProof
+                ? state.active[id]?.readProven(lost: prepared.missing, waiter: ticket.number)
+                : state.active[id]?.read(
+                    range, lost: insists ? prepared.missing : [], waiter: ticket.number,
+                    readsAhead: readsAhead)
             let touch: Touch =
                 !readsAhead
                 ? .other
@@ -136,7 +141,7 @@ extension ContentFetcher {
 
     // MARK: Deadlines
 
-    private func setAlarm(_ instant: MonotonicInstant) {
+    func setAlarm(_ instant: MonotonicInstant) {
         alarms.at(instant) { [self] in ring(instant) }
     }
 
@@ -165,6 +170,9 @@ extension ContentFetcher {
     // MARK: What a plan begins with
 
     struct Prepared {
+        let content: Content
+        /// Whether the reader is served only when the whole was proven.
+        let awaitsProof: Bool
         /// Nil when the content is being read already.
         var active: ActiveContent?
         /// Sources that were looked up again; nil when that was not needed.
@@ -188,9 +196,19 @@ extension ContentFetcher {
             throw .catalog(error)
         }
         guard let content else { throw .noSource }
-        let wanted = isKnown ? insists ? range : 0..<0 : 0..<content.sizeBytes
+        let awaitsProof = !mayServe(content)
+        if awaitsProof && content.sizeBytes > store.sizeLimitBytes {
+            reportTooLarge(content)
+            throw .tooLarge
+        }
+        let isWholeWanted = !isKnown || awaitsProof
+        let wanted = isWholeWanted ? 0..<content.sizeBytes : insists ? range : 0..<0
         let missing = store.missingRanges(content.hash, size: content.sizeBytes, in: wanted)
-        if isKnown { return Prepared(active: nil, sources: sources, missing: missing) }
+        if isKnown {
+            return Prepared(
+                content: content, awaitsProof: awaitsProof, active: nil, sources: sources,
+                missing: missing)
+        }
         var present = RangeSet()
         present.insert(0..<content.sizeBytes)
         for gap in missing { present.remove(gap) }
@@ -202,6 +220,7 @@ extension ContentFetcher {
         guard let active = ActiveContent(content, plan: plan, sources: sources ?? [])
         else { throw .noSource }
         return Prepared(
-            active: active, sources: nil, missing: missing.filter { $0.overlaps(range) })
+            content: content, awaitsProof: awaitsProof, active: active, sources: nil,
+            missing: missing.filter { $0.overlaps(range) })
     }
 }

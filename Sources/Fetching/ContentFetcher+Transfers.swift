@@ -32,7 +32,7 @@ extension ContentFetcher {
         }
     }
 
-    private func answer(_ waiters: [UInt64], _ result: Result<Void, FetchError>) {
+    func answer(_ waiters: [UInt64], _ result: Result<Void, FetchError>) {
         let told = state.withLock { state in
             waiters.compactMap { number in
                 state.deadlines.remove(number)
@@ -60,7 +60,9 @@ extension ContentFetcher {
             id: source.repository, commit: source.commit, path: source.path,
             expectedSize: content.sizeBytes, range: range == 0..<content.sizeBytes ? nil : range,
             priority: attempt.isUrgent ? .reader : .prefetch,
-            deadline: .now + options.readDeadlineSeconds)
+            // Who waits for a whole content waits as long as something comes.
+            deadline: isServedProven(content)
+                ? .distantFuture : .now + options.readDeadlineSeconds)
         let fetch = fetch(request, of: content, sink)
         sink.begin(fetch)
         let isUrgent = state.withLock { state in
@@ -100,11 +102,13 @@ extension ContentFetcher {
 
     private func keep(_ id: ContentID, _ range: Range<Int64>, _ buffer: BlockBuffer) {
         guard let content = state.withLock({ $0.active[id]?.content }) else { return }
+        noteProgress(id)
         let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer.bytes[..<range.count])
         do throws(StoreError) {
             try unsafe store.write(
                 content.hash, size: content.sizeBytes, at: range.lowerBound, bytes)
         } catch {
+            if isServedProven(content) { return refuseTooLarge(content) }
             keepInMemory(id, range, unsafe [UInt8](bytes), error)
         }
     }

@@ -2,9 +2,9 @@
 //
 // Threads: readers call in on threads of their own and never wait. Bytes arrive on the transfer
 // thread, which only gathers them into blocks (`TransferSink`). The "fill" threads write blocks
-// to the store, tell the plan and wake readers; the "proof" thread hashes what has become
-// complete; the "planner" thread has the rest of weight files fetched. A transfer belongs to one
-// fill thread, so its blocks and its end stay in order.
+// to the store, tell the plan and wake readers; the "proof" and "hash" threads prove what has
+// become complete; the "planner" thread has the rest of weight files fetched. A transfer belongs
+// to one fill thread, so its blocks and its end stay in order.
 //
 // When the store cannot take a block (disk full, read-only or failing), the block is kept in
 // memory for a while instead, so that reading goes on from the network.
@@ -19,6 +19,9 @@ internal import Telemetry
 
 /// Fetches, stores and proves contents.
 final class ContentFetcher: Sendable {
+    /// Told which bytes of a content were dropped because they were wrong, or may be.
+    typealias DamageObserver = @Sendable (ContentID, [Range<Int64>]) -> Void
+
     struct Waiter {
         let content: ContentID
         let completion: Fetcher.Completion
@@ -76,6 +79,8 @@ final class ContentFetcher: Sendable {
     /// What was found damaged on the disk and has not come again yet.
     let wounds = Lock<[ContentID: RangeSet]>([:])
     let xetChunks = XetLedger()
+    /// Contents whose chunks are being compared.
+    let doubts = Lock<[ContentID: ChunkDoubt]>([:])
     /// Chunks that a comparison showed to have come wrong.
     let wrongXetChunks = Counter()
     let state = Lock(State())
@@ -88,8 +93,9 @@ final class ContentFetcher: Sendable {
     private let work: [Mailbox<Work>]
     private let proofs = Mailbox<Content>()
     let planner = Mailbox<PlannerTask>()
+    private let hashes = Mailbox<Content>()
     private let threads = Lock<[ThreadBox]>([])
-    let damageObserver = Lock<(@Sendable (ContentID) -> Void)?>(nil)
+    let damageObserver = Lock<DamageObserver?>(nil)
 
     init(
         hub: HubClient, catalog: Catalog, store: ChunkStore, alarms: AlarmClock,
@@ -112,7 +118,11 @@ final class ContentFetcher: Sendable {
         }
         started.append(
             try ThreadBox(named: "proof") { [self] in
-                while let content = proofs.receive() { prove(content) }
+                while let content = proofs.receive() { proveByChunks(content) }
+            })
+        started.append(
+            try ThreadBox(named: "hash") { [self] in
+                while let content = hashes.receive() { prove(content) }
             })
         started.append(
             try ThreadBox(named: "planner") { [self] in
@@ -132,6 +142,7 @@ final class ContentFetcher: Sendable {
         for mailbox in work { mailbox.close() }
         proofs.close()
         planner.close()
+        hashes.close()
         for thread in threads.withLock({ $0 }) { thread.join() }
     }
 
@@ -160,6 +171,11 @@ final class ContentFetcher: Sendable {
     /// Has a content proven when everything before it is.
     func enqueueProof(_ content: Content) {
         proofs.send(content)
+    }
+
+    /// Has a content hashed when those before it are.
+    func enqueueHash(_ content: Content) {
+        hashes.send(content)
     }
 
     var progress: [FetchProgress] {

@@ -55,6 +55,10 @@ package struct ContentPlan: Sendable {
     package let sizeBytes: Int64
     /// Whether more is fetched than what readers ask for.
     package var readsAhead: Bool
+    /// Whether all that is missing is fetched, a window at a time, until the content is whole.
+    private var completes = false
+    /// Whether readers wait for a proof of the whole, besides their bytes.
+    private var awaitsProof = false
     private let unitByteCount: Int64
     /// What is stored, as far as the plan was told.
     private var present: RangeSet
@@ -138,6 +142,41 @@ package struct ContentPlan: Sendable {
         return actions
     }
 
+    /// A reader wants bytes that are served only when the whole was proven: it waits for all of it.
+    package mutating func readProven(waiter: WaiterID) -> [Action] {
+        let whole = 0..<sizeBytes
+        waiters[waiter] = whole
+        awaitsProof = true
+        return promoteTransfers(overlapping: [whole]) + complete()
+    }
+
+    /// The whole was proven: who waits for that is served.
+    package mutating func proven() -> [Action] {
+        awaitsProof = false
+        return wakeSatisfied()
+    }
+
+    /// Has all that is missing fetched.
+    package mutating func complete() -> [Action] {
+        completes = true
+        return topUp()
+    }
+
+    /// Keeps as much under way as a window ahead of a reader has.
+    private mutating func topUp() -> [Action] {
+        if !completes { return [] }
+        var actions: [Action] = []
+        let wanted = Array(waiters.values)
+        for gap in present.gaps(in: 0..<sizeBytes).flatMap({ underWay.gaps(in: $0) }) {
+            let room = ContentPlan.windowByteCountMax - underWay.byteCount
+            if room <= 0 { return actions }
+            let end = min(gap.upperBound, gap.lowerBound + room)
+            actions += start(gap.lowerBound..<end, wanted: wanted)
+        }
+        if transfers.isEmpty { completes = false }
+        return actions
+    }
+
     /// A read was answered from the store; keeps the window ahead of its stream filled.
     package mutating func readHit(_ range: Range<Int64>) -> [Action] {
         lastReadEnd = range.upperBound
@@ -193,7 +232,7 @@ package struct ContentPlan: Sendable {
         guard let transfer = transfers.removeValue(forKey: number) else { return [] }
         for gap in transfer.missing.ranges { underWay.remove(gap) }
         // Nothing should be left. If something is, nobody may wait for it in vain.
-        return transfer.missing.isEmpty ? [] : startForWaiters()
+        return (transfer.missing.isEmpty ? [] : startForWaiters()) + topUp()
     }
 
     /// What a transfer still has to bring, as one range; nil when it has ended.
@@ -217,6 +256,7 @@ package struct ContentPlan: Sendable {
     }
 
     private mutating func startForWaiters() -> [Action] {
+        if awaitsProof { return waiters.isEmpty ? [] : complete() }
         var actions: [Action] = []
         for wanted in waiters.values.sorted(by: { $0.lowerBound < $1.lowerBound }) {
             for gap in present.gaps(in: wanted) { actions += start(gap, wanted: [gap]) }
@@ -241,12 +281,22 @@ package struct ContentPlan: Sendable {
     package mutating func abandoned(_ number: TransferNumber) -> [WaiterID] {
         guard let transfer = transfers.removeValue(forKey: number) else { return [] }
         for gap in transfer.missing.ranges { underWay.remove(gap) }
+        // What comes next would fail likewise; the next reader begins anew.
+        completes = false
         let failed = waiters.filter { transfer.missing.intersects($0.value) }.keys.sorted()
         for waiter in failed { waiters[waiter] = nil }
         return failed
     }
 
+    /// The content cannot be had: its readers are told by the caller.
+    package mutating func dismissWaiters() -> [WaiterID] {
+        completes = false
+        defer { waiters = [:] }
+        return waiters.keys.sorted()
+    }
+
     private mutating func wakeSatisfied() -> [Action] {
+        if awaitsProof { return [] }
         let ready = waiters.filter { present.gaps(in: $0.value).isEmpty }.keys.sorted()
         for waiter in ready { waiters[waiter] = nil }
         return ready.isEmpty ? [] : [.wake(ready)]

@@ -22,6 +22,8 @@ package struct FetchOptions: Sendable {
     package var metadataDeadlineSeconds = 30.0
     /// What is fetched beyond what readers ask for.
     package var prefetch = PrefetchMode.auto
+    /// Whether a content is proven before its first byte is served.
+    package var provesFirst = false
     /// How long a refusal is remembered before the Hub is asked again.
     package var refusalSeconds = 30.0
     /// An owner's repositories beyond this number are found by name, but not listed.
@@ -153,11 +155,16 @@ package final class Fetcher: Sendable {
     /// Blocks that were damaged on the disk and were fetched again while their reader waited.
     package var healedBlockCount: Int64 { contents.healedBlocks.value }
 
-    /// Has somebody told of every content that was wrong and dropped, whose bytes may have been
-    /// served.
+    /// Chunks that came wrong through Xet, as a later arrival showed.
+    package var wrongXetChunkCount: Int64 { contents.wrongXetChunks.value }
+
+    /// Has somebody told which bytes of a content were wrong, or in doubt, and were dropped: they
+    /// may have been served.
     ///
-    /// It is called on the proof thread, and must not wait.
-    package func observeDamage(_ observer: @escaping @Sendable (ContentID) -> Void) {
+    /// It is called on threads of the fetcher's, and must not wait.
+    package func observeDamage(
+        _ observer: @escaping @Sendable (ContentID, [Range<Int64>]) -> Void
+    ) {
         contents.damageObserver.withLock { $0 = observer }
     }
 

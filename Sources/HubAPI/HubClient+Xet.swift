@@ -10,37 +10,24 @@ internal import Platform
 package import Transport
 package import Xet
 
-/// A chunk of a file, named by what it holds and by where the server keeps it.
-package struct IdentifiedChunk: Equatable, Sendable {
-    /// Of its decoded bytes, computed on arrival.
-    package let hash: XetHash
-    /// Where it begins in the file.
-    package let fileOffset: Int64
-    /// Its decoded length.
-    package let byteCount: Int
-    /// The xorb that the server keeps it in.
-    package let xorb: XetHash
-    /// Its index in that xorb.
-    package let index: Int
-}
-
 /// Receives a fetch through Xet.
 ///
 /// All calls come on one thread at a time, which is shared with other fetches, and none may wait
 /// for the network; only `localChunk` may read a disk.
 package protocol XetSink: AnyObject, Sendable {
-    /// The chunk of which bytes follow, before its first byte. Chunks at either end of the range
-    /// may begin before it or end after it. Not called for bytes that come over plain HTTP, nor
-    /// for those of a chunk that a fetch of the bytes before has brought and identified.
-    func contentDidIdentify(_ chunk: IdentifiedChunk)
-
-    /// Bytes of the range, in any order, each of them once; `offset` is their place in the file.
-    /// With `.pause` these bytes count as not taken, and come again after `HubClient.resume`;
-    /// `.cancel` ends the fetch.
-    func contentDidReceive(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> TransferDirective
+    /// Bytes of the range, in any order, each of them once; `offset` is their place in the file,
+    /// and `chunk` is the chunk that they are of, which may begin before the range or end after
+    /// it; nil for bytes that come over plain HTTP. With `.pause` these bytes count as not taken,
+    /// and come again after `HubClient.resume`, or over plain HTTP; `.cancel` ends the fetch.
+    func contentDidReceive(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64, of chunk: IdentifiedChunk?
+    ) -> TransferDirective
 
     /// The end, exactly once. Success means that every byte of the range was delivered.
     func contentDidFinish(_ result: Result<Void, HubError>)
+
+    /// Whether every byte has to come from the server, though a neighbour has it or it is here.
+    var wantsFresh: Bool { get }
 
     /// Whether a chunk is here and need not be fetched.
     func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool
@@ -50,6 +37,8 @@ package protocol XetSink: AnyObject, Sendable {
 }
 
 extension XetSink {
+    /// No: what is here is as good.
+    package var wantsFresh: Bool { false }
     /// No: everything is fetched.
     package func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool { false }
     /// None.

@@ -17,6 +17,8 @@ final class XetBoard: Sendable {
     struct TokenKey: Hashable, Sendable {
         let id: RepositoryID
         let commit: GitObjectID
+        /// Of the Hub's token that it was got with: with another one, another is asked for.
+        let generation: UInt64
     }
 
     /// What a lasting failure is about.

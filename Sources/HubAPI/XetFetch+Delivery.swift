@@ -22,11 +22,7 @@ extension XetFetch {
         _ bytes: UnsafeRawBufferPointer, _ chunks: [IdentifiedChunk], _ loop: XetLoop
     ) -> Bool {
         for (number, chunk) in chunks.enumerated() {
-            if identified != chunk.fileOffset {
-                identified = chunk.fileOffset
-                sink.contentDidIdentify(chunk)
-            }
-            switch unsafe hand(bytes, at: chunk.fileOffset) {
+            switch unsafe hand(bytes, at: chunk.fileOffset, of: chunk) {
             case .proceed: unsafe fillSeam(chunk, bytes)
             case .pause:
                 isSinkPaused = true
@@ -42,12 +38,14 @@ extension XetFetch {
     }
 
     /// Hands on what is missing of some bytes of the file.
-    private func hand(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> TransferDirective {
+    private func hand(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64, of chunk: IdentifiedChunk
+    ) -> TransferDirective {
         let range = (offset..<offset + Int64(bytes.count)).clamped(to: request.bytes)
         for gap in delivered.gaps(in: range) {
             let part = Int(gap.lowerBound - offset)..<Int(gap.upperBound - offset)
             let directive = unsafe sink.contentDidReceive(
-                UnsafeRawBufferPointer(rebasing: bytes[part]), at: gap.lowerBound)
+                UnsafeRawBufferPointer(rebasing: bytes[part]), at: gap.lowerBound, of: chunk)
             if directive != .proceed { return directive }
             delivered.insert(gap)
         }
@@ -55,9 +53,11 @@ extension XetFetch {
         return .proceed
     }
 
-    /// The rest of a chunk that a neighbour has brought and identified.
-    func take(_ rest: [UInt8], at offset: Int64, _ loop: XetLoop) {
-        let directive = unsafe rest.span.bytes.withUnsafeBytes { unsafe hand($0, at: offset) }
+    /// The rest of a chunk that a neighbour has brought.
+    func take(_ rest: XetSeams.Rest, at offset: Int64, _ loop: XetLoop) {
+        let directive = unsafe rest.bytes.span.bytes.withUnsafeBytes {
+            unsafe hand($0, at: offset, of: rest.chunk)
+        }
         switch directive {
         case .proceed: break
         case .cancel: finish(.failure(.cancelled))

@@ -76,7 +76,7 @@ final class PlainRest: ContentSink {
         for gap in gaps {
             let part = Int(gap.lowerBound - start)..<Int(gap.upperBound - start)
             let directive = unsafe sink.contentDidReceive(
-                UnsafeRawBufferPointer(rebasing: bytes[part]), at: gap.lowerBound)
+                UnsafeRawBufferPointer(rebasing: bytes[part]), at: gap.lowerBound, of: nil)
             if directive != .proceed { return directive }
             state.withLock { $0.delivered.insert(gap) }
         }

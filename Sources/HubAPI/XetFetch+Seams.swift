@@ -29,6 +29,8 @@ extension XetFetch {
 
     /// Looks for neighbours, then begins; waits for one's plan only if no reader waits for us.
     func start(_ loop: XetLoop) {
+        // What a neighbour has may be what is in doubt.
+        if sink.wantsFresh { return begin(loop) }
         let end = request.bytes.upperBound
         if end < request.expectedSize {
             let key = XetSeams.Key(file: hash, offset: end)
@@ -42,10 +44,10 @@ extension XetFetch {
         }
         switch found {
         case .nothing: begin(loop)
-        case .rest(let bytes):
-            head = .owed(end: request.bytes.lowerBound + Int64(bytes.count))
+        case .rest(let rest):
+            head = .owed(end: rest.chunk.fileRange.upperBound)
             begin(loop)
-            hear(.rest(bytes), loop)
+            hear(.rest(rest), loop)
         case .open(let end?):
             head = .owed(end: end)
             begin(loop)
@@ -63,10 +65,10 @@ extension XetFetch {
             head = .owed(end: end)
             begin(loop)
         case (.owed, .ends): break
-        case (_, .rest(let bytes)):
+        case (_, .rest(let rest)):
             let isWaiting = if case .waiting = head { true } else { false }
             head = .none
-            take(bytes, at: request.bytes.lowerBound, loop)
+            take(rest, at: request.bytes.lowerBound, loop)
             if isOver { return }
             isWaiting ? begin(loop) : endIfComplete(loop)
         case (.waiting, .broken):
@@ -116,7 +118,7 @@ extension XetFetch {
         else { return }
         self.tail = nil
         let rest = unsafe [UInt8](bytes[Int(end - chunk.fileOffset)...])
-        client.xet.seams.fill(tail, id, rest)
+        client.xet.seams.fill(tail, id, XetSeams.Rest(chunk: chunk, bytes: rest))
     }
 
     func leaveSeams() {

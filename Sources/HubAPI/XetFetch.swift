@@ -74,8 +74,6 @@ final class XetFetch: @unchecked Sendable {
     var running: [Int: Running] = [:]
     var locals: [LocalRun] = []
     var held: HeldChunk?
-    /// The chunk that the sink was told of last.
-    var identified: Int64?
     var isPlanRead = false
     /// Whether chunks that seemed to be here were not, so that all are fetched from then on.
     var ignoresLocal = false
@@ -102,7 +100,8 @@ final class XetFetch: @unchecked Sendable {
     }
 
     var tokenKey: XetBoard.TokenKey {
-        XetBoard.TokenKey(id: request.id, commit: request.commit)
+        XetBoard.TokenKey(
+            id: request.id, commit: request.commit, generation: client.credentials.generation)
     }
 
     /// How long one question may be repeated.
@@ -119,6 +118,7 @@ final class XetFetch: @unchecked Sendable {
     func begin(_ loop: XetLoop) {
         roundNumber += 1
         isPlanRead = false
+        if client.credentials.isDue(at: .now) { client.rereadToken(force: false) }
         token = client.xet.token(tokenKey, at: .now)
         let gaps = delivered.gaps(in: head.end(after: request.bytes)..<request.bytes.upperBound)
         guard let first = gaps.first, let last = gaps.last else {

@@ -17,12 +17,17 @@ final class XetSeams: Sendable {
         let offset: Int64
     }
 
+    /// The bytes of a chunk from the seam to its end.
+    struct Rest: Sendable {
+        let chunk: IdentifiedChunk
+        let bytes: [UInt8]
+    }
+
     /// What a fetch beyond a seam is told.
     enum News: Sendable {
         /// The chunk over the seam ends here.
         case ends(at: Int64)
-        /// The bytes from the seam to the end of the chunk.
-        case rest([UInt8])
+        case rest(Rest)
         /// Neither comes.
         case broken
     }
@@ -30,7 +35,7 @@ final class XetSeams: Sendable {
     /// What there is when a fetch begins at a seam.
     enum Found: Sendable {
         case nothing
-        case rest([UInt8])
+        case rest(Rest)
         /// News come; the end of the chunk if it is known.
         case open(end: Int64?)
     }
@@ -45,8 +50,8 @@ final class XetSeams: Sendable {
 
     private struct State {
         var open: [Key: Seam] = [:]
-        var rests = RecentCache<Key, [UInt8]>(
-            costMax: restByteCountMax, cost: { $0.count + 256 })
+        var rests = RecentCache<Key, Rest>(
+            costMax: restByteCountMax, cost: { $0.bytes.count + 256 })
     }
 
     /// Rests in memory, in bytes: at 64 KiB each 128 seams, of as many readers in order.
@@ -68,7 +73,9 @@ final class XetSeams: Sendable {
     /// The owner knows where the chunk ends.
     func tell(_ key: Key, _ owner: FetchID, end: Int64) {
         let listeners = state.withLock { state -> [Listener] in
-            guard var seam = state.open[key], seam.owner == owner, seam.end == nil else { return [] }
+            guard var seam = state.open[key], seam.owner == owner, seam.end == nil else {
+                return []
+            }
             seam.end = end
             state.open[key] = seam
             return Array(seam.listeners.values)
@@ -77,7 +84,7 @@ final class XetSeams: Sendable {
     }
 
     /// The owner has the chunk's rest.
-    func fill(_ key: Key, _ owner: FetchID, _ rest: [UInt8]) {
+    func fill(_ key: Key, _ owner: FetchID, _ rest: Rest) {
         let listeners = state.withLock { state -> [Listener] in
             guard let seam = state.open[key], seam.owner == owner else { return [] }
             state.open[key] = nil

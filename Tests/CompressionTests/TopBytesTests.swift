@@ -41,7 +41,10 @@ import Testing
     ) -> [UInt8] {
         (0..<count).map { index in
             let bits = generator.next()
-            if index % width.rawValue != top { return UInt8(truncatingIfNeeded: bits) }
+            // How far below the top.
+            let depth = (top - index % width.width + width.width) % width.width
+            if depth >= width.width - width.zeroCount { return 0 }
+            if depth != 0 { return UInt8(truncatingIfNeeded: bits) }
             if oddShare > 0 && bits >> 8 % UInt64(oddShare) == 0 {
                 return UInt8(truncatingIfNeeded: bits >> 40)
             }
@@ -53,7 +56,7 @@ import Testing
     func `both forms give the same payload, and undo it`(width: TopBytes, oddShare: Int) throws {
         var generator = Seeded(state: 11)
         for count in Array(4...150) + [1000, 4097, 65_533, 65_536, 131_071, 131_072] {
-            for top in 0..<width.rawValue {
+            for top in 0..<width.width {
                 let chunk = Self.numbers(
                     width, count: count, top: top, oddShare: oddShare, from: &generator)
                 let payloads = try Self.forms.map {
@@ -88,13 +91,15 @@ import Testing
         var generator = Seeded(state: 5)
         // Every value of the top byte, so 240 of 256 are without a code.
         let chunk = (0..<32_768).map { index in
-            index % width.rawValue == width.rawValue - 1
-                ? UInt8(truncatingIfNeeded: index / width.rawValue)
+            let place = index % width.width
+            if place < width.zeroCount { return UInt8(0) }
+            return place == width.width - 1
+                ? UInt8(truncatingIfNeeded: index / width.width)
                 : UInt8(truncatingIfNeeded: generator.next())
         }
         for isWide in Self.forms {
             let payload = try #require(Self.encoded(chunk, width, isWide: isWide))
-            #expect(payload.count > chunk.count)
+            #expect(width.zeroCount > 0 || payload.count > chunk.count)
             #expect(
                 try Self.decoded(payload, width, isWide: isWide, count: chunk.count) == chunk)
             // One byte less than it takes is not enough, and nothing is written beyond it.
@@ -117,11 +122,27 @@ import Testing
         #expect(again.count < shifted.count * 88 / 100)
     }
 
+    @Test func `a lower half that is not all zeros is refused`() throws {
+        let chunk = bytesOfWords(
+            ChunkCodecTests.bfloats.map { UInt32($0) << 16 })
+        for isWide in Self.forms {
+            let payload = try #require(Self.encoded(chunk, .twoInFour, isWide: isWide))
+            #expect(payload.count < chunk.count * 38 / 100)
+            for place in [chunk.count - 4, chunk.count - 131, 400] {
+                for byte in 0..<2 {
+                    var bent = chunk
+                    bent[place / 4 * 4 + byte] = 1
+                    #expect(Self.encoded(bent, .twoInFour, isWide: isWide) == nil)
+                }
+            }
+        }
+    }
+
     @Test(arguments: TopBytes.allCases)
     func `bent payloads are refused or harmless`(width: TopBytes) throws {
         var generator = Seeded(state: 3)
         let chunk = Self.numbers(
-            width, count: 1003, top: width.rawValue - 1, oddShare: 20, from: &generator)
+            width, count: 1003, top: width.width - 1, oddShare: 20, from: &generator)
         let payload = try #require(Self.encoded(chunk, width, isWide: false))
         for isWide in Self.forms {
             for count in [0, 1, 19, 20, payload.count - 1] {
@@ -131,7 +152,7 @@ import Testing
                 }
             }
             for (place, value) in [
-                (18, UInt8(width.rawValue)), (19, payload[19] ^ 1), (16, payload[16] &+ 1),
+                (18, UInt8(width.width)), (19, payload[19] ^ 1), (16, payload[16] &+ 1),
             ] {
                 var bent = payload
                 bent[place] = value

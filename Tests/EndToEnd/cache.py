@@ -16,8 +16,8 @@ import struct
 import subprocess
 import time
 
-from suite import (drop_names, drop_pages, equal, expect, main, noise, promise, raises, read, run,
-                   says, snapshot, wait_for, write)
+from suite import (Skip, drop_names, drop_pages, equal, expect, main, noise, promise, raises, read,
+                   run, says, snapshot, wait_for, write)
 
 NAME = "acme/weights"
 MIB = 1 << 20
@@ -385,6 +385,58 @@ def a_disk_that_fills_up_is_served_past(stage):
     equal(read(f"{mount.path}/{NAME}@v1/part-2.bin"), noise(2, 3 * MIB + 2), "past a full disk")
     drop_pages(kept)
     equal(read(kept), noise(1, 3 * MIB + 1), "what was there")
+    mount.end()
+
+
+def own_disk(stage, name, size):
+    """An ext4 of its own, which turns read-only when it meets an error: its folder, and what
+    makes it meet one. Skips where none can be made."""
+    image, folder = stage.path(name + ".img"), stage.path(name)
+    os.makedirs(folder)
+    with open(image, "wb") as file:
+        file.truncate(size)
+    for words in (["mkfs.ext4", "-q", "-F", image],
+                  ["mount", "-o", "loop,errors=remount-ro", image, folder]):
+        try:
+            done = subprocess.run(words, check=False, capture_output=True, timeout=20)
+        except FileNotFoundError as error:
+            raise Skip(f"there is no {words[0]}") from error
+        if done.returncode != 0:
+            raise Skip("no disk can be made here")
+    stage.actions.append(lambda: subprocess.run(["umount", "-l", folder], check=False, timeout=10,
+                                                capture_output=True))
+    device = os.path.basename(run("findmnt", "-no", "SOURCE", folder).strip())
+    trigger = f"/sys/fs/ext4/{device}/trigger_fs_error"
+    if not os.access(trigger, os.W_OK):
+        raise Skip("ext4 does not offer to fail")
+    return folder, lambda: write(trigger, "1\n")
+
+
+@promise("S50", "The cache stays within its limit", seconds=60)
+def a_disk_that_turns_read_only_is_served_past(stage):
+    disk, fail = own_disk(stage, "failing-disk", 128 * MIB)
+    mount = stage.mount(stage.server, "hf://models", "failing", "failing-disk/cache").start()
+    kept = f"{mount.path}/{NAME}@v1/part-1.bin"
+    equal(read(kept), noise(1, 3 * MIB + 1))
+    time.sleep(1)
+    fail()
+    with raises(errno.EROFS, "the disk"):
+        write(os.path.join(disk, "others"), b"x")
+    for index in (2, 3):
+        equal(read(f"{mount.path}/{NAME}@v1/part-{index}.bin"), noise(index, 3 * MIB + index),
+              "past a read-only disk")
+    drop_pages(kept)
+    equal(read(kept), noise(1, 3 * MIB + 1), "what was there")
+    expect("cannot be written" in mount.log() or mount.problems(), mount.problems())
+    mount.end()
+    said = stage.modelfs("mount", "hf://models", mount.path, "--cache", mount.cache, code=None)
+    says(said, "Read-only file system")
+    run("umount", disk)
+    run("mount", "-o", "loop", disk + ".img", disk)
+    mount.start()
+    for index in (1, 2, 3):
+        equal(read(f"{mount.path}/{NAME}@v1/part-{index}.bin"), noise(index, 3 * MIB + index),
+              "after a repair")
     mount.end()
 
 

@@ -219,7 +219,7 @@ import Transport
     @Test func aProofEndsTheCount() throws {
         var active = try active(sourceCount: 1)
         for _ in 0..<2 { _ = active.foundWrong(now: now) }
-        active.foundRight()
+        _ = active.foundRight()
         for _ in 0..<2 { _ = active.foundWrong(now: now) }
         #expect(active.currentRefusal(of: 0..<10, at: now) == nil)
         _ = active.foundWrong(now: now)

@@ -111,7 +111,7 @@ import Testing
     @Test func aLargeFileThatIsWrongIsFetchedAgain() throws {
         let stack = try bench.stack()
         let told = Mailbox<Bool>()
-        stack.fetcher.observeDamage { _ in told.send(true) }
+        stack.fetcher.observeDamage { _, _ in told.send(true) }
         bench.hub.change { $0.contentFaults = [.flip] }
         let first = try stack.read("models/org/name/large")
         let isWrong = first != ReadingTests.large

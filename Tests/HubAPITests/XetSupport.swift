@@ -204,12 +204,8 @@ final class XetFetchSink: XetSink, Sendable {
         self.pauseEvery = pauseEvery
     }
 
-    func contentDidIdentify(_ chunk: IdentifiedChunk) {
-        brought.withLock { $0.chunks.append(chunk) }
-    }
-
     func contentDidReceive(
-        _ bytes: UnsafeRawBufferPointer, at offset: Int64
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64, of chunk: IdentifiedChunk?
     ) -> TransferDirective {
         let number = calls.withLock {
             $0 += 1; return $0
@@ -219,7 +215,10 @@ final class XetFetchSink: XetSink, Sendable {
             return .pause
         }
         let copy = Array(bytes)
-        brought.withLock { $0.parts.append((offset, copy)) }
+        brought.withLock { brought in
+            brought.parts.append((offset, copy))
+            if let chunk, chunk != brought.chunks.last { brought.chunks.append(chunk) }
+        }
         return .proceed
     }
 

@@ -36,6 +36,13 @@ extension ModelFSCommand {
             How long a reader waits for bytes that do not come before it gets an error: 30s, 2m \
             (which it is without this), forever.
             """)
+    private static let proof = Option(
+        "--proof", "WHEN", .word(ProofTime.allCases.map(\.rawValue)),
+        help: """
+            When a large file is proven: complete (which it is without this), when all of it has \
+            come, which may be after a part was read; or first, before its first byte is served, \
+            so that a reader waits for the whole file. Small files are always proven first.
+            """)
     private static let refLifetime = Option(
         "--ref-ttl", "TIME", .timeSpan,
         help: """
@@ -103,8 +110,8 @@ extension ModelFSCommand {
         command.options = [
             OptionGroup(
                 [
-                    cacheOption, cacheSize, hotSize, checkReads, readDeadline, refLifetime, prefetch,
-                    offline, foreground, logLevel,
+                    cacheOption, cacheSize, hotSize, checkReads, readDeadline, proof, refLifetime,
+                    prefetch, offline, foreground, logLevel,
                 ], heading: "Options of the daemon"),
             OptionGroup(
                 [allowOther, noAllowOther, userID, groupID], heading: "Options of the mounts"),
@@ -192,6 +199,7 @@ extension ModelFSCommand {
         if arguments[hotSize] != nil { unused.append("--hot-size") }
         if arguments[checkReads] { unused.append("--check-reads") }
         if arguments[readDeadline] != nil { unused.append("--read-deadline") }
+        if arguments[proof] != nil { unused.append("--proof") }
         if arguments[refLifetime] != nil { unused.append("--ref-ttl") }
         if arguments[prefetch] != nil { unused.append("--prefetch") }
         if arguments[offline] { unused.append("--offline") }
@@ -236,6 +244,9 @@ extension ModelFSCommand {
         if let limit = arguments[hotSize] { configuration.hotLimit = limit }
         configuration.checksReads = arguments[checkReads]
         if let deadline = arguments[readDeadline] { configuration.readDeadline = deadline }
+        if let time = arguments[proof].flatMap({ ProofTime(rawValue: $0) }) {
+            configuration.proof = time
+        }
         if let lifetime = arguments[refLifetime] { configuration.refLifetime = lifetime }
         if let mode = arguments[prefetch] { configuration.prefetch = mode }
         if let level = arguments[logLevel] { configuration.logLevel = level }
