@@ -143,7 +143,7 @@ package final class FuseSession: @unchecked Sendable {
         }
         (opens, passthroughObstacle) = FuseSession.prepareOpens(
             context, device, options.passthrough, resuming: kept != nil
-        ) { [notices] node in _ = notices.send(.pages(node)) }
+        ) { [notices] node in _ = notices.send(.pages(node, 0..<Int64.max)) }
         do throws(Errno) {
             try start(threadCount: options.threadCount)
             if kept != nil { try FuseSession.askAgain(device) }
