@@ -116,7 +116,7 @@ def prove(mount, revision="v1"):
     for place, _, files in os.walk(f"{mount.path}/{NAME}@{revision}"):
         for name in files:
             path = os.path.join(place, name)
-            wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 10,
+            wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 10,
                      "proof of", path)
 
 
@@ -165,7 +165,7 @@ def cost_is_bounded(stage, hub, mount, made, before, cools):
     sent = hub.data_bytes()
     equal(digest(path), wanted, "bytes of", revision)
     sent = hub.data_bytes() - sent
-    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"),
+    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"),
              60 + SIZE // MIB // 10)
 
     def is_packed():

@@ -65,7 +65,7 @@ def a_new_revision_costs_what_changed(stage):
     plain = count(stage, "data")
     path = f"{mount.path}/{NAME}@v1/model.bin"
     equal(read(path), FIRST)
-    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 20, "proof")
+    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 20, "proof")
     before = stage.server.stats()["xorbBytes"]
     expect(before >= SIZE, "xorb bytes for the first revision", before)
     equal(read(f"{mount.path}/{NAME}@v2/model.bin"), SECOND)
@@ -83,7 +83,7 @@ def a_chunk_is_found_in_whichever_file_has_it(stage):
     for revision, data in (("v1", FIRST), ("v2", SECOND)):
         path = f"{mount.path}/{NAME}@{revision}/model.bin"
         equal(read(path), data)
-        wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 20,
+        wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 20,
                  "proof")
     # Most chunks were seen in the first file, and are in the second one now.
     freed = stage.modelfs("cache", "evict", f"{NAME}@v1", "--json", "--cache", mount.cache)
@@ -166,7 +166,7 @@ def a_flipped_byte_is_found_and_replaced(stage):
     try:
         read(path)
         wait_for(lambda: read(path) == right, 20, "right bytes")
-        wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 20,
+        wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 20,
                  "proof")
     finally:
         stage.server.faults()
