@@ -1,6 +1,7 @@
 // A content that is served only when all of it was proven, or that is to be whole again: its plan.
 
 import Fetching
+import Platform
 import Testing
 
 @Suite struct ProvenPlanTests {
