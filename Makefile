@@ -72,7 +72,8 @@ soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3
 		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
 		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 \
 		MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
-		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak cache flips
+		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) \
+		scripts/test.sh soak cache flips
 
 .PHONY: fuzz
 fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=
