@@ -205,7 +205,7 @@ def what_is_in_use_is_not_evicted_for_it(stage):
     mount.end()
 
 
-@promise("S68", "modelfs prefetch fetches and proves what is named")
+@promise("S91", "modelfs prefetch fetches and proves what is named")
 def a_revision_by_its_name(stage):
     mount = fresh(stage, "command")
     found = prefetched(mount, f"hf://{NAME}@v1", "--json")
@@ -225,7 +225,7 @@ def a_revision_by_its_name(stage):
     stage.command = mount
 
 
-@promise("S68", "modelfs prefetch fetches and proves what is named")
+@promise("S91", "modelfs prefetch fetches and proves what is named")
 def it_can_be_read_into_memory(stage):
     mount = stage.command
     folder = f"{mount.path}/{NAME}@v1"
@@ -239,7 +239,7 @@ def it_can_be_read_into_memory(stage):
     mount.end()
 
 
-@promise("S68", "modelfs prefetch fetches and proves what is named")
+@promise("S91", "modelfs prefetch fetches and proves what is named")
 def it_works_without_a_daemon_and_goes_on(stage):
     cache = stage.path("cache-alone")
     hub = stage.server.endpoint
@@ -257,7 +257,7 @@ def it_works_without_a_daemon_and_goes_on(stage):
     equal((said["provenCount"], said["failedCount"]), (1, 0))
 
 
-@promise("S68", "modelfs prefetch fetches and proves what is named")
+@promise("S91", "modelfs prefetch fetches and proves what is named")
 def several_at_once_fetch_once(stage):
     mount = fresh(stage, "twice")
     before = stage.server.data_bytes()
@@ -271,7 +271,7 @@ def several_at_once_fetch_once(stage):
     mount.end()
 
 
-@promise("S68", "modelfs prefetch fetches and proves what is named")
+@promise("S91", "modelfs prefetch fetches and proves what is named")
 def its_exit_code_says_what_was_wrong(stage):
     mount = fresh(stage, "codes")
     os.listdir(f"{mount.path}/{NAME}@v1")
