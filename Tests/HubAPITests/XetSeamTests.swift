@@ -16,7 +16,8 @@ import Transport
     let seam: Int64
 
     init() throws {
-        file = try XetFile.shared.get()
+        let file = try XetFile.shared.get()
+        self.file = file
         let index = file.chunks.indices.first { file.chunks[$0].xorb == file.chunks[30].xorb } ?? 0
         seam = file.chunks[..<(index + 20)].reduce(0) { $0 + $1.byteCount } + 1000
     }
