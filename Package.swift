@@ -42,6 +42,7 @@ let package = Package(
     name: "ModelFS",
     products: [
         .executable(name: "modelfs", targets: ["modelfs"]),
+        .executable(name: "modelfs-keeper", targets: ["modelfs-keeper"]),
         .executable(name: "modelfs-hub", targets: ["modelfs-hub"]),
     ],
     targets: [
@@ -59,6 +60,7 @@ let package = Package(
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
         module("Settings", ["Platform", "CShims"]),
+        module("Keeping", ["Platform", "Telemetry", "Settings"]),
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
@@ -93,12 +95,13 @@ let package = Package(
         module(
             "Daemon",
             [
-                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "Transport", "Database",
-                "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
+                "Platform", "Telemetry", "Settings", "Keeping", "Hashing", "HubAPI", "Transport",
+                "Database", "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
             ]),
 
         // The programs: arguments and wiring only.
         program("modelfs", ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon"]),
+        program("modelfs-keeper", ["Platform", "Settings", "Keeping"]),
         program(
             "modelfs-hub",
             [
@@ -106,6 +109,7 @@ let package = Package(
             ]),
 
         tests("PlatformTests", ["Platform"]),
+        tests("KeepingTests", ["Platform", "Keeping"]),
         tests("HashingTests", ["Hashing"]),
         tests("CompressionTests", ["Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),

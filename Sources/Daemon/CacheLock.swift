@@ -1,7 +1,7 @@
 // The lock that lets one daemon alone open a cache, whatever races at start.
 //
 // It is an flock(2) on the file `lock`: it belongs to the open file, ends with the process however
-// that ends, and cannot be left behind. The file holds the process number, for messages only.
+// that ends, and cannot be left behind. A keeper holds it too, for the next daemon. The file holds the process number, for messages only.
 
 internal import Glibc
 internal import Platform
@@ -13,6 +13,9 @@ package struct CacheLock: ~Copyable, Sendable {
     init(file: consuming FileDescriptor) {
         self.file = file
     }
+
+    /// For those who hand the lock on: it is held as long as any duplicate of this is open.
+    var descriptorNumber: CInt { file.rawValue }
 }
 
 extension CacheDirectory {

@@ -15,6 +15,7 @@ package struct DaemonProcess {
         case signal(CInt)
         case stopRequested
         case mountsChanged
+        case keeperLost
     }
 
     /// Between looks at the log's size, in seconds.
@@ -22,18 +23,21 @@ package struct DaemonProcess {
 
     private let configuration: DaemonConfiguration
     private let cache: CacheDirectory
+    private let keeping: MountKeeping
     private let makeBackend: BackendFactory
 
     /// - Parameters:
     ///   - configuration: kept until the end.
     ///   - cache: opened and checked.
+    ///   - keeping: what an earlier daemon left, and this one leaves.
     ///   - makeBackend: makes the filesystem once the cache is locked.
     package init(
-        configuration: DaemonConfiguration, cache: CacheDirectory,
+        configuration: DaemonConfiguration, cache: CacheDirectory, keeping: MountKeeping,
         makeBackend: @escaping BackendFactory
     ) {
         self.configuration = configuration
         self.cache = cache
+        self.keeping = keeping
         self.makeBackend = makeBackend
     }
 
@@ -54,14 +58,36 @@ package struct DaemonProcess {
                 _ = report(.cacheTaken)
                 return .inUse
             }
-            try cache.noteHolder(lock, processID: getpid())
-            try cache.prepare(holding: lock)
+            keeping.keep(lock)
+            keeping.keep(configuration)
             return try serve(mounts, holding: lock, report: report)
         } catch {
             _ = report(.failed(error))
             return error.exitCode
         }
     }
+
+    /// Serves what an earlier daemon served, until the end.
+    ///
+    /// `Signals.blockTermination` must have been called before any thread was started.
+    ///
+    /// - Returns: what the process should end with.
+    func takeOver() -> ExitCode {
+        let log = makeLog()
+        do {
+            // The lock has not been let go of since the first daemon of this keeper took it.
+            guard let lock = keeping.takeLock() else {
+                log.error("the keeper has no lock of the cache to hand on")
+                return .failure
+            }
+            return try serve(nil, holding: lock) { _ in true }
+        } catch {
+            log.error("the mounts cannot be taken over", ["reason": error.message])
+            return error.exitCode
+        }
+    }
+
+    private func makeLog() -> Log { Log(minimum: LogLevel(named: configuration.logLevel) ?? .info) }
 
     /// The lock; nil when another process keeps it.
     ///
@@ -74,15 +100,21 @@ package struct DaemonProcess {
         return nil
     }
 
+    /// - Parameter mounts: nil to go on with those of an earlier daemon.
     private func serve(
-        _ mounts: [MountRequest], holding lock: borrowing CacheLock,
+        _ mounts: [MountRequest]?, holding lock: borrowing CacheLock,
         report: (StartReply) -> Bool
     ) throws(MountFailure) -> ExitCode {
-        let log = Log(minimum: LogLevel(named: configuration.logLevel) ?? .info)
+        let log = makeLog()
         let events = Mailbox<Event>()
         try watchSignals(events, log)
+        try keeping.beginPulse { events.send(.keeperLost) }
+        try cache.noteHolder(lock, processID: getpid())
+        try cache.prepare(holding: lock)
         let backend = try makeBackend(configuration, cache, log)
-        let service = MountService(backend: backend, cachePath: cache.path, log: log)
+        backend.begin(keeping)
+        let service = MountService(
+            backend: backend, keeping: keeping, cachePath: cache.path, log: log)
         let server: ControlServer
         let watcher: MountWatcher
         do throws(MountFailure) {
@@ -92,13 +124,19 @@ package struct DaemonProcess {
             }
             try server.start()
             watcher = try DaemonProcess.watchMounts(service, events)
-            try start(mounts, service, events)
+            if let mounts { try start(mounts, service, events) } else { service.resume() }
         } catch {
             _ = backend.stop()
             throw error
         }
-        let code = wait(events, service, log, report: report)
+        if mounts == nil {
+            keeping.tellReady()
+            log.warning("the mounts were taken over from a daemon that died")
+            events.send(.mountsChanged)
+        }
+        let code = wait(events, service, log, isSuccessor: mounts == nil, report: report)
         log.info("stopping")
+        keeping.tellFinishing()
         service.close()
         watcher.stop()
         server.stop()
@@ -110,13 +148,13 @@ package struct DaemonProcess {
 
     /// Waits for the end, and says what to end with.
     private func wait(
-        _ events: Mailbox<Event>, _ service: MountService, _ log: Log,
+        _ events: Mailbox<Event>, _ service: MountService, _ log: Log, isSuccessor: Bool,
         report: (StartReply) -> Bool
     ) -> ExitCode {
-        var hasStarted = false
+        var hasStarted = isSuccessor
         while true {
             let event = events.receive(until: .now + DaemonProcess.housekeepingSeconds)
-            DaemonLog.rotateIfLarge(cache)
+            if DaemonLog.rotateIfLarge(cache) { keeping.tellOutput(STDERR_FILENO) }
             switch event {
             case .started(let reply):
                 hasStarted = true
@@ -128,6 +166,7 @@ package struct DaemonProcess {
                     log.warning("whoever started the daemon has gone away")
                     return .failure
                 }
+                keeping.tellReady()
             case .signal(let number):
                 log.info("signal received", ["signal": Signals.name(of: number)])
                 if !hasStarted {
@@ -139,6 +178,8 @@ package struct DaemonProcess {
             case .stopRequested: return .success
             case .mountsChanged:
                 service.reconcile()
+            case .keeperLost:
+                log.error("the keeper has died; the mounts end with this process from now on")
             case nil: break
             }
             if hasStarted && service.closeIfIdle() { return .success }

@@ -11,6 +11,14 @@ package protocol MountBackend: Sendable {
     /// Checks whether this machine can mount at all; called before every mount.
     func checkPrerequisites(_ options: MountOptions) throws(MountFailure)
 
+    /// Goes on with the mounts that an earlier process left, and leaves its own there from now on.
+    ///
+    /// Called once, before all others.
+    func begin(_ keeping: MountKeeping)
+
+    /// Counts a mount that an earlier process made among its own.
+    func adopt(mountpoint: String)
+
     /// Mounts, and returns when the mount answers.
     func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo
 

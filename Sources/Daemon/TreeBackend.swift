@@ -29,6 +29,8 @@ package final class TreeBackend: MountBackend {
         var sessions: [String: FuseSession] = [:]
         /// Mountpoints that are binds of the shared mount.
         var binds: Set<String> = []
+        /// Where connections are left for a successor.
+        var keeping: MountKeeping?
         /// Messages of mounts that are gone.
         var pastMessages: [String: Int64] = [:]
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "blake3.h"
+#include "handover.h"
 
 // GNU extensions that Swift's Glibc module leaves out.
 int modelfs_set_thread_name(const char *name);

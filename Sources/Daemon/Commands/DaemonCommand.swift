@@ -28,6 +28,8 @@ extension ModelFSCommand {
         // The folder that the command was typed in must not be held.
         _ = unsafe chdir("/")
         _ = umask(0o077)
+        let keeping = MountKeeping(KeeperProgram.link())
+        if keeping.isSuccessor { return try takeOver(keeping, makeBackend) }
         let number = DaemonLauncher.orderDescriptor
         guard fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else {
             throw CommandFailure(
@@ -45,7 +47,8 @@ extension ModelFSCommand {
         do {
             let cache = try CacheDirectory.open(creating: order.configuration.cachePath)
             let process = DaemonProcess(
-                configuration: order.configuration, cache: cache, makeBackend: makeBackend)
+                configuration: order.configuration, cache: cache, keeping: keeping,
+                makeBackend: makeBackend)
             return process.run(order.mounts) { reply in
                 let deadline = MonotonicInstant.now + ControlServer.messageSecondsMax
                 return (try? channel.send(reply, until: deadline)) != nil
@@ -53,6 +56,24 @@ extension ModelFSCommand {
         } catch {
             try? channel.send(StartReply.failed(error), until: deadline)
             return error.exitCode
+        }
+    }
+
+    /// Goes on with the mounts of a daemon that died.
+    static func takeOver(
+        _ keeping: MountKeeping, _ makeBackend: @escaping BackendFactory
+    ) throws(CommandFailure) -> ExitCode {
+        guard let configuration = keeping.takeConfiguration() else {
+            throw CommandFailure(.failure, "the keeper does not know what was mounted")
+        }
+        do throws(MountFailure) {
+            let cache = try CacheDirectory.open(creating: configuration.cachePath)
+            let process = DaemonProcess(
+                configuration: configuration, cache: cache, keeping: keeping,
+                makeBackend: makeBackend)
+            return process.takeOver()
+        } catch {
+            throw error.commandFailure
         }
     }
 }
