@@ -85,7 +85,9 @@ let package = Package(
         module(
             "FileSystem",
             ["Platform", "Telemetry", "Hashing", "HubAPI", "Catalog", "ChunkStore", "Fetching"]),
-        module("FuseSession", ["Platform", "Telemetry", "Catalog", "FileSystem", "CFuse3"]),
+        module(
+            "FuseSession",
+            ["Platform", "Telemetry", "CShims", "Catalog", "FileSystem", "CFuse3"]),
         module(
             "LocalHub",
             [
@@ -144,7 +146,9 @@ let package = Package(
                 "Platform", "Hashing", "Xet", "Transport", "HubAPI", "Catalog", "Fetching",
                 "TestSupport",
             ]),
-        tests("FuseSessionTests", ["Platform", "FileSystem", "FuseSession", "TestSupport"]),
+        tests(
+            "FuseSessionTests",
+            ["Platform", "Catalog", "FileSystem", "FuseSession", "TestSupport"]),
         tests(
             "FileSystemTests",
             [

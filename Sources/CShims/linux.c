@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,4 +40,22 @@ int modelfs_spawn_set_new_session_flag(void) {
 
 int modelfs_sync_filesystem(int descriptor) {
     return syncfs(descriptor);
+}
+
+// Source: FUSE_DEV_IOC_MAGIC, FUSE_DEV_IOC_BACKING_OPEN and _CLOSE in Linux 6.9's
+// include/uapi/linux/fuse.h.
+struct backing_map {
+    int32_t file;
+    uint32_t flags;
+    uint64_t padding;
+};
+
+int modelfs_fuse_backing_open(int device, int file) {
+    struct backing_map map = {.file = file};
+    return ioctl(device, _IOW(229, 1, struct backing_map), &map);
+}
+
+int modelfs_fuse_backing_close(int device, unsigned int backing_id) {
+    uint32_t number = backing_id;
+    return ioctl(device, _IOW(229, 2, uint32_t), &number);
 }

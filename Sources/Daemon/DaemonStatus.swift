@@ -7,7 +7,7 @@ internal import Telemetry
 package struct DaemonStatus: Equatable, Sendable, Codable {
     /// How many entries of a list are shown; a thousand mounts have about 200 kB.
     static let mountCountMax = 1000
-    /// How many fetches and refusals are shown.
+    /// How many fetches, refusals and open files are shown.
     static let listCountMax = 100
 
     /// The daemon's own process number.
@@ -64,6 +64,8 @@ package struct DaemonStatus: Equatable, Sendable, Codable {
         self.mounts = Array(mounts.prefix(DaemonStatus.mountCountMax))
         self.fileSystem = fileSystem
         self.fileSystem.fetches = Array(fileSystem.fetches.prefix(DaemonStatus.listCountMax))
+        self.fileSystem.reading.files = Array(
+            fileSystem.reading.files.prefix(DaemonStatus.listCountMax))
         self.fileSystem.refusals = Array(fileSystem.refusals.prefix(DaemonStatus.listCountMax))
         self.problems = problems
     }

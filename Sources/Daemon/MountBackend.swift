@@ -86,6 +86,8 @@ package struct BackendStatus: Equatable, Sendable, Codable {
     package var hubRequests: [String: Int64] = [:]
     /// What came over the network since the start, in bytes of bodies.
     package var bytesFetched: Int64 = 0
+    /// How files are read.
+    package var reading = ReadingStatus()
     /// What is being fetched.
     package var fetches: [FetchStatus] = []
     /// Repositories that the Hub refuses.

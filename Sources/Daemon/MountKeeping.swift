@@ -6,7 +6,7 @@
 
 internal import FoundationEssentials
 internal import Keeping
-internal import Platform
+package import Platform
 
 /// A mountpoint, as the successor needs to know it.
 struct MountRecord: Equatable, Sendable, Codable {

@@ -92,6 +92,8 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var refLifetime: TimeSpan
     /// Whether the Hub is never asked.
     package var isOffline: Bool
+    /// Whether the daemon checks every read, so that the kernel reads no file by itself.
+    package var checksReads: Bool
     /// `debug`, `info`, `warning` or `error`.
     package var logLevel: String
 
@@ -116,6 +118,7 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
         readDeadline = DaemonConfiguration.readDeadlineDefault
         refLifetime = DaemonConfiguration.refLifetimeDefault
         isOffline = false
+        checksReads = false
         logLevel = "info"
     }
 }

@@ -60,6 +60,18 @@ package struct MountTable: Equatable, Sendable {
     /// All mounts that are ours.
     package var modelFSEntries: [MountEntry] { entries.filter(\.isModelFS) }
 
+    /// Whether a folder lies on a filesystem on top of another: overlayfs, as in containers.
+    static func isStacked(_ folder: String) -> Bool {
+        var status = stat()
+        guard unsafe stat(folder, &status) == 0, let table = try? current() else { return false }
+        // glibc's `gnu_dev_major` and `gnu_dev_minor`, which are not imported.
+        let number = UInt64(status.st_dev)
+        let major = (number >> 8) & 0xFFF | (number >> 32) & ~0xFFF
+        let minor = number & 0xFF | (number >> 12) & ~0xFF
+        let device = "\(major):\(minor)"
+        return table.entries.contains { $0.deviceID == device && $0.fileSystemType == "overlay" }
+    }
+
     private static func entry(_ line: Substring.UTF8View) -> MountEntry? {
         let fields = line.split(separator: UInt8(ascii: " "))
         // A variable number of optional fields ends with a lone dash, at index 6 or later.

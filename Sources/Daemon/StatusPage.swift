@@ -35,6 +35,7 @@ package struct StatusPage {
         writeMounts()
         writeCache()
         writeHub()
+        writeReading()
         writeFetches()
         writeRefusals()
         writeCounts("Messages from the kernel", status.fileSystem.kernelMessages)
@@ -98,6 +99,36 @@ package struct StatusPage {
         text += "  \(ByteSize(max(0, status.fileSystem.bytesFetched))) fetched\n"
         if !status.fileSystem.hubRequests.isEmpty {
             lines("requests: ", status.fileSystem.hubRequests)
+        }
+    }
+
+    private mutating func writeReading() {
+        let reading = status.fileSystem.reading
+        if status.mounts.isEmpty { return }
+        heading("Reading")
+        let way =
+            reading.isByKernel
+            ? "the kernel reads files by itself when they are cached, proven and flat"
+            : "all files are read through the daemon: \(reading.reason ?? "not known why")"
+        paragraph(way, indent: 2)
+        for file in reading.files {
+            text += "  \(file.file)\(file.openCount > 0 ? ", open" : "")\n"
+            paragraph(
+                file.isByKernel
+                    ? "by the kernel" : "through the daemon: \(file.reason ?? "not known why")",
+                indent: 4)
+        }
+        for setting in reading.settings where setting.granted != setting.wanted {
+            let granted = setting.granted.map { grouped($0) } ?? "not known"
+            paragraph(
+                "\(setting.name): \(granted) instead of \(grouped(setting.wanted)), "
+                    + "\(setting.reason ?? "not known why")", indent: 2)
+        }
+    }
+
+    private mutating func paragraph(_ words: String, indent: Int) {
+        for line in wrap(words, columns: StatusPage.columns - indent) {
+            text += String(repeating: " ", count: indent) + line + "\n"
         }
     }
 

@@ -1,6 +1,7 @@
 // Mounting and unmounting: the shared mount and its binds as root, a mount each otherwise.
 
 internal import Catalog
+internal import ChunkStore
 internal import Fetching
 internal import FileSystem
 internal import FuseSession
@@ -140,6 +141,7 @@ extension TreeBackend {
                 mounts.sessions[record.mountpoint] = session
             }
         }
+        tune(session)
     }
 
     /// Leaves a connection for the next daemon.
@@ -236,7 +238,7 @@ extension TreeBackend {
                 fileSystem, at: mountpoint,
                 options: sessionOptions(source: source, root: root, options))
             keep(session, source: source, root: root, options)
-            raiseReadahead(of: mountpoint)
+            tune(session)
             return session
         } catch {
             switch error {
@@ -255,19 +257,37 @@ extension TreeBackend {
         FuseSessionOptions(
             sourceName: source, root: root,
             owner: Ownership(user: options.userID, group: options.groupID),
-            allowsOthers: options.allowOther)
+            allowsOthers: options.allowOther, passthrough: passthroughWish)
+    }
+
+    /// Whether the kernel is to read flat files by itself.
+    private var passthroughWish: PassthroughWish {
+        if configuration.checksReads { return .unwanted(.checkedReads) }
+        if store.hotLimitBytes == 0 { return .unwanted(.nothingFlat) }
+        if geteuid() != 0 { return .unwanted(.notPrivileged) }
+        let cache = configuration.cachePath
+        return .wanted(
+            PassthroughOptions(
+                probePath: "\(cache)/store.lock", recordPath: "\(cache)/opens",
+                stackDepth: MountTable.isStacked(cache) ? 2 : 1))
     }
 
     /// Faster where it is allowed, and as it was where it is not.
-    private func raiseReadahead(of mountpoint: String) {
-        guard geteuid() == 0, let table = try? MountTable.current(),
-            let device = table.topmost(at: mountpoint)?.deviceID
-        else { return }
-        do throws(Errno) {
-            try ReadaheadTuning.raise(deviceID: device)
-        } catch {
-            log.info("the kernel's readahead stays at its default", ["reason": "\(error)"])
+    private func tune(_ session: FuseSession) {
+        let table = try? MountTable.current()
+        let settings = KernelTuning.tune(
+            deviceID: table?.topmost(at: session.mountpoint)?.deviceID, session.settings)
+        for setting in settings {
+            guard let reason = setting.reason else { continue }
+            log.info(
+                "the kernel did not grant all that was asked for",
+                ["setting": setting.name, "reason": reason])
         }
+        if let obstacle = session.passthroughObstacle {
+            log.info(
+                "every file is read through the daemon", ["reason": obstacle.reason])
+        }
+        mounts.withLock { $0.settings = settings }
     }
 
     // MARK: Unmounting

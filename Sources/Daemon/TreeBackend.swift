@@ -31,8 +31,12 @@ package final class TreeBackend: MountBackend {
         var binds: Set<String> = []
         /// Where connections are left for a successor.
         var keeping: MountKeeping?
+        /// What the newest of them asked of the kernel.
+        var settings: [KernelSetting] = []
         /// Messages of mounts that are gone.
         var pastMessages: [String: Int64] = [:]
+
+        var all: [FuseSession] { Array(sessions.values) + (shared.map { [$0] } ?? []) }
     }
 
     let transport: Transport
@@ -107,9 +111,7 @@ package final class TreeBackend: MountBackend {
 
     /// Whether a mount's kernel side still refers to a content: it may be open or mapped.
     private func isKnownToKernel(_ hash: ContentHash) -> Bool {
-        let sessions = mounts.withLock { mounts in
-            Array(mounts.sessions.values) + (mounts.shared.map { [$0] } ?? [])
-        }
+        let sessions = mounts.withLock { $0.all }
         if sessions.isEmpty { return false }
         guard let rows = try? catalog.contentIDs(of: hash) else { return false }
         return rows.contains { row in sessions.contains { $0.knows(row) } }
@@ -151,9 +153,7 @@ package final class TreeBackend: MountBackend {
 
     /// Has the kernel forget, in every mount.
     private func announce(_ notices: [KernelNotice]) {
-        let sessions = mounts.withLock { mounts in
-            Array(mounts.sessions.values) + (mounts.shared.map { [$0] } ?? [])
-        }
+        let sessions = mounts.withLock { $0.all }
         for session in sessions {
             for notice in notices { session.announce(notice) }
         }
@@ -263,11 +263,13 @@ package final class TreeBackend: MountBackend {
         }
         status.kernelMessages = mounts.withLock { mounts in
             var counts = mounts.pastMessages
-            for session in mounts.sessions.values + (mounts.shared.map { [$0] } ?? []) {
+            for session in mounts.all {
                 counts.merge(session.messageCounts, uniquingKeysWith: +)
             }
             return counts
         }
+        let (sessions, settings) = mounts.withLock { ($0.all, $0.settings) }
+        status.reading = ReadingStatus(sessions, settings)
         for kind in HubRequestKind.allCases {
             let count = hub.counters.requestCount(kind)
             if count > 0 { status.hubRequests[kind.rawValue] = count }
@@ -302,9 +304,7 @@ package final class TreeBackend: MountBackend {
         // of the store after it is closed.
         hub.close()
         fetcher.close()
-        let sessions = mounts.withLock { mounts in
-            Array(mounts.sessions.values) + (mounts.shared.map { [$0] } ?? [])
-        }
+        let sessions = mounts.withLock { $0.all }
         for session in sessions { session.close() }
         transport.shutdown()
         upkeep.close()

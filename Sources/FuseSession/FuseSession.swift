@@ -6,9 +6,10 @@
 // the kernel and for the local disk, and never for the network.
 //
 // Rules that were learned from the kernel and are kept here:
-// - OPEN is answered ENOSYS once: from then on opening and closing a file sends no message, and
-//   its pages stay in the page cache. OPENDIR likewise, which also turns on the directory cache;
-//   a directory that changes therefore moves its mtime.
+// - Where the kernel may read flat files by itself, OPEN is answered for each file (FileOpens).
+//   Elsewhere it is answered ENOSYS once: from then on opening and closing a file sends no
+//   message, and its pages stay in the page cache. OPENDIR is answered so everywhere, which also
+//   turns on the directory cache; a directory that changes therefore moves its mtime.
 // - AUTO_INVAL_DATA is refused, EXPLICIT_INVAL_DATA taken: contents never change, and a look at
 //   attributes must not drop pages.
 // - FORGET frees nothing, since there is no table of nodes; it is counted (KnownContents.swift).
@@ -28,14 +29,20 @@ package struct FuseSessionOptions: Sendable {
     package var owner: Ownership
     /// Whether other users than the mounter may look.
     package var allowsOthers: Bool
+    /// Whether the kernel is to read flat files by itself.
+    package var passthrough: PassthroughWish
     /// Threads that take messages.
     package var threadCount = 4
 
-    package init(sourceName: String, root: NodeID, owner: Ownership, allowsOthers: Bool) {
+    package init(
+        sourceName: String, root: NodeID, owner: Ownership, allowsOthers: Bool,
+        passthrough: PassthroughWish
+    ) {
         self.sourceName = sourceName
         self.root = root
         self.owner = owner
         self.allowsOthers = allowsOthers
+        self.passthrough = passthrough
     }
 }
 
@@ -63,6 +70,10 @@ package final class FuseSession: @unchecked Sendable {
     // Sendable because `handle` never changes, and libfuse's session may be used by all threads.
     private let handle: OpaquePointer
     private let context: MountContext
+    /// Nil where opening and closing files sends no message.
+    private let opens: FileOpens?
+    /// Why that is so.
+    package let passthroughObstacle: PassthroughObstacle?
     private let threads: Lock<Threads>
     private let ended = Mailbox<Void>()
     private let notices = Mailbox<KernelNotice>()
@@ -80,35 +91,77 @@ package final class FuseSession: @unchecked Sendable {
     /// Mounts, and starts to answer.
     ///
     /// - Parameter mountpoint: an existing directory.
-    package init(
+    package convenience init(
         _ fileSystem: FileSystem, at mountpoint: String, options: FuseSessionOptions
     ) throws(FuseSessionError) {
-        self.mountpoint = mountpoint
-        context = MountContext(fileSystem, options)
-        threads = Lock(Threads())
+        let context = MountContext(fileSystem, options)
         guard let handle = unsafe FuseSession.makeSession(context, options)
         else { throw .badOptions }
-        unsafe self.handle = handle
         Glibc.errno = 0
         if unsafe fuse_session_mount(handle, mountpoint) != 0 {
             let error = Errno.current
             unsafe fuse_session_destroy(handle)
             throw .mountFailed(error)
         }
+        try unsafe self.init(
+            handle, context, device: fuse_session_fd(handle), mountpoint, kept: nil, options)
+    }
+
+    /// Goes on with the connection of an earlier process, whose unanswered requests come again.
+    ///
+    /// The mount is not this session's to take away.
+    package convenience init(
+        _ fileSystem: FileSystem, continuing connection: consuming KeptConnection,
+        options: FuseSessionOptions
+    ) throws(FuseSessionError) {
+        let context = MountContext(fileSystem, options)
+        guard let handle = unsafe FuseSession.makeSession(context, options)
+        else { throw .badOptions }
+        let mountpoint = connection.mountpoint
+        let message = connection.initMessage
+        // libfuse closes it with its session.
+        let device = connection.giveDevice()
+        try unsafe self.init(
+            handle, context, device: device, mountpoint, kept: message, options)
+    }
+
+    private init(
+        _ handle: OpaquePointer, _ context: MountContext, device: CInt, _ mountpoint: String,
+        kept: [UInt8]?, _ options: FuseSessionOptions
+    ) throws(FuseSessionError) {
+        unsafe self.handle = handle
+        self.context = context
+        self.mountpoint = mountpoint
+        threads = Lock(Threads())
+        var functions = Handshake.functions
+        _ = unsafe fuse_session_custom_io(handle, &functions, device)
         do throws(Errno) {
-            for _ in 0..<options.threadCount {
-                threads.withLock { $0.liveCount += 1 }
-                let box = try ThreadBox(named: "kernel") { self.serve() }
-                threads.withLock { $0.boxes.append(box) }
-            }
-            threads.withLock { $0.liveCount += 1 }
-            let box = try ThreadBox(named: "notices") { self.notify() }
-            threads.withLock { $0.boxes.append(box) }
+            try unsafe FuseSession.shakeHands(handle, context, kept, options.passthrough)
         } catch {
-            unsafe fuse_session_exit(handle)
-            unsafe fuse_session_unmount(handle)
+            unsafe FuseSession.abandon(handle)
+            throw .mountFailed(error)
+        }
+        (opens, passthroughObstacle) = FuseSession.prepareOpens(
+            context, device, options.passthrough, resuming: kept != nil
+        ) { [notices] node in _ = notices.send(.pages(node)) }
+        do throws(Errno) {
+            try start(threadCount: options.threadCount)
+            if kept != nil { try FuseSession.askAgain(device) }
+        } catch {
+            unsafe FuseSession.abandon(handle)
             throw .noThread(error)
         }
+    }
+
+    private func start(threadCount: Int) throws(Errno) {
+        for _ in 0..<threadCount {
+            threads.withLock { $0.liveCount += 1 }
+            let box = try ThreadBox(named: "kernel") { self.serve() }
+            threads.withLock { $0.boxes.append(box) }
+        }
+        threads.withLock { $0.liveCount += 1 }
+        let box = try ThreadBox(named: "notices") { self.notify() }
+        threads.withLock { $0.boxes.append(box) }
     }
 
     /// Has the kernel forget what it was told of a node.
@@ -121,6 +174,19 @@ package final class FuseSession: @unchecked Sendable {
 
     /// Whether the kernel may still refer to a content: it may be open or mapped.
     package func knows(_ content: ContentID) -> Bool { context.known.contains(content) }
+
+    /// The files that are open and were open lately, and how they are read; empty where the kernel
+    /// does not tell.
+    package var readings: [FileReading] { opens?.list() ?? [] }
+
+    /// What the mount asked of the kernel.
+    package var settings: ConnectionSettings? { context.handshake.settings }
+
+    /// What a successor needs to go on with this connection: the descriptor of /dev/fuse, which
+    /// stays the session's, and the message that began it.
+    package var connection: (device: CInt, initMessage: [UInt8]) {
+        unsafe (fuse_session_fd(handle), context.handshake.request)
+    }
 
     /// Messages of the kernel by kind.
     package var messageCounts: [String: Int64] { context.messages.counts }
@@ -155,8 +221,14 @@ package final class FuseSession: @unchecked Sendable {
             let size = unsafe fuse_session_receive_buf(handle, &buffer)
             if size == -EINTR { continue }
             if size <= 0 { break }
-            unsafe count(buffer)
-            unsafe fuse_session_process_buf(handle, &buffer)
+            let message = unsafe UnsafeRawBufferPointer(start: buffer.mem, count: buffer.size)
+            guard let head = unsafe MessageHead(message) else { continue }
+            context.messages.count(head.opcode)
+            switch (head.opcode, opens) {
+            case (Opcode.open, let opens?): opens.open(context.node(head.node), head.unique)
+            case (Opcode.release, let opens?): opens.release(context.node(head.node), head.unique)
+            default: unsafe fuse_session_process_buf(handle, &buffer)
+            }
         }
         unsafe free(buffer.mem)
         unsafe fuse_session_exit(handle)
@@ -187,14 +259,6 @@ package final class FuseSession: @unchecked Sendable {
             ended.send(())
             ended.close()
         }
-    }
-
-    private func count(_ buffer: fuse_buf) {
-        guard unsafe buffer.size >= MemoryLayout<UInt32>.size * 2,
-            let memory = unsafe buffer.mem
-        else { return }
-        // `struct fuse_in_header` begins with u32 length and u32 opcode.
-        context.messages.count(unsafe memory.load(fromByteOffset: 4, as: UInt32.self))
     }
 
     /// The session of libfuse, with a reference to the context as its user data.

@@ -13,6 +13,7 @@ final class MountContext: Sendable {
     let messages = KernelMessages()
     let known = KnownContents()
     let buffers = BufferPool()
+    let handshake = Handshake()
 
     /// The kernel's number for the root of every mount.
     ///

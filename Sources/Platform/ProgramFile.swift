@@ -7,7 +7,7 @@ package enum ProgramFile {
     /// The absolute path from which this program was started; nil when it is there no more.
     package static func path() -> String? {
         let path = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4_096) { room in
-            guard let base = unsafe room.baseAddress else { return String?.none }
+            guard let base = room.baseAddress else { return String?.none }
             let count = unsafe readlink("/proc/self/exe", base, room.count)
             if count <= 0 { return nil }
             return unsafe String(

@@ -12,6 +12,10 @@ private final class NotingBackend: MountBackend {
 
     func checkPrerequisites(_ options: MountOptions) throws(MountFailure) {}
 
+    func begin(_ keeping: MountKeeping) {}
+
+    func adopt(mountpoint: String) {}
+
     func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo {
         notes.withLock { $0.append("mount") }
         return MountInfo(source: request.source, mountpoint: request.mountpoint)
@@ -59,7 +63,8 @@ private struct Site {
         mountpoint = try temporary.folder("m")
         let table = table
         service = MountService(
-            backend: backend, cachePath: "/nowhere", log: Log(minimum: .error),
+            backend: backend, keeping: MountKeeping(nil), cachePath: "/nowhere",
+            log: Log(minimum: .error),
             readTable: { () throws(Errno) in table.read() })
     }
 

@@ -25,6 +25,18 @@ private func status() -> DaemonStatus {
             file: "org/name/model.safetensors", doneBytes: 1_200_000_000,
             totalBytes: 4_800_000_000)
     ]
+    backend.reading.isByKernel = true
+    backend.reading.files = [
+        FileReadingStatus(
+            file: "org/name/model.safetensors", isByKernel: true, reason: nil, openCount: 2),
+        FileReadingStatus(
+            file: "org/name/config.json", isByKernel: false, reason: "it was packed",
+            openCount: 0),
+    ]
+    backend.reading.settings = [
+        KernelTuning.limited("request_bytes", 1 << 20, 1 << 16, "fs.fuse.max_pages_limit"),
+        KernelTuning.limited("max_background", 256, nil, "the fuse module's max_user_bgreq"),
+    ]
     backend.refusals = [
         RefusalStatus(
             repository: "models/org/closed", reason: "gated",
@@ -73,6 +85,14 @@ private func status() -> DaemonStatus {
                   could not resolve host
                   4.56 MB fetched
                   requests: resolve 34, tree 12
+
+                Reading
+                  the kernel reads files by itself when they are cached, proven and flat
+                  org/name/model.safetensors, open
+                    by the kernel
+                  org/name/config.json
+                    through the daemon: it was packed
+                  request_bytes: 65,536 instead of 1,048,576, fs.fuse.max_pages_limit is 65536
 
                 Being fetched
                   org/name/model.safetensors

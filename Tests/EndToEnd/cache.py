@@ -267,10 +267,10 @@ def flipped_bits_in_the_databases_are_healed(stage):
         mount.end()
 
 
-@promise("S37", "What comes from the disk is checked on every read", seconds=120)
+@promise("S37", "What the daemon reads from the disk is checked on every read", seconds=120)
 def flipped_bits_are_healed(stage):
     for name, hot in (("flat", "90%"), ("packed", "0")):
-        mount, shown = filled(stage, f"rot-{name}", "--hot-size", hot)
+        mount, shown = filled(stage, f"rot-{name}", "--hot-size", hot, "--check-reads")
         if hot == "0":
             wait_for(lambda: mount.status()["fileSystem"]["hotBytes"] == 0, 30, "all is packed")
         mount.end()
@@ -280,7 +280,7 @@ def flipped_bits_are_healed(stage):
         expect(files, "nothing lies", name)
         for index, path in enumerate(files):
             flip(path, index, 10, start=4096)
-        mount.start()
+        mount.start("--check-reads")
         equal(snapshot(f"{mount.path}/{NAME}@v1"), shown, "bytes after rot,", name)
         counts = mount.status()["fileSystem"]["cache"]
         expect(counts["checksumFailures"] > 0 and counts["healedBlocks"] > 0, counts)
@@ -304,7 +304,7 @@ def rot_without_a_hub(stage):
         with open(path, "r+b") as file:
             file.seek(MIB)
             file.write(b"\x00rot\x00")
-    mount.start("--offline")
+    mount.start("--offline", "--check-reads")
     place = f"{mount.path}/{NAME}@v1"
     with raises(errno.EIO, "rotten"):
         read(place + "/part-1.bin")

@@ -116,7 +116,7 @@ def verified_tells_the_state(stage):
     equal(verified(path), told, "after a restart")
 
 
-@promise("S37", "What comes from the disk is checked on every read")
+@promise("S37", "What the daemon reads from the disk is checked on every read")
 def a_byte_that_changed_on_disk_is_fetched_again(stage):
     path = stage.top + "/disk.bin"
     equal(read(path), LARGE + b"disk")
@@ -124,7 +124,7 @@ def a_byte_that_changed_on_disk_is_fetched_again(stage):
     # The index is written in groups; after a restart all of it is.
     stage.tree.end()
     changed = change_on_disk(stage.tree.cache)
-    stage.tree.start("--read-deadline", "5s")
+    stage.tree.start("--read-deadline", "5s", "--check-reads")
     expect(changed > 0, "no file of that content in the cache")
     before = stage.tree.fetched()
     drop_pages(path)

@@ -18,3 +18,8 @@ const char *modelfs_environment_entry(int index);
 
 // Waits until all that was written to the file system of that descriptor is on its disk.
 int modelfs_sync_filesystem(int descriptor);
+
+// FUSE passthrough, which the system's <linux/fuse.h> does not have yet: registers an open file
+// with the connection of a /dev/fuse descriptor. Its positive id, or -1 and errno.
+int modelfs_fuse_backing_open(int device, int file);
+int modelfs_fuse_backing_close(int device, unsigned int backing_id);

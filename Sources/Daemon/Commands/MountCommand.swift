@@ -42,6 +42,12 @@ extension ModelFSCommand {
             """)
     private static let offline = Flag(
         "--offline", help: "Never ask the Hub: show what is cached.")
+    private static let checkReads = Flag(
+        "--check-reads",
+        help: """
+            Check the bytes of every read. Without this, as root on Linux 6.9 or later, the kernel \
+            reads a file by itself once all of it is cached and proven, as fast as any local file.
+            """)
     private static let foreground = Flag(
         "--foreground", short: "-f",
         help: """
@@ -87,8 +93,8 @@ extension ModelFSCommand {
         command.options = [
             OptionGroup(
                 [
-                    cacheOption, cacheSize, hotSize, readDeadline, refLifetime, offline, foreground,
-                    logLevel,
+                    cacheOption, cacheSize, hotSize, checkReads, readDeadline, refLifetime, offline,
+                    foreground, logLevel,
                 ], heading: "Options of the daemon"),
             OptionGroup(
                 [allowOther, noAllowOther, userID, groupID], heading: "Options of the mounts"),
@@ -184,6 +190,7 @@ extension ModelFSCommand {
         var unused: [String] = []
         if arguments[cacheSize] != nil { unused.append("--cache-size") }
         if arguments[hotSize] != nil { unused.append("--hot-size") }
+        if arguments[checkReads] { unused.append("--check-reads") }
         if arguments[readDeadline] != nil { unused.append("--read-deadline") }
         if arguments[refLifetime] != nil { unused.append("--ref-ttl") }
         if arguments[offline] { unused.append("--offline") }
@@ -207,6 +214,7 @@ extension ModelFSCommand {
                 "--cache-size is at least \(cacheSizeMin), or hardly a file would fit")
         }
         if let limit = arguments[hotSize] { configuration.hotLimit = limit }
+        configuration.checksReads = arguments[checkReads]
         if let deadline = arguments[readDeadline] { configuration.readDeadline = deadline }
         if let lifetime = arguments[refLifetime] { configuration.refLifetime = lifetime }
         if let level = arguments[logLevel] { configuration.logLevel = level }
