@@ -42,6 +42,7 @@ build: ## build everything for debugging, into .build/debug
 release: ## build the programs for use, into .build/release
 	@scripts/bootstrap.sh
 	swift build $(RELEASE_FLAGS) --product modelfs
+	swift build $(RELEASE_FLAGS) --product modelfs-keeper
 	swift build $(RELEASE_FLAGS) --product modelfs-hub
 
 .PHONY: test
@@ -90,7 +91,8 @@ lint: ## check style: swift format, scripts, and the rules in Tests/TidyTests
 .PHONY: install
 install: release ## install the programs: make install [PREFIX=/usr/local] [DESTDIR=]
 	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 .build/release/modelfs .build/release/modelfs-hub "$(DESTDIR)$(PREFIX)/bin/"
+	install -m 755 .build/release/modelfs .build/release/modelfs-keeper .build/release/modelfs-hub \
+		"$(DESTDIR)$(PREFIX)/bin/"
 
 .PHONY: clean
 clean: ## remove what was built, measured and downloaded into the checkout

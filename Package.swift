@@ -167,7 +167,9 @@ let package = Package(
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
         tests(
             "DaemonTests",
-            ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon", "daemon-fixture"]),
+            ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon", "daemon-fixture",
+                "modelfs-keeper",
+            ]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
             swiftSettings: testSettings),

@@ -123,7 +123,8 @@ private struct StartingDaemon: ~Copyable {
         let words = ["daemon", "--cache", cache.path]
         let keeper = KeeperProgram.installed()
         child = try ChildProcess(
-            keeper?.path ?? "/proc/self/exe", keeper.map { ["--order", $0.worker] + words } ?? words,
+            keeper?.path ?? "/proc/self/exe",
+            keeper.map { ["--order", $0.worker] + words } ?? words,
             name: keeper == nil ? "modelfs" : "modelfs-keeper", environment: environment.entries,
             descriptors: [-1, log.rawValue, log.rawValue, pair.second.rawValue],
             isSessionLeader: true)

@@ -145,7 +145,9 @@ extension TreeBackend {
     }
 
     /// Leaves a connection for the next daemon.
-    private func keep(_ session: FuseSession, source: String, root: NodeID, _ options: MountOptions) {
+    private func keep(
+        _ session: FuseSession, source: String, root: NodeID, _ options: MountOptions
+    ) {
         guard let keeping = mounts.withLock({ $0.keeping }) else { return }
         let connection = session.connection
         keeping.keep(

@@ -12,6 +12,8 @@ internal import Telemetry
 package struct KeeperProcess: ~Copyable {
     /// A worker that gives no sign of life for so long is killed; the variable changes it.
     private static let silenceSecondsMax = 30.0
+    /// Readers wait meanwhile.
+    private static let reapSecondsMax = 0.01
 
     private let log = Log()
     private let signals: SignalDescriptor
@@ -171,7 +173,7 @@ package struct KeeperProcess: ~Copyable {
         do throws(Errno) {
             guard var received = try socket?.receive() else {
                 socket = nil
-                tell(.hungUp)
+                hungUp()
                 return
             }
             take(KeepingMessage(received.bytes), received.descriptor.take())
@@ -179,6 +181,16 @@ package struct KeeperProcess: ~Copyable {
             if error == .wouldBlock { return }
             log.warning("a worker's message was not received", ["reason": "\(error)"])
         }
+    }
+
+    /// No thread of the worker runs any more.
+    private mutating func hungUp() {
+        // Mostly it can be waited for in the next moment, and then how it ended is known; not if a
+        // thread of it hangs in the kernel until the next worker answers.
+        let awaited = [AwaitedEvents(signals.rawValue, POLLIN)]
+        _ = try? waitForEvents(awaited, until: .now + KeeperProcess.reapSecondsMax)
+        reap()
+        tell(.hungUp)
     }
 
     private mutating func take(

@@ -61,7 +61,9 @@ struct Succession {
     }
 
     /// A worker that answered requests for so long was well, whatever ended it.
-    static let wellSeconds = 1.0
+    static let wellSeconds = 5.0
+    /// One that somebody else has killed was well after so long already.
+    static let wellSecondsWhenKilled = 0.2
     /// So many lives in a row may be shorter before there are pauses.
     static let shortLifeCount = 4
     static let pauseSecondsMin = 0.1
@@ -157,8 +159,7 @@ struct Succession {
             return ending.map { [.end($0)] } ?? []
         }
         if isReplacing { return start(.installed, now) }
-        let lived = readySince.map { now.seconds(since: $0) } ?? 0
-        shortLives = lived >= Succession.wellSeconds ? 0 : shortLives + 1
+        shortLives = wasWell(now) ? 0 : shortLives + 1
         let excess = shortLives - Succession.shortLifeCount
         if excess <= 0 { return start(.proven, now) }
         let seconds = min(
@@ -166,6 +167,17 @@ struct Succession {
             Succession.pauseSecondsMin * Double(1 << min(excess - 1, 16)))
         phase = .pausing(until: now + seconds)
         return [.pausing(seconds: seconds)]
+    }
+
+    /// Whether the worker's end tells nothing about the next one's.
+    private func wasWell(_ now: MonotonicInstant) -> Bool {
+        guard let readySince else { return false }
+        let lived = now.seconds(since: readySince)
+        switch ending {
+        case .killed(signal: 9)?, .killed(signal: 15)?, nil:
+            return lived >= Succession.wellSecondsWhenKilled
+        case .killed?, .exited?: return lived >= Succession.wellSeconds
+        }
     }
 
     private mutating func start(_ program: Program, _ now: MonotonicInstant) -> [Action] {

@@ -2,19 +2,18 @@
 # seconds: 170
 """A mount that does not die: workers killed under readers, and what follows them."""
 
-import ctypes
 import hashlib
+import json
 import mmap
 import os
 import random
 import signal
 import statistics
 import subprocess
-import threading
 import time
 
-from suite import (Failure, alive, drop_pages, equal, expect, main, noise, parent, promise, read,
-                   wait_for, within, write)
+from suite import (Failure, alive, equal, expect, main, noise, parent, promise, read, wait_for,
+                   within, write)
 
 NAME = "acme/takeover"
 SIZE = 24_000_000
@@ -71,7 +70,7 @@ def take_over(mount):
     return successor
 
 
-@promise("S67", "A daemon that dies is replaced")
+@promise("S72", "A daemon that dies is replaced")
 def everything_open_goes_on(stage):
     mount = start(stage, "basic")
     place = f"{mount.path}/{NAME}@v1"
@@ -102,6 +101,247 @@ def everything_open_goes_on(stage):
     stage.modelfs("umount", mount.path, "--cache", mount.cache)
     wait_for(lambda: not alive(keeper), 5, "the keeper's end")
     expect(not mount.is_served())
+
+
+READER = r"""
+import json, mmap, os, random, sys, time
+place, source, kind, seed = sys.argv[1:5]
+draw = random.Random(int(seed))
+large = [f"large{index}.bin" for index in range(3)]
+small = [f"small/{index}.txt" for index in range(40)]
+data = {}
+for name in large + small:
+    with open(f"{source}/{name}", "rb") as file:
+        data[name] = file.read()
+stalls, rounds = [], 0
+print("ready", flush=True)
+files = {name: os.open(f"{place}/{name}", os.O_RDONLY) for name in large}
+maps = {name: mmap.mmap(files[name], 0, prot=mmap.PROT_READ) for name in large}
+
+def check(name, offset, found, wanted):
+    if found != wanted:
+        raise SystemExit(f"{kind}: wrong bytes in {name} at {offset}, {len(found)} bytes")
+
+def step():
+    name = draw.choice(large)
+    count = draw.choice((1, 4096, 65536, 300_000))
+    offset = draw.randrange(len(data[name]) - count)
+    wanted = data[name][offset:offset + count]
+    if kind == "cold":
+        os.posix_fadvise(files[name], 0, 0, os.POSIX_FADV_DONTNEED)
+        check(name, offset, os.pread(files[name], count, offset), wanted)
+    elif kind == "warm":
+        check(name, offset, os.pread(files[name], count, offset), wanted)
+    elif kind == "mapped":
+        if draw.random() < 0.1:
+            maps[name].madvise(mmap.MADV_DONTNEED)
+            os.posix_fadvise(files[name], 0, 0, os.POSIX_FADV_DONTNEED)
+        check(name, offset, maps[name][offset:offset + count], wanted)
+    else:
+        name = draw.choice(small + large)
+        with open(f"{place}/{name}", "rb") as file:
+            if name in small:
+                check(name, 0, file.read(), data[name])
+            else:
+                file.seek(offset)
+                check(name, offset, file.read(100), data[name][offset:offset + 100])
+        if draw.random() < 0.1 and sorted(os.listdir(f"{place}/small")) != sorted(
+                name.removeprefix("small/") for name in small):
+            raise SystemExit("wrong names")
+
+# Ends when its input does, and looks for that without waiting.
+os.set_blocking(0, False)
+while True:
+    try:
+        os.read(0, 1)
+        break
+    except BlockingIOError:
+        pass
+    start = time.monotonic()
+    step()
+    took = time.monotonic() - start
+    if took > 0.02:
+        stalls.append(took)
+    rounds += 1
+    time.sleep(draw.random() * 0.004)
+print(json.dumps({"kind": kind, "rounds": rounds, "stalls": stalls}), flush=True)
+"""
+
+
+class Load:
+    """Readers that check every byte, until they are told to end."""
+
+    def __init__(self, stage, place, kinds):
+        self.readers = [stage.python(READER, place, stage.path("source"), kind, str(seed))
+                        for seed, kind in enumerate(kinds)]
+        for reader in self.readers:
+            equal(reader.stdout.readline(), "ready\n")
+
+    def check(self):
+        for reader in self.readers:
+            if reader.poll() is not None:
+                raise Failure(f"a reader has ended: {reader.communicate()}")
+
+    def end(self):
+        """Gives what they saw: rounds, and stalls in seconds."""
+        rounds, stalls = 0, []
+        for reader in self.readers:
+            said, errors = reader.communicate(timeout=30)
+            equal(reader.returncode, 0, "a reader", said, errors[-500:])
+            seen = json.loads(said)
+            rounds += seen["rounds"]
+            stalls += seen["stalls"]
+        return rounds, stalls
+
+
+def tell(stage, what, rounds, stalls):
+    longest = max(stalls, default=0)
+    median = statistics.median(stalls or [0])
+    print(f"         {what}: {rounds} rounds, {len(stalls)} stalls over 20 ms, median "
+          f"{median * 1000:.0f} ms, longest {longest * 1000:.0f} ms", flush=True)
+    expect(rounds > 100, "hardly anything was read")
+    expect(longest < 20, "a reader waited too long")
+
+
+KINDS = ("cold", "warm", "mapped", "names", "mapped", "cold")
+
+
+@promise("S72", "A daemon that dies is replaced", seconds=120 + 2 * KILLS)
+def kills_under_load(stage):
+    draw = random.Random(7)
+    mount = start(stage, "load")
+    place = f"{mount.path}/{NAME}@v1"
+    keeper = mount.keeper()
+    load = Load(stage, place, KINDS)
+    time.sleep(1)
+    sizes = []
+    for kill in range(KILLS):
+        pid = serving(mount)
+        time.sleep(draw.random() * 1.2)
+        load.check()
+        os.kill(pid, signal.SIGKILL)
+        successor = serving(mount, pid)
+        if kill % max(1, KILLS // 10) == 0:
+            wait_for(lambda: mount.is_served(), 15, "a successor that answers")
+            sizes.append((descriptors(keeper), resident(keeper), descriptors(successor),
+                          resident(successor)))
+    time.sleep(1)
+    load.check()
+    rounds, stalls = load.end()
+    tell(stage, f"{KILLS} kills", rounds, stalls)
+    first, last = sizes[0], sizes[-1]
+    print(f"         keeper: {last[0]} descriptors, {last[1] >> 10} KiB; worker: {last[2]} "
+          f"descriptors, {last[3] >> 20} MiB (at first {first})", flush=True)
+    expect(last[0] <= first[0] + 1, "descriptors of the keeper", sizes)
+    expect(last[1] <= first[1] + (1 << 20), "memory of the keeper", sizes)
+    expect(last[2] <= first[2] + 30, "descriptors of the worker", sizes)
+    equal(mount.keeper(), keeper, "the keeper")
+    said = mount.log()
+    expect("how=SIGKILL" in said, said[-1000:])
+    with within(10, "the end"):
+        mount.end()
+    wait_for(lambda: not alive(keeper), 5, "the keeper's end")
+
+
+@promise("S72", "A daemon that dies is replaced")
+def one_killed_while_it_starts_is_not_replaced(stage):
+    draw = random.Random(9)
+    for index in range(6):
+        name = f"starting{index}"
+        os.makedirs(stage.path(name))
+        process = subprocess.Popen(
+            [stage.programs.modelfs, "mount", stage.path(name), "--cache", stage.path("c-" + name)],
+            env=stage.programs.environment(HF_ENDPOINT=stage.server.endpoint), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        stage.processes.append(process)
+        time.sleep(0.02 + draw.random() * 0.2)
+        lock = stage.path("c-" + name, "lock")
+        pid = int((os.path.exists(lock) and read(lock)) or 0)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        said, errors = process.communicate(timeout=20)
+        if process.returncode != 0:
+            expect("SIGKILL" in errors, errors)
+        mount = stage.mount(stage.server, name=name, cache="c-" + name).start()
+        equal(read(f"{mount.path}/{NAME}@v1/config.json"), b"{}")
+        mount.end()
+
+
+@promise("S72", "A daemon that dies is replaced")
+def two_mounts_with_their_commits(stage):
+    mount = start(stage, "several")
+    other = mount.add(f"hf://{NAME}@v1", "several-pinned")
+    before = {entry["mountpoint"]: entry for entry in mount.status()["mounts"]}
+    take_over(mount)
+    after = {entry["mountpoint"]: entry for entry in mount.status()["mounts"]}
+    equal(after, before)
+    equal(read(other.path + "/config.json"), b"{}")
+    third = mount.add(f"hf://{NAME}@v1", "several-third")
+    take_over(mount)
+    subprocess.run(["umount", other.path], check=True, timeout=10)
+    wait_for(lambda: len(mount.status()["mounts"]) == 2, 5, "what was unmounted is gone")
+    take_over(mount)
+    equal(len(mount.status()["mounts"]), 2)
+    stage.modelfs("umount", third.path, "--cache", mount.cache)
+    stage.modelfs("umount", mount.path, "--cache", mount.cache)
+    wait_for(lambda: not mount.is_served(), 5, "the end with the last mount")
+
+
+@promise("S72", "A daemon that dies is replaced")
+def it_is_the_same_in_the_foreground(stage):
+    place = stage.path("foreground")
+    os.makedirs(place)
+    process = subprocess.Popen(
+        [stage.programs.modelfs, "mount", "--foreground", place, "--cache",
+         stage.path("cache-foreground")],
+        env=stage.programs.environment(HF_ENDPOINT=stage.server.endpoint), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    stage.processes.append(process)
+    expect("is mounted at" in process.stdout.readline())
+    mount = stage.mount(stage.server, name="foreground", cache="cache-foreground")
+    equal(parent(mount.daemon()), process.pid)
+    take_over(mount)
+    equal(read(f"{place}/{NAME}@v1/config.json"), b"{}")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=15)
+    equal(process.returncode, 0, errors)
+    expect(not os.path.ismount(place))
+
+
+@promise("S72", "A daemon that dies is replaced")
+def a_reader_that_waits_for_the_network_goes_on(stage):
+    mount = start(stage, "waiting")
+    path = f"{mount.path}/{NAME}@v1/large2.bin"
+    os.stat(path)
+    stage.server.stall_contents()
+    reader = stage.python(
+        "import hashlib, sys\nprint('reading', flush=True)\n"
+        "print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())", path)
+    reader.stdout.readline()
+    wait_for(lambda: mount.status()["fileSystem"]["fetches"], 5, "a fetch")
+    take_over(mount)
+    stage.server.faults()
+    take_over(mount)
+    said, errors = reader.communicate(timeout=20)
+    equal(said.strip(), hashlib.sha256(stage.data["large2.bin"]).hexdigest(), errors)
+    mount.end()
+
+
+@promise("S73", "Without its keeper a daemon goes on by itself")
+def a_dead_keeper_is_not_the_end(stage):
+    mount = start(stage, "unkept")
+    keeper, pid = mount.keeper(), mount.daemon()
+    os.kill(keeper, signal.SIGKILL)
+    wait_for(lambda: "the keeper has died" in mount.log(), 5, "a line in the log")
+    equal(mount.daemon(), pid)
+    equal(read(f"{mount.path}/{NAME}@v1/large0.bin"), stage.data["large0.bin"])
+    mount.kill()
+    said = stage.modelfs("status", "--cache", mount.cache, code=9)
+    expect("left by a dead daemon" in said, said)
+    stage.modelfs("mount", mount.path, "--cache", mount.cache, HF_ENDPOINT=stage.server.endpoint)
+    equal(read(f"{mount.path}/{NAME}@v1/config.json"), b"{}")
+    expect(mount.keeper(), "no keeper")
+    mount.end()
 
 
 main(__name__, prepare)

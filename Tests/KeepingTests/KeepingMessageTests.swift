@@ -27,9 +27,12 @@ import Testing
 
     @Test func oneNameIsKeptOnce() {
         var kept = Keepsakes()
-        #expect(kept.keep(Keepsake(name: "a", bytes: [1], descriptor: nil)))
-        #expect(kept.keep(Keepsake(name: "b", bytes: [2], descriptor: nil)))
-        #expect(kept.keep(Keepsake(name: "a", bytes: [3], descriptor: nil)))
+        let isKept1 = kept.keep(Keepsake(name: "a", bytes: [1], descriptor: nil))
+        #expect(isKept1)
+        let isKept2 = kept.keep(Keepsake(name: "b", bytes: [2], descriptor: nil))
+        #expect(isKept2)
+        let isKept3 = kept.keep(Keepsake(name: "a", bytes: [3], descriptor: nil))
+        #expect(isKept3)
         #expect(kept.all.map(\.name) == ["a", "b"])
         #expect(kept.all.map(\.bytes) == [[3], [2]])
         kept.drop("a")
@@ -41,15 +44,20 @@ import Testing
         var kept = Keepsakes()
         let large = [UInt8](repeating: 0, count: 1 << 20)
         for name in ["a", "b", "c"] {
-            #expect(kept.keep(Keepsake(name: name, bytes: large, descriptor: nil)))
+            let isKept4 = kept.keep(Keepsake(name: name, bytes: large, descriptor: nil))
+            #expect(isKept4)
         }
-        #expect(!kept.keep(Keepsake(name: "d", bytes: large, descriptor: nil)))
-        #expect(kept.keep(Keepsake(name: "a", bytes: large, descriptor: nil)))
+        let isKept5 = kept.keep(Keepsake(name: "d", bytes: large, descriptor: nil))
+        #expect(!isKept5)
+        let isKept6 = kept.keep(Keepsake(name: "a", bytes: large, descriptor: nil))
+        #expect(isKept6)
         kept.dropAll()
         for number in 0..<Keepsakes.countMax {
-            #expect(kept.keep(Keepsake(name: "\(number)", bytes: [], descriptor: nil)))
+            let isKept7 = kept.keep(Keepsake(name: "\(number)", bytes: [], descriptor: nil))
+            #expect(isKept7)
         }
-        #expect(!kept.keep(Keepsake(name: "one more", bytes: [], descriptor: nil)))
+        let isKept8 = kept.keep(Keepsake(name: "one more", bytes: [], descriptor: nil))
+        #expect(!isKept8)
     }
 
     @Test func descriptorsGoAlongWithTheirMessage() throws {
@@ -61,15 +69,29 @@ import Testing
         try one.send(
             KeepingMessage.keep(name: "second", bytes: []).encoded,
             descriptor: pipe.first.rawValue)
-        let first = try #require(try other.receive())
-        #expect(KeepingMessage(first.bytes) == .drop(name: "first"))
-        #expect(first.descriptor == nil)
-        var second = try #require(try other.receive())
-        let came = try #require(second.descriptor.take())
-        #expect(write(came.rawValue, "x", 1) == 1)
+        #expect(try receive(other) == Received(message: .drop(name: "first"), descriptor: nil))
+        let second = try receive(other)
+        let came = try #require(second.descriptor)
+        defer { close(came) }
+        #expect(second.message == .keep(name: "second", bytes: []))
+        #expect(write(came, "x", 1) == 1)
         var byte: UInt8 = 0
         #expect(read(pipe.second.rawValue, &byte, 1) == 1)
         #expect(byte == UInt8(ascii: "x"))
-        #expect(throws: Errno.wouldBlock) { _ = try other.receive() }
+        #expect(throws: Errno.wouldBlock) { _ = try receive(other) }
+    }
+
+    private struct Received: Equatable {
+        let message: KeepingMessage?
+        let descriptor: CInt?
+    }
+
+    private func receive(_ socket: borrowing MessageSocket) throws -> Received {
+        guard var received = try socket.receive() else { throw Errno.notConnected }
+        let message = KeepingMessage(received.bytes)
+        guard let descriptor = received.descriptor.take() else {
+            return Received(message: message, descriptor: nil)
+        }
+        return Received(message: message, descriptor: descriptor.release())
     }
 }

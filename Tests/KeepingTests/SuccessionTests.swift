@@ -14,7 +14,9 @@ private struct Life {
         machine = Succession(silenceSecondsMax: 30, isEstablished: isEstablished, now: now)
     }
 
-    mutating func tell(_ event: Succession.Event, after seconds: Double = 0) -> [Succession.Action] {
+    mutating func tell(
+        _ event: Succession.Event, after seconds: Double = 0
+    ) -> [Succession.Action] {
         now = now + seconds
         return machine.handle(event, at: now)
     }
@@ -99,6 +101,19 @@ private struct Life {
         // One good life, and all is forgiven.
         _ = life.tell(.ready, after: 0.1)
         #expect(life.tell(.hungUp, after: Succession.wellSeconds) == [.start(.proven)])
+    }
+
+    @Test func whatCrashesIsGivenLessTrustThanWhatIsKilled() {
+        for (signal, isPatient) in [(CInt(9), false), (15, false), (11, true), (6, true)] {
+            var life = Life(isEstablished: true)
+            var actions: [Succession.Action] = []
+            for _ in 0...Succession.shortLifeCount {
+                _ = life.tell(.ready)
+                actions = life.tell(.ended(.killed(signal: signal)), after: 1)
+            }
+            let isPausing = actions != [.start(.proven)]
+            #expect(isPausing == isPatient, "signal \(signal)")
+        }
     }
 
     @Test func aSilentWorkerIsKilledAndFollowed() {
