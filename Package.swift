@@ -21,6 +21,9 @@ let testSettings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// For a program that is small in memory, and depends on no file that is replaced under it.
+let whollyStatic: [LinkerSetting] = [.unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections", "-Xlinker", "-s"])]
+
 func system(_ name: String, pkgConfig: String, apt: String) -> Target {
     .systemLibrary(
         name: name, path: "Sources/System/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
@@ -60,7 +63,7 @@ let package = Package(
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
         module("Settings", ["Platform", "CShims"]),
-        module("Keeping", ["Platform", "Telemetry", "Settings"]),
+        module("Keeping", ["Platform", "Telemetry", "Settings", "CShims"]),
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
@@ -103,7 +106,9 @@ let package = Package(
 
         // The programs: arguments and wiring only.
         program("modelfs", ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon"]),
-        program("modelfs-keeper", ["Platform", "Settings", "Keeping"]),
+        .executableTarget(
+            name: "modelfs-keeper", dependencies: ["Platform", "Settings", "Keeping"],
+            swiftSettings: settings, linkerSettings: whollyStatic),
         program(
             "modelfs-hub",
             [

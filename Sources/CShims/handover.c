@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "handover.h"
 #include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -113,4 +115,13 @@ int modelfs_unshare_descriptors(int kept) {
     if (unshare(CLONE_FILES) != 0) return -1;
     if (kept > 3 && close_range(3, (unsigned)kept - 1, 0) != 0) return -1;
     return close_range((unsigned)(kept > 2 ? kept + 1 : 3), ~0U, 0);
+}
+
+void modelfs_release_program_pages(void) {
+    // Where the linker says that the code begins and ends.
+    extern const char __executable_start[], etext[];
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = ((uintptr_t)__executable_start + page - 1) / page * page;
+    uintptr_t end = (uintptr_t)etext / page * page;
+    if (start < end) (void)madvise((void *)start, end - start, MADV_DONTNEED);
 }

@@ -15,6 +15,7 @@
 // - FORGET frees nothing, since there is no table of nodes; it is counted (KnownContents.swift).
 
 internal import CFuse3
+internal import CShims
 package import Catalog
 package import FileSystem
 internal import Glibc
@@ -237,6 +238,10 @@ package final class FuseSession: @unchecked Sendable {
     }
 
     private func notify() {
+        // The kernel may hold this thread back, even a killed one, until a read is answered, which
+        // after the process's death a successor has to do. With descriptors of its own it keeps
+        // nothing but the device open meanwhile: the keeper sees the death, and locks are let go.
+        _ = unsafe modelfs_unshare_descriptors(fuse_session_fd(handle))
         while let notice = notices.receive() {
             if unsafe fuse_session_exited(handle) != 0 { break }
             // The kernel not knowing the node is as good as its having forgotten.

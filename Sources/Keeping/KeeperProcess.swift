@@ -4,6 +4,7 @@
 // what `Succession` decides. It opens no file of the cache, answers no request, and knows nothing
 // of what it keeps, so that there is nothing in it that could fail.
 
+internal import CShims
 internal import Glibc
 package import Platform
 internal import Telemetry
@@ -111,6 +112,8 @@ package struct KeeperProcess: ~Copyable {
         unsent.append((.begin(workerCount: workerCount), nil))
         workerCount += 1
         sendKept()
+        // What starting a worker took is not needed again for long.
+        modelfs_release_program_pages()
     }
 
     /// The worker is no longer spoken to; it is waited for whenever it ends.

@@ -22,3 +22,7 @@ int modelfs_next_signal(int descriptor);
 
 // Gives the calling thread a table of descriptors of its own, with `kept` and those up to 2.
 int modelfs_unshare_descriptors(int kept);
+
+// Takes the program's own code out of this process's memory; what is needed again comes back from
+// the page cache by itself.
+void modelfs_release_program_pages(void);
