@@ -127,6 +127,9 @@ package final class ChunkStore: Sendable {
     /// Bytes that packs take on the disk, dead records included where no holes can be punched.
     var packFileByteCount: Int64 { packs.canPunch ? packedByteCount : packs.fileByteCount }
 
+    /// The version of the index's schema that this program makes; older ones become it.
+    package static var schemaVersion: Int { StoreIndex.schema.count }
+
     /// Tells the store which contents the kernel knows, so that they are evicted last.
     package func setInUse(_ isInUse: @escaping @Sendable (ContentHash) -> Bool) {
         self.isInUse.withLock { $0 = isInUse }

@@ -16,6 +16,7 @@ package struct DaemonProcess {
         case stopRequested
         case mountsChanged
         case keeperLost
+        case replaced
     }
 
     /// Between looks at the log's size, in seconds.
@@ -120,7 +121,7 @@ package struct DaemonProcess {
         do throws(MountFailure) {
             server = try ControlServer(cache: cache, holding: lock, log: log) {
                 request, progress in
-                DaemonProcess.answer(request, service, events, progress)
+                answer(request, service, events, progress)
             }
             try server.start()
             watcher = try DaemonProcess.watchMounts(service, events)
@@ -130,11 +131,13 @@ package struct DaemonProcess {
             throw error
         }
         if mounts == nil {
+            tellTakeover(log)
             keeping.tellReady()
-            log.warning("the mounts were taken over from a daemon that died")
             events.send(.mountsChanged)
         }
-        let code = wait(events, service, log, isSuccessor: mounts == nil, report: report)
+        guard
+            let code = wait(events, service, log, isSuccessor: mounts == nil, report: report)
+        else { leaveToSuccessor(backend, server, log) }
         log.info("stopping")
         keeping.tellFinishing()
         service.close()
@@ -146,11 +149,32 @@ package struct DaemonProcess {
         return code
     }
 
-    /// Waits for the end, and says what to end with.
+    private func tellTakeover(_ log: Log) {
+        if !keeping.takeUpgrade() {
+            log.warning("the mounts were taken over from a daemon that died")
+        } else if Upgrade.isInstalled {
+            log.info("the installed program goes on with the mounts")
+        } else {
+            log.error("the installed program did not work; the one before goes on")
+        }
+    }
+
+    /// Ends at once, with all mounts and all requests that are under way left to the next daemon.
+    private func leaveToSuccessor(
+        _ backend: any MountBackend, _ server: ControlServer, _ log: Log
+    ) -> Never {
+        log.info("ending, to be followed by the installed program")
+        server.stop()
+        backend.flush()
+        keeping.tellReplace()
+        _exit(ExitCode.success.rawValue)
+    }
+
+    /// Waits for the end, and says what to end with; nil when another process is to go on.
     private func wait(
         _ events: Mailbox<Event>, _ service: MountService, _ log: Log, isSuccessor: Bool,
         report: (StartReply) -> Bool
-    ) -> ExitCode {
+    ) -> ExitCode? {
         var hasStarted = isSuccessor
         while true {
             let event = events.receive(until: .now + DaemonProcess.housekeepingSeconds)
@@ -176,6 +200,7 @@ package struct DaemonProcess {
                 }
                 return .success
             case .stopRequested: return .success
+            case .replaced: return nil
             case .mountsChanged:
                 service.reconcile()
             case .keeperLost:
@@ -222,7 +247,7 @@ package struct DaemonProcess {
         return .ready(infos, notices: allNotices)
     }
 
-    private static func answer(
+    private func answer(
         _ request: ControlRequest, _ service: MountService, _ events: Mailbox<Event>,
         _ progress: (String) -> Bool
     ) -> ControlReply {
@@ -235,10 +260,25 @@ package struct DaemonProcess {
         case .status: return .status(service.status())
         case .cache(let request):
             return service.answer(request) { progress($0.line) }
+        case .upgrade: return upgrade(events)
         case .stop:
             service.close()
             events.send(.stopRequested)
             return .stopping
+        }
+    }
+
+    /// Ends this process, and has the installed program go on, if that can.
+    private func upgrade(_ events: Mailbox<Event>) -> ControlReply {
+        do throws(MountFailure) {
+            guard keeping.isKept, let program = Upgrade.program else {
+                throw .daemonUnkept(cache: cache.path)
+            }
+            try Upgrade.check(program, cachePath: cache.path)
+            events.send(.replaced)
+            return .upgrading(program: program)
+        } catch {
+            return .failed(error)
         }
     }
 

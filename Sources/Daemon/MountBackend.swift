@@ -44,6 +44,9 @@ package protocol MountBackend: Sendable {
     /// The state as of now. Called at any time, also during a mount, and does not wait for others.
     func status() -> BackendStatus
 
+    /// Puts on the disk what came from the Hub, since the process ends and another goes on.
+    func flush()
+
     /// Unmounts everything, fetches nothing more, and closes what is open. Called once, last;
     /// possibly while a mount is under way.
     ///

@@ -22,7 +22,7 @@ extension MountFailure {
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
             hubAdvice
         case .daemonAbsent, .daemonSilent, .daemonDied, .daemonOfOtherVersion, .daemonBusy,
-            .optionConflict, .failed:
+            .daemonUnkept, .upgradeRefused, .optionConflict, .failed:
             daemonAdvice
         }
     }
@@ -177,6 +177,9 @@ extension MountFailure {
         case .daemonOfOtherVersion(_, let process):
             "Stop it, which unmounts, and mount again: kill \(process)"
         case .daemonBusy: "Try again in a moment."
+        case .daemonUnkept: "Unmount, and mount again: modelfs umount --all"
+        case .upgradeRefused:
+            "The daemon and its mounts are as they were. Its log tells more: modelfs status"
         case .optionConflict(let option, _):
             """
             Give the same \(option), or use a cache of its own for this mount: --cache DIR

@@ -54,6 +54,8 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case daemonDied(ending: String, log: String)
     case daemonOfOtherVersion(cache: String, processID: Int32)
     case daemonBusy(cache: String)
+    case daemonUnkept(cache: String)
+    case upgradeRefused(program: String, detail: String)
     case optionConflict(option: String, held: String)
     /// For what has no case of its own; `detail` is a sentence without a full stop.
     case failed(detail: String)

@@ -31,7 +31,10 @@ package struct ConnectionRecord: Equatable, Sendable, Codable {
 
 /// What is kept across the deaths of daemons.
 package final class MountKeeping: Sendable {
+    /// The form of all that is kept here; a program of another one cannot go on.
+    static let formatVersion = 1
     private static let lockName = "lock"
+    private static let upgradeName = "upgrade"
     private static let configurationName = "configuration"
     private static let connectionPrefix = "connection "
     private static let mountPrefix = "mount "
@@ -41,6 +44,9 @@ package final class MountKeeping: Sendable {
     init(_ link: KeeperLink?) {
         self.link = link
     }
+
+    /// Whether there is a keeper.
+    var isKept: Bool { link != nil }
 
     /// Whether a daemon served before, and this one takes over.
     var isSuccessor: Bool { takeoverCount > 0 }
@@ -82,6 +88,13 @@ package final class MountKeeping: Sendable {
             else { return nil }
             return (record, item)
         }
+    }
+
+    /// Whether the earlier daemon ended to be followed by what is installed now.
+    func takeUpgrade() -> Bool {
+        guard let link, link.take(MountKeeping.upgradeName) != nil else { return false }
+        try? link.drop(MountKeeping.upgradeName)
+        return true
     }
 
     func takeMounts() -> [MountRecord] {
@@ -128,6 +141,12 @@ package final class MountKeeping: Sendable {
 
     /// Requests are answered: a successor follows when this process dies.
     func tellReady() { try? link?.tellReady() }
+
+    /// This process is about to end, and the program that is installed now is to follow.
+    func tellReplace() {
+        try? link?.keep(MountKeeping.upgradeName, [])
+        try? link?.tellReplace()
+    }
 
     /// This process ends in order, and nobody follows.
     func tellFinishing() { try? link?.tellFinishing() }

@@ -298,6 +298,8 @@ package final class TreeBackend: MountBackend {
         }
     }
 
+    package func flush() { store.flush() }
+
     package func stop() -> [String] {
         let inUse = unmountAll()
         // Nothing more may arrive before those who wait are answered, and nothing may be asked

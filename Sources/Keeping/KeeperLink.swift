@@ -10,6 +10,8 @@ package import Platform
 package final class KeeperLink: Sendable {
     /// The descriptor over which a worker finds its keeper is in this variable.
     package static let variable = "MODELFS_KEEPER"
+    /// The path from which workers are started is in this variable.
+    package static let programVariable = "MODELFS_PROGRAM"
     /// Which descriptor that is.
     static let descriptor: CInt = 4
     /// How long a keeper may take to say what it keeps, or to read, in seconds.

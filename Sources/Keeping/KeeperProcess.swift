@@ -134,6 +134,8 @@ package struct KeeperProcess: ~Copyable {
             tellEnd(of: process, how)
         }
         guard let process = worker, let how = KeeperProcess.ending(of: process) else { return }
+        // What it said last is heard before its end is.
+        receiveAll()
         worker = nil
         tell(.ended(how))
         if ending == nil { tellEnd(of: process, how) }
@@ -173,16 +175,23 @@ package struct KeeperProcess: ~Copyable {
     }
 
     private mutating func receive() {
-        do throws(Errno) {
-            guard var received = try socket?.receive() else {
-                socket = nil
-                hungUp()
-                return
+        receiveAll()
+        if socket == nil && worker != nil { hungUp() }
+    }
+
+    /// Takes every message that has come; with the last of them the socket goes.
+    private mutating func receiveAll() {
+        while socket != nil {
+            do throws(Errno) {
+                guard var received = try socket?.receive() else {
+                    socket = nil
+                    return
+                }
+                take(KeepingMessage(received.bytes), received.descriptor.take())
+            } catch {
+                if error == .wouldBlock { return }
+                log.warning("a worker's message was not received", ["reason": "\(error)"])
             }
-            take(KeepingMessage(received.bytes), received.descriptor.take())
-        } catch {
-            if error == .wouldBlock { return }
-            log.warning("a worker's message was not received", ["reason": "\(error)"])
         }
     }
 
@@ -190,10 +199,11 @@ package struct KeeperProcess: ~Copyable {
     private mutating func hungUp() {
         // Mostly it can be waited for in the next moment, and then how it ended is known; not if a
         // thread of it hangs in the kernel until the next worker answers.
+        let process = worker
         let awaited = [AwaitedEvents(signals.rawValue, POLLIN)]
         _ = try? waitForEvents(awaited, until: .now + KeeperProcess.reapSecondsMax)
         reap()
-        tell(.hungUp)
+        if worker == process { tell(.hungUp) }
     }
 
     private mutating func take(

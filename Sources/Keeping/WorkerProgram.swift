@@ -34,6 +34,7 @@ struct WorkerProgram: ~Copyable {
         var values = Environment.process.values
         for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] { values[name] = nil }
         values[KeeperLink.variable] = "\(KeeperLink.descriptor)"
+        values[KeeperLink.programVariable] = path
         environment = Environment(values).entries
         proven = try WorkerProgram.open(path)
     }

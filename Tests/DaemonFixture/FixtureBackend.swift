@@ -62,6 +62,8 @@ final class FixtureBackend: MountBackend {
         return status
     }
 
+    func flush() {}
+
     func stop() -> [String] {
         for (mountpoint, _) in state.withLock({ $0 }) {
             try? unmount(mountpoint: mountpoint, isLazy: true)

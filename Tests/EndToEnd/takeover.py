@@ -7,17 +7,20 @@ import json
 import mmap
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import time
 
-from suite import (Failure, alive, equal, expect, main, noise, parent, promise, read, wait_for,
-                   within, write)
+from suite import (Failure, alive, equal, expect, main, noise, parent, promise, read, run, says,
+                   wait_for, within, write)
 
 NAME = "acme/takeover"
 SIZE = 24_000_000
 KILLS = int(os.environ.get("MODELFS_TAKEOVER_KILLS") or 20)
+UPGRADES = int(os.environ.get("MODELFS_TAKEOVER_UPGRADES") or 5)
 PAGE = 4096
 
 
@@ -237,6 +240,7 @@ def kills_under_load(stage):
     expect(last[2] <= first[2] + 30, "descriptors of the worker", sizes)
     equal(mount.keeper(), keeper, "the keeper")
     said = mount.log()
+    equal(said.count("another one follows"), KILLS, "ends that the keeper tells of")
     expect("how=SIGKILL" in said, said[-1000:])
     with within(10, "the end"):
         mount.end()
@@ -341,6 +345,109 @@ def a_dead_keeper_is_not_the_end(stage):
     stage.modelfs("mount", mount.path, "--cache", mount.cache, HF_ENDPOINT=stage.server.endpoint)
     equal(read(f"{mount.path}/{NAME}@v1/config.json"), b"{}")
     expect(mount.keeper(), "no keeper")
+    mount.end()
+
+
+
+def install(stage, name):
+    """The programs in a folder of their own, as an installation would have them."""
+    folder = stage.path(name)
+    os.makedirs(folder)
+    binaries = os.path.dirname(stage.programs.modelfs)
+    for program in ("modelfs", "modelfs-keeper", "modelfs-hub"):
+        shutil.copy2(os.path.join(binaries, program), folder)
+    return folder
+
+
+def reinstall(stage, folder, text=None):
+    """Puts another file in the place of the program, as a package manager does."""
+    path = os.path.join(folder, "modelfs")
+    fresh = path + ".new"
+    if text is None:
+        shutil.copy2(stage.programs.modelfs, fresh)
+    else:
+        write(fresh, text)
+        os.chmod(fresh, 0o755)
+    os.rename(fresh, path)
+
+
+def mounted_from(stage, folder, name):
+    mount = stage.mount(stage.server, name=name, cache=f"cache-{name}")
+    os.makedirs(mount.path)
+    run(os.path.join(folder, "modelfs"), "mount", mount.path, "--cache", mount.cache,
+        env=stage.programs.environment(HF_ENDPOINT=stage.server.endpoint))
+    return mount
+
+
+@promise("S74", "An upgrade interrupts nobody", seconds=90 + 2 * UPGRADES)
+def upgrades_under_load(stage):
+    folder = install(stage, "installed")
+    mount = mounted_from(stage, folder, "upgraded")
+    place = f"{mount.path}/{NAME}@v1"
+    keeper = mount.keeper()
+    load = Load(stage, place, KINDS)
+    for _ in range(UPGRADES):
+        pid = mount.daemon()
+        reinstall(stage, folder)
+        said = stage.modelfs("upgrade", "--cache", mount.cache)
+        says(said, "goes on with the mounts")
+        expect(mount.daemon() != pid)
+        equal(os.stat(f"/proc/{mount.daemon()}/exe").st_ino, os.stat(folder + "/modelfs").st_ino)
+        load.check()
+    rounds, stalls = load.end()
+    tell(stage, f"{UPGRADES} upgrades", rounds, stalls)
+    equal(mount.keeper(), keeper)
+    fetched = mount.fetched()
+    equal(read(place + "/large1.bin"), stage.data["large1.bin"])
+    equal(mount.fetched(), fetched, "fetched again after an upgrade")
+    mount.end()
+
+
+@promise("S74", "An upgrade interrupts nobody")
+def an_upgrade_that_cannot_be_is_refused(stage):
+    folder = install(stage, "refusing")
+    mount = mounted_from(stage, folder, "refused")
+    pid = mount.daemon()
+    reasons = {
+        "#!/bin/sh\necho 'modelfs daemon: it is too old' >&2\nexit 5\n": "it is too old",
+        "#!/bin/sh\nkill -SEGV $$\n": "SIGSEGV",
+        "no program": "cannot be started",
+    }
+    for text, words in reasons.items():
+        reinstall(stage, folder, text)
+        says(stage.modelfs("upgrade", "--cache", mount.cache, code=5), words, "as they were")
+        equal(mount.daemon(), pid, "the daemon")
+    # A program that finds that the cache fits, and then does not work.
+    reinstall(stage, folder, '#!/bin/sh\ncase " $* " in *--fits*) exit 0;; esac\nexit 1\n')
+    says(stage.modelfs("upgrade", "--cache", mount.cache, code=5), "did not work")
+    expect(mount.daemon() != pid)
+    expect("the one before goes on" in mount.log(), mount.log()[-800:])
+    equal(read(f"{mount.path}/{NAME}@v1/config.json"), b"{}")
+    # A database of a newer version.
+    reinstall(stage, folder)
+    with sqlite3.connect(mount.cache + "/store.db") as database:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        database.execute("PRAGMA user_version = 99")
+    pid = mount.daemon()
+    says(stage.modelfs("upgrade", "--cache", mount.cache, code=5), "store.db of version 99")
+    with sqlite3.connect(mount.cache + "/store.db") as database:
+        database.execute(f"PRAGMA user_version = {version}")
+    equal(mount.daemon(), pid)
+    said = stage.modelfs("daemon", "--fits", "999", "--cache", mount.cache, code=1)
+    says(said, "has the format 999")
+    stage.modelfs("upgrade", "--cache", mount.cache)
+    mount.end()
+    stage.modelfs("upgrade", "--cache", mount.cache, code=9)
+
+
+@promise("S74", "An upgrade interrupts nobody")
+def a_crash_is_no_upgrade(stage):
+    folder = install(stage, "crashing")
+    mount = mounted_from(stage, folder, "crashed")
+    before = os.stat(f"/proc/{mount.daemon()}/exe").st_ino
+    reinstall(stage, folder)
+    successor = take_over(mount)
+    equal(os.stat(f"/proc/{successor}/exe").st_ino, before, "the program after a crash")
     mount.end()
 
 

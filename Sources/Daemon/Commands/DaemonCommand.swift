@@ -7,11 +7,15 @@ internal import Platform
 internal import Settings
 
 extension ModelFSCommand {
+    private static let fits = Option(
+        "--fits", "VERSION", .number(1...1_000_000),
+        help: "Serve nothing: say whether this program can go on after another one.")
+
     static func daemon(_ makeBackend: @escaping BackendFactory) -> Command {
         var command = Command("daemon", purpose: "serves the mounts of a cache")
         command.description = ["Started by 'modelfs mount', which tells it what to do."]
         // Shown by ps; what holds comes with the order.
-        command.options = [OptionGroup([cacheOption])]
+        command.options = [OptionGroup([cacheOption, fits])]
         command.isInternal = true
         command.run = { arguments throws(CommandFailure) in
             try runDaemon(arguments, makeBackend)
@@ -22,6 +26,14 @@ extension ModelFSCommand {
     private static func runDaemon(
         _ arguments: Arguments, _ makeBackend: @escaping BackendFactory
     ) throws(CommandFailure) -> ExitCode {
+        if let version = arguments[fits] {
+            do throws(MountFailure) {
+                try Upgrade.checkFits(cachePath: chosenCache(arguments), keptVersion: version)
+            } catch {
+                throw error.commandFailure
+            }
+            return .success
+        }
         Signals.blockTermination()
         // Started by way of /proc/self/exe, it would be called "exe".
         Thread.nameCurrent("modelfs")
