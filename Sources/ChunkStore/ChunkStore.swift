@@ -19,7 +19,7 @@
 // network.
 
 package import Hashing
-internal import Platform
+package import Platform
 internal import Synchronization
 package import Telemetry
 
@@ -134,6 +134,9 @@ package final class ChunkStore: Sendable {
     package func setInUse(_ isInUse: @escaping @Sendable (ContentHash) -> Bool) {
         self.isInUse.withLock { $0 = isInUse }
     }
+
+    /// When the thread that writes the index last showed that it is alive.
+    package var writerHeartbeat: MonotonicInstant { index.writerHeartbeat }
 
     /// Waits until all that was written is recorded in the index, on the disk.
     package func flush() {

@@ -87,6 +87,8 @@ final class StoreIndex: Sendable {
     ]
 
     let writer: DatabaseWriter
+    /// When the thread that writes the database last showed that it is alive.
+    var writerHeartbeat: MonotonicInstant { writer.heartbeat }
     let readers: DatabaseReaders
 
     init(path: String) throws(DatabaseError) {

@@ -109,11 +109,12 @@ package struct DaemonProcess {
         let log = makeLog()
         let events = Mailbox<Event>()
         try watchSignals(events, log)
-        try keeping.beginPulse { events.send(.keeperLost) }
+        let pulse = try keeping.beginPulse(log) { events.send(.keeperLost) }
         try cache.noteHolder(lock, processID: getpid())
         try cache.prepare(holding: lock)
         let backend = try makeBackend(configuration, cache, log)
         backend.begin(keeping)
+        pulse?.watch { backend.vitalSigns() }
         let service = MountService(
             backend: backend, keeping: keeping, cachePath: cache.path, log: log)
         let server: ControlServer
@@ -139,6 +140,7 @@ package struct DaemonProcess {
             let code = wait(events, service, log, isSuccessor: mounts == nil, report: report)
         else { leaveToSuccessor(backend, server, log) }
         log.info("stopping")
+        pulse?.watch { [] }
         keeping.tellFinishing()
         service.close()
         watcher.stop()

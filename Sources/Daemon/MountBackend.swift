@@ -44,6 +44,10 @@ package protocol MountBackend: Sendable {
     /// The state as of now. Called at any time, also during a mount, and does not wait for others.
     func status() -> BackendStatus
 
+    /// For how long the parts that a mount cannot do without have given no sign. Called every
+    /// second, and does not wait.
+    func vitalSigns() -> [VitalSign]
+
     /// Puts on the disk what came from the Hub, since the process ends and another goes on.
     func flush()
 

@@ -7,6 +7,7 @@
 internal import FoundationEssentials
 internal import Keeping
 package import Platform
+internal import Telemetry
 
 /// A mountpoint, as the successor needs to know it.
 struct MountRecord: Equatable, Sendable, Codable {
@@ -54,10 +55,13 @@ package final class MountKeeping: Sendable {
     /// Begins to show the keeper that this process lives.
     ///
     /// - Parameter lost: called once, when the keeper has gone.
-    func beginPulse(lost: @escaping @Sendable () -> Void) throws(MountFailure) {
-        guard let link else { return }
+    /// - Returns: nil where there is no keeper.
+    func beginPulse(
+        _ log: Log, lost: @escaping @Sendable () -> Void
+    ) throws(MountFailure) -> Pulse? {
+        guard let link else { return nil }
         do throws(Errno) {
-            try Pulse.begin(link, lost: lost)
+            return try Pulse(link, log, lost: lost)
         } catch {
             throw .failed(detail: "there is no room for a thread: \(error)")
         }

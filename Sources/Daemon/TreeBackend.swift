@@ -46,6 +46,7 @@ package final class TreeBackend: MountBackend {
     let fetcher: Fetcher
     let fileSystem: FileSystem
     let upkeep: Upkeep
+    private let transferEcho = Echo()
     package let notices: [String]
     let configuration: DaemonConfiguration
     let log: Log
@@ -299,6 +300,23 @@ package final class TreeBackend: MountBackend {
     }
 
     package func flush() { store.flush() }
+
+    package func vitalSigns() -> [VitalSign] {
+        let now = MonotonicInstant.now
+        let databases = [
+            ("catalog writer", catalog.writerHeartbeat), ("store writer", store.writerHeartbeat),
+        ]
+        var signs = databases.map { part, heartbeat in
+            VitalSign(part: part, secondsSilent: now.seconds(since: heartbeat))
+        }
+        let transfers = transferEcho.secondsSilent(now: now) { transport.run($0) }
+        signs.append(VitalSign(part: "transfers", secondsSilent: transfers))
+        let sessions = mounts.withLock { $0.all }
+        signs += sessions.map {
+            VitalSign(part: $0.mountpoint, secondsSilent: $0.secondsSilent(now: now))
+        }
+        return signs
+    }
 
     package func stop() -> [String] {
         let inUse = unmountAll()

@@ -75,6 +75,8 @@ package final class FuseSession: @unchecked Sendable {
     private let opens: FileOpens?
     /// Why that is so.
     package let passthroughObstacle: PassthroughObstacle?
+    private let activity = Activity()
+    private let threadCount: Int
     private let threads: Lock<Threads>
     private let ended = Mailbox<Void>()
     private let notices = Mailbox<KernelNotice>()
@@ -133,6 +135,7 @@ package final class FuseSession: @unchecked Sendable {
         unsafe self.handle = handle
         self.context = context
         self.mountpoint = mountpoint
+        threadCount = options.threadCount
         threads = Lock(Threads())
         var functions = Handshake.functions
         _ = unsafe fuse_session_custom_io(handle, &functions, device)
@@ -189,6 +192,12 @@ package final class FuseSession: @unchecked Sendable {
         unsafe (fuse_session_fd(handle), context.handshake.request)
     }
 
+    /// For how long the kernel's messages have been taken by no thread, since all are at work on
+    /// earlier ones; 0 while one waits for a message.
+    package func secondsSilent(now: MonotonicInstant) -> Double {
+        activity.secondsSilent(threadCount: threadCount, now: now)
+    }
+
     /// Messages of the kernel by kind.
     package var messageCounts: [String: Int64] { context.messages.counts }
 
@@ -225,6 +234,8 @@ package final class FuseSession: @unchecked Sendable {
             let message = unsafe UnsafeRawBufferPointer(start: buffer.mem, count: buffer.size)
             guard let head = unsafe MessageHead(message) else { continue }
             context.messages.count(head.opcode)
+            activity.begin()
+            defer { activity.end() }
             switch (head.opcode, opens) {
             case (Opcode.open, let opens?): opens.open(context.node(head.node), head.unique)
             case (Opcode.release, let opens?): opens.release(context.node(head.node), head.unique)

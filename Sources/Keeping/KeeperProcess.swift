@@ -7,12 +7,14 @@
 internal import CShims
 internal import Glibc
 package import Platform
+internal import Settings
 internal import Telemetry
 
 /// A keeper with its worker.
 package struct KeeperProcess: ~Copyable {
     /// A worker that gives no sign of life for so long is killed; the variable changes it.
-    private static let silenceSecondsMax = 30.0
+    private static let silenceSecondsDefault = 30.0
+    private static let silenceVariable = "MODELFS_SILENCE_SECONDS"
     /// Readers wait meanwhile.
     private static let reapSecondsMax = 0.01
 
@@ -38,10 +40,13 @@ package struct KeeperProcess: ~Copyable {
         let signals = try SignalDescriptor([SIGTERM, SIGINT, SIGHUP, SIGCHLD])
         let program = try WorkerProgram(
             path: path, arguments: arguments, order: order.map { FileDescriptor(owning: $0) })
+        let silence =
+            Environment.process[KeeperProcess.silenceVariable].flatMap(Double.init)
+            ?? KeeperProcess.silenceSecondsDefault
         self.signals = signals
         self.program = program
         succession = Succession(
-            silenceSecondsMax: KeeperProcess.silenceSecondsMax, isEstablished: false, now: .now)
+            silenceSecondsMax: silence, isEstablished: false, now: .now)
     }
 
     /// Keeps until the end.

@@ -62,6 +62,8 @@ final class FixtureBackend: MountBackend {
         return status
     }
 
+    func vitalSigns() -> [VitalSign] { [] }
+
     func flush() {}
 
     func stop() -> [String] {

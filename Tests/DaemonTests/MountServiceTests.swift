@@ -35,6 +35,7 @@ private final class NotingBackend: MountBackend {
     var notices: [String] { [] }
 
     func status() -> BackendStatus { BackendStatus() }
+    func vitalSigns() -> [VitalSign] { [] }
     func flush() {}
     func stop() -> [String] { [] }
 }

@@ -451,4 +451,38 @@ def a_crash_is_no_upgrade(stage):
     mount.end()
 
 
+
+@promise("S75", "A daemon that hangs is replaced")
+def a_stopped_worker_is_replaced(stage):
+    mount = stage.mount(stage.server, name="hanging", cache="cache-hanging")
+    mount.start(MODELFS_SILENCE_SECONDS="3")
+    path = f"{mount.path}/{NAME}@v1/large0.bin"
+    pid = mount.daemon()
+    time.sleep(4)
+    equal(mount.daemon(), pid, "a daemon with nothing to do is no hanging one")
+    os.kill(pid, signal.SIGSTOP)
+    with within(15, "a read from a daemon that hangs"):
+        equal(read(path), stage.data["large0.bin"])
+    expect(mount.daemon() != pid)
+    said = mount.log()
+    says(said, "gives no sign of life", "name=kernel", "how=SIGKILL")
+    mount.end()
+
+
+@promise("S75", "A daemon that hangs is replaced")
+def a_group_that_sleeps_wakes_up_again(stage):
+    mount = stage.mount(stage.server, name="sleeping", cache="cache-sleeping")
+    mount.start(MODELFS_SILENCE_SECONDS="3")
+    pids = [mount.keeper(), mount.daemon()]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(8)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    equal(read(f"{mount.path}/{NAME}@v1/large0.bin"), stage.data["large0.bin"])
+    time.sleep(2)
+    equal(mount.daemon(), pids[1], "the daemon after a sleep")
+    mount.end()
+
+
 main(__name__, prepare)
