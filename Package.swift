@@ -22,7 +22,11 @@ let testSettings: [SwiftSetting] = [
 ]
 
 /// For a program that is small in memory, and depends on no file that is replaced under it.
-let whollyStatic: [LinkerSetting] = [.unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections", "-Xlinker", "-s"])]
+///
+/// No test can depend on it: what it is linked with would be linked into the test program.
+let whollyStatic: [LinkerSetting] = [
+    .unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections", "-Xlinker", "-s"])
+]
 
 func system(_ name: String, pkgConfig: String, apt: String) -> Target {
     .systemLibrary(
@@ -172,9 +176,7 @@ let package = Package(
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
         tests(
             "DaemonTests",
-            ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon", "daemon-fixture",
-                "modelfs-keeper",
-            ]),
+            ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon", "daemon-fixture"]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
             swiftSettings: testSettings),

@@ -19,7 +19,7 @@ union control {
     struct cmsghdr alignment;
 };
 
-static ssize_t send_with(int socket, struct msghdr *message, int descriptor) {
+static ssize_t send_with(int socket, struct msghdr *message, int descriptor, int flags) {
     union control control;
     if (descriptor >= 0) {
         memset(&control, 0, sizeof control);
@@ -31,13 +31,13 @@ static ssize_t send_with(int socket, struct msghdr *message, int descriptor) {
         header->cmsg_len = CMSG_LEN(sizeof descriptor);
         memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
     }
-    return sendmsg(socket, message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sendmsg(socket, message, MSG_NOSIGNAL | flags);
 }
 
 long modelfs_send_message(int socket, const void *bytes, size_t count, int descriptor) {
     struct iovec part = {(void *)bytes, count};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    return send_with(socket, &message, descriptor);
+    return send_with(socket, &message, descriptor, MSG_DONTWAIT);
 }
 
 long modelfs_notify_service(
@@ -61,7 +61,10 @@ long modelfs_notify_service(
         .msg_iov = &part,
         .msg_iovlen = 1,
     };
-    ssize_t sent = send_with(number, &message, descriptor);
+    // A manager that is behind is waited for, one that is stuck is not.
+    struct timeval limit = {.tv_sec = 2};
+    (void)setsockopt(number, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    ssize_t sent = send_with(number, &message, descriptor, 0);
     int error = errno;
     close(number);
     errno = error;
@@ -91,6 +94,10 @@ long modelfs_receive_message(int socket, void *room, size_t count, int *descript
         return -1;
     }
     return received;
+}
+
+int modelfs_memory_file(void) {
+    return memfd_create("modelfs", MFD_CLOEXEC);
 }
 
 int modelfs_signal_descriptor(const int *signals, int count) {

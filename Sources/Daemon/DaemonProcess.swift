@@ -206,6 +206,11 @@ package struct DaemonProcess {
             case .mountsChanged:
                 service.reconcile()
             case .keeperLost:
+                if Environment.process["NOTIFY_SOCKET"] != nil {
+                    // The service manager has what the keeper kept, and starts the service anew.
+                    log.error("the keeper has died; ending, for the service to be started again")
+                    _exit(ExitCode.failure.rawValue)
+                }
                 log.error("the keeper has died; the mounts end with this process from now on")
             case nil: break
             }

@@ -23,6 +23,10 @@ package struct KeeperProcess: ~Copyable {
     private var program: WorkerProgram
     private var succession: Succession
     private var keepsakes = Keepsakes()
+    /// Nil where none is to be told.
+    private var service: ServiceStore?
+    /// Whether it stores what is kept: since requests were answered for the first time.
+    private var isStoring = false
     private var worker: pid_t?
     private var socket: MessageSocket?
     /// What the worker has not been told yet.
@@ -45,8 +49,14 @@ package struct KeeperProcess: ~Copyable {
             ?? KeeperProcess.silenceSecondsDefault
         self.signals = signals
         self.program = program
+        service = ServiceStore(.process)
+        for item in service?.takeBack(.process) ?? [] where keepsakes.keep(item) {
+            isStoring = true
+            // Of the worker of the keeper before.
+            workerCount = 1
+        }
         succession = Succession(
-            silenceSecondsMax: silence, isEstablished: false, now: .now)
+            silenceSecondsMax: silence, isEstablished: isStoring, now: .now)
     }
 
     /// Keeps until the end.
@@ -73,6 +83,9 @@ package struct KeeperProcess: ~Copyable {
             }
         }
         tell(.tick)
+        if let service, service.isWatching, succession.isSound(at: .now) {
+            service.tell("WATCHDOG=1")
+        }
     }
 
     private mutating func tell(_ event: Succession.Event) {
@@ -83,13 +96,18 @@ package struct KeeperProcess: ~Copyable {
     private mutating func carryOut(_ action: Succession.Action) {
         switch action {
         case .start(let program): start(program)
-        case .settle: program.settle()
+        case .settle:
+            program.settle()
+            store()
         case .signal(let number):
             if let worker { _ = kill(worker, number) }
         case .tellStacks:
             log.error("the worker gives no sign of life and is ended")
             if let worker { WorkerStacks.tell(of: worker, log) }
-        case .dropAll: keepsakes.dropAll()
+        case .dropAll:
+            service?.removeAll()
+            service?.tell("STOPPING=1")
+            keepsakes.dropAll()
         case .pausing(let seconds):
             letGo()
             log.error("workers end again and again; waiting", ["seconds": "\(seconds)"])
@@ -164,6 +182,15 @@ package struct KeeperProcess: ~Copyable {
         }
     }
 
+    /// Requests are answered for the first time: from here on a service manager stores what is
+    /// kept, so that this process may die too.
+    private mutating func store() {
+        service?.tell("READY=1\nSTATUS=Worker \(worker ?? 0) answers")
+        if isStoring { return }
+        isStoring = true
+        for item in keepsakes.all { service?.store(item) }
+    }
+
     // MARK: Messages
 
     private mutating func sendKept() {
@@ -218,7 +245,10 @@ package struct KeeperProcess: ~Copyable {
         case .keep(let name, let bytes)?:
             let item = Keepsake(name: name, bytes: bytes, descriptor: descriptor)
             if !keepsakes.keep(item) { log.error("there is no room for more to keep") }
-        case .drop(let name)?: keepsakes.drop(name)
+            if isStoring { service?.store(item) }
+        case .drop(let name)?:
+            service?.remove(name)
+            keepsakes.drop(name)
         case .ready?: tell(.ready)
         case .alive?: tell(.alive)
         case .finishing?: tell(.finishing)

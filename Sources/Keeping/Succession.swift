@@ -107,6 +107,14 @@ struct Succession {
         return now + Succession.tickSeconds
     }
 
+    /// Whether all is as it should be, or about to be.
+    func isSound(at now: MonotonicInstant) -> Bool {
+        switch phase {
+        case .starting, .running: now.seconds(since: lastSign) <= silenceSecondsMax
+        case .killed, .pausing, .over: true
+        }
+    }
+
     mutating func handle(_ event: Event, at now: MonotonicInstant) -> [Action] {
         switch event {
         case .ready: return isReady(now)

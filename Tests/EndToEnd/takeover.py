@@ -9,9 +9,12 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import statistics
 import subprocess
+import sys
+import threading
 import time
 
 from suite import (Failure, alive, equal, expect, main, noise, parent, promise, read, run, says,
@@ -483,6 +486,95 @@ def a_group_that_sleeps_wakes_up_again(stage):
     time.sleep(2)
     equal(mount.daemon(), pids[1], "the daemon after a sleep")
     mount.end()
+
+
+
+class Service:
+    """What systemd does for a service with a descriptor store: listens, stores, starts again."""
+
+    # Puts what is stored at 3 and above, as systemd does, and becomes the program.
+    LAUNCHER = r"""
+import fcntl, os, sys
+files = [int(word) for word in sys.argv[1].split(",") if word]
+raised = [fcntl.fcntl(file, fcntl.F_DUPFD, 100) for file in files]
+for index, file in enumerate(raised):
+    os.dup2(file, 3 + index, inheritable=True)
+for file in raised + files:
+    if file >= 3 + len(files):
+        os.close(file)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+    def __init__(self, stage, command):
+        self.stage, self.command = stage, command
+        self.address = stage.path("notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.address)
+        self.stored, self.told, self.process = {}, [], None
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def start(self):
+        files = ",".join(str(file) for file in self.stored.values())
+        variables = {"LISTEN_FDS": str(len(self.stored)), "LISTEN_FDNAMES": ":".join(self.stored)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", self.LAUNCHER, files, *self.command], text=True,
+            pass_fds=list(self.stored.values()), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=self.stage.programs.environment(
+                HF_ENDPOINT=self.stage.server.endpoint, NOTIFY_SOCKET=self.address,
+                WATCHDOG_USEC="5000000", **(variables if self.stored else {})))
+        self.stage.processes.append(self.process)
+
+    def listen(self):
+        """Takes what is sent, at once: little of it may wait."""
+        while True:
+            text, files, _, _ = socket.recv_fds(self.socket, 4096, 4)
+            lines = dict(line.split("=", 1) for line in text.decode().splitlines())
+            if "FDSTORE" in lines:
+                self.stored[lines["FDNAME"]] = files[0]
+            elif "FDSTOREREMOVE" in lines:
+                file = self.stored.pop(lines["FDNAME"], None)
+                if file is not None:
+                    os.close(file)
+            else:
+                self.told.append(text.decode())
+
+    def heard(self, words):
+        return any(words in text for text in self.told)
+
+
+@promise("S76", "Under systemd the keeper may die too")
+def the_store_of_the_service_manager(stage):
+    place = stage.path("service")
+    os.makedirs(place)
+    service = Service(stage, [stage.programs.modelfs, "mount", "--foreground", place, "--cache",
+                              stage.path("cache-service")])
+    service.start()
+    mount = stage.mount(stage.server, name="service", cache="cache-service")
+    wait_for(lambda: service.heard("READY=1"), 10, "READY=1")
+    wait_for(lambda: service.heard("WATCHDOG=1"), 5, "WATCHDOG=1")
+    file = os.open(f"{place}/{NAME}@v1/large0.bin", os.O_RDONLY)
+    equal(os.pread(file, 100, 0), stage.data["large0.bin"][:100])
+    for turn in range(3):
+        wait_for(lambda: len(service.stored) >= 6, 5, "what is stored")
+        keeper, pid = mount.keeper(), mount.daemon()
+        equal(keeper, service.process.pid, "the main process of the service")
+        os.kill(keeper, signal.SIGKILL)
+        wait_for(lambda: not alive(pid), 5, "the worker's end with its keeper")
+        service.process.communicate(timeout=10)
+        service.start()
+        equal(os.pread(file, 100_000, 3_000_000 * (turn + 1)),
+              stage.data["large0.bin"][3_000_000 * (turn + 1):][:100_000])
+        wait_for(lambda: mount.is_served(), 10, "a daemon that answers")
+    equal([entry["mountpoint"] for entry in mount.status()["mounts"]], [place])
+    os.close(file)
+    take_over(mount)
+    service.process.send_signal(signal.SIGTERM)
+    service.process.communicate(timeout=15)
+    equal(service.process.returncode, 0)
+    expect(service.heard("STOPPING=1"))
+    equal(service.stored, {}, "what is stored after the end")
+    expect(not os.path.ismount(place))
 
 
 main(__name__, prepare)

@@ -14,6 +14,9 @@ long modelfs_notify_service(
 // 0 when the other end has gone; -1 and EMSGSIZE when the message did not fit.
 long modelfs_receive_message(int socket, void *room, size_t count, int *descriptor);
 
+// A file in memory, closed on exec; -1 and errno.
+int modelfs_memory_file(void);
+
 // Blocks the signals in the calling thread and gives a non-blocking descriptor that reads them.
 int modelfs_signal_descriptor(const int *signals, int count);
 
