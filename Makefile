@@ -26,7 +26,7 @@ help: ## this text
 	@echo 'Begin with: make demo      (a few minutes the first time)'
 	@echo
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r goal text; do printf '%-16s %s\n' "$$goal" "$$text"; done
+		while IFS='|' read -r goal text; do printf '%-19s %s\n' "$$goal" "$$text"; done
 
 .PHONY: deps
 deps: ## install the system packages and the Python environment that are missing
@@ -67,10 +67,11 @@ bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
 .PHONY: soak
 soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3600 SEED=
 	@scripts/bootstrap.sh
+	MODELFS_TINY_FILES=1000000 swift test --disable-xctest --filter veryManyTinyFiles
 	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 4800 )) \
 		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
-		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
-		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak cache
+		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
+		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak cache flips
 
 .PHONY: fuzz
 fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=

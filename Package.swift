@@ -14,6 +14,9 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// The loops over bytes that are C are optimised in debug builds too: tests would wait for them.
+let loopSettings: [CSetting] = [.unsafeFlags(["-O2"])]
+
 /// Tests run without strict memory safety, because `unsafe` cannot be written inside `#expect`.
 let testSettings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
@@ -61,7 +64,7 @@ let package = Package(
         system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
         system("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
         system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
-        .target(name: "CShims"),
+        .target(name: "CShims", dependencies: ["CXXHash"], cSettings: loopSettings),
 
         // The ladder: each module uses only those above it in this list.
         module("Platform", ["CShims"]),
@@ -69,8 +72,9 @@ let package = Package(
         module("Settings", ["Platform", "CShims"]),
         module("Keeping", ["Platform", "Telemetry", "Settings", "CShims"]),
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
-        module("Compression", ["Hashing", "CLZ4"]),
+        module("Compression", ["Platform", "CShims", "Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
+        module("Weights", []),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -86,8 +90,8 @@ let package = Package(
         module(
             "Fetching",
             [
-                "Platform", "Telemetry", "Hashing", "Xet", "Transport", "HubAPI", "Catalog",
-                "ChunkStore",
+                "Platform", "Telemetry", "Hashing", "Xet", "Weights", "Transport", "HubAPI",
+                "Catalog", "ChunkStore",
             ]),
         module(
             "FileSystem",
@@ -119,17 +123,18 @@ let package = Package(
                 "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
             ]),
 
-        tests("PlatformTests", ["Platform"]),
+        tests("PlatformTests", ["Platform", "TestSupport"]),
         tests("KeepingTests", ["Platform", "Keeping"]),
-        tests("HashingTests", ["Hashing"]),
-        tests("CompressionTests", ["Hashing", "Compression"]),
+        tests("HashingTests", ["Platform", "Hashing", "CXXHash"]),
+        tests("CompressionTests", ["Platform", "Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
+        tests("WeightsTests", ["Weights", "TestSupport"]),
         tests("TidyTests", []),
         tests(
             "FuzzTests",
             [
-                "Platform", "Settings", "Compression", "Xet", "Transport", "HubAPI", "Catalog",
-                "ChunkStore", "TestSupport",
+                "Platform", "Settings", "Compression", "Xet", "Weights", "Transport", "HubAPI",
+                "Catalog", "ChunkStore", "TestSupport",
             ]),
         tests("SettingsTests", ["Settings"]),
         tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),
@@ -145,7 +150,10 @@ let package = Package(
         tests("DatabaseTests", ["Platform", "Database", "TestSupport"]),
         tests(
             "ChunkStoreTests",
-            ["Platform", "Telemetry", "Hashing", "Database", "ChunkStore", "TestSupport"]),
+            [
+                "Platform", "Telemetry", "Hashing", "Compression", "Xet", "Database", "ChunkStore",
+                "TestSupport",
+            ]),
         tests(
             "CatalogTests",
             ["Platform", "Telemetry", "Hashing", "Database", "HubAPI", "Catalog", "TestSupport"]),

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -97,9 +98,31 @@ def case_table(cases):
     return lines
 
 
+def summed(case, names):
+    """The samples of several ways of a case, added round by round, as a rate by core."""
+    ways = [next(way for way in case["ways"] if way["way"].startswith(name)) for name in names]
+    rounds = zip(*(way["samples"] for way in ways))
+    return case["byteCount"] / statistics.median(
+        sum(sample["processor"] for sample in samples) for samples in rounds)
+
+
+def filling_table(cases):
+    """What filling takes as a whole, and what the work that nobody can leave out takes."""
+    lines = ["| fill | all of it: write, prove, cool, per core | SHA-256, cutting and chunk hashes,"
+             " a file written twice, per core | ratio |",
+             "|---|---|---|---|"]
+    for case in cases:
+        if not case["name"].startswith("fill "):
+            continue
+        own = summed(case, ["store: write", "store: prove", "store: cool"])
+        least = summed(case, ["SHA-256", "cutting and chunk hashes", "native file", "native file"])
+        lines.append(f"| {case['name'][5:]} | {rate(own)} | {rate(least)} | {own / least:.2f} |")
+    return lines
+
+
 def size_table(sizes):
-    lines = ["| weights | stored | official client | beside it |"
-             " chunks stored / LZ4 / by 2 / by 4 |", "|---|---|---|---|---|"]
+    lines = ["| content | stored | official client | beside it | chunks stored / LZ4 / LZ4 by 2 /"
+             " LZ4 by 4 / top bytes of 2 / of 4 / of 2 in 4 |", "|---|---|---|---|---|"]
     for name, own in sizes.items():
         lines.append(
             f"| {name} | {own['recordBytes'] / own['rawBytes']:.4f} |"
@@ -140,7 +163,8 @@ def page(results, versions, commit_time):
         f" look-ups by hash a second, {found['recipeLoadsPerSecond']:.0f} recipe segments a second"
         f" with 1,024 chunks each, memory grown by {mebibytes(found['grownBytes'])}"
         f" by eight readers ({'within' if found['isWithin'] else 'OVER'} the 64 MiB).")
-    parts = [[setting], case_table(results["cases"]), size_table(results["sizes"]),
+    parts = [[setting], case_table(results["cases"]), filling_table(results["cases"]),
+             size_table(results["sizes"]),
              threshold_table(results["thresholds"]), dedup_table(results["dedup"]), [index],
              ["```", *versions, "```"]]
     return "\n\n".join("\n".join(part) for part in parts)

@@ -62,7 +62,7 @@ class Suite:
 def is_program(path):
     """Whether a Python file does something when it is run; else other suites import it."""
     with open(path, encoding="utf-8") as file:
-        return re.search(r"^if __name__ ==", file.read(), re.MULTILINE) is not None
+        return re.search(r"^(if __name__ ==|main\(__name__)", file.read(), re.MULTILINE) is not None
 
 
 def find_suites(directories, patterns):

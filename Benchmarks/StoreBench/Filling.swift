@@ -27,9 +27,7 @@ func fillingCase(_ specimen: Specimen, in folder: String) throws -> (Case, Chunk
         Way(name: "cutting and chunk hashes alone") {
             try cut(content.bytes) { _ = XetHash.chunk($0) }
         },
-        Way(name: "coding alone (LZ4, grouped as predicted)") {
-            try encodeChunks(content.bytes, width: specimen.element.byteCount)
-        },
+        Way(name: "cutting and coding alone") { try encodeChunks(content.bytes) },
         Way(
             name: "store: write flat, index synchronized",
             prepare: { store.drop(content.hash, size: content.size) },
@@ -80,19 +78,10 @@ private func contents(of specimen: Specimen) throws -> [UInt8] {
     return bytes
 }
 
-/// Codes every chunk as the predictor says.
-private func encodeChunks(_ bytes: [UInt8], width: Int) throws {
-    let scratch = CodecScratch()
-    var target = [UInt8](repeating: 0, count: CodecScratch.mostChunkBytes)
-    try cut(bytes) { chunk in
-        let codec = ChunkCodec.predicted(
-            for: chunk, elementByteCount: width, scratch: scratch)
-        if codec == .stored { return }
-        target.withUnsafeMutableBytes {
-            let room = UnsafeMutableRawBufferPointer(rebasing: $0[..<chunk.count])
-            _ = codec.encode(chunk, into: room, scratch: scratch)
-        }
-    }
+/// Codes every chunk as the store does.
+private func encodeChunks(_ bytes: [UInt8]) throws {
+    let encoder = ChunkEncoder()
+    try cut(bytes) { chunk in encoder.withEncoded(chunk, width: nil) { _, _ in } }
 }
 
 /// Cuts bytes by content and lends each chunk.

@@ -14,8 +14,7 @@ struct PackRecord {
     static let recipeKind: UInt8 = 2
 
     let kind: UInt8
-    /// 0: stored; 1: LZ4; 2 and 3: bytes grouped by two and by four, then LZ4.
-    let codec: UInt8
+    let codec: ChunkCodec
     let storedByteCount: Int
     let rawByteCount: Int
     /// Where its payload is in the pack's bytes.
@@ -44,9 +43,14 @@ struct Pack {
                 func number(_ place: Int) -> UInt32 {
                     UInt32(littleEndian: all.loadUnaligned(fromByteOffset: place, as: UInt32.self))
                 }
-                if number(offset) != Pack.magic { break }
+                if number(offset) != Pack.magic {
+                    // A hole, or the zeros beside one: records begin at multiples of 8.
+                    offset += 8
+                    continue
+                }
+                guard let codec = ChunkCodec(rawValue: all[offset + 5]) else { break }
                 let record = PackRecord(
-                    kind: all[offset + 4], codec: all[offset + 5],
+                    kind: all[offset + 4], codec: codec,
                     storedByteCount: Int(number(offset + 8)),
                     rawByteCount: Int(number(offset + 12)),
                     payloadOffset: offset + PackRecord.headerByteCount)
@@ -72,8 +76,8 @@ struct StoredSizes: Codable {
     /// With headers and padding.
     var recordBytes = 0
     var recipeBytes = 0
-    /// Chunks by codec: stored, LZ4, grouped by two, grouped by four.
-    var chunks = [0, 0, 0, 0]
+    /// Chunks by the number of their codec.
+    var chunks = ChunkCodec.allCases.map { _ in 0 }
 
     init(_ packs: [Pack]) {
         for record in packs.flatMap(\.records) {
@@ -82,7 +86,7 @@ struct StoredSizes: Codable {
             rawBytes += record.rawByteCount
             payloadBytes += record.storedByteCount
             recordBytes += record.byteCount
-            chunks[Int(record.codec)] += 1
+            chunks[Int(record.codec.rawValue)] += 1
         }
     }
 }
@@ -102,8 +106,10 @@ final class PlainDecoder {
     }
 
     /// - Parameter isUngrouping: false runs LZ4 and nothing else.
-    func decode(_ pack: [UInt8], _ records: [PackRecord], isUngrouping: Bool) throws {
-        try pack.withUnsafeBytes { try decode($0, records, isUngrouping: isUngrouping) }
+    func decode(_ chunks: PlainChunks, isUngrouping: Bool) throws {
+        try chunks.bytes.withUnsafeBytes {
+            try decode($0, chunks.records, isUngrouping: isUngrouping)
+        }
     }
 
     func decode(
@@ -117,21 +123,54 @@ final class PlainDecoder {
             let end = record.payloadOffset + record.storedByteCount
             let payload = UnsafeRawBufferPointer(rebasing: pack[record.payloadOffset..<end])
             used += record.rawByteCount
-            if record.codec == 0 {
-                room.copyMemory(from: payload)
-            } else if record.codec == 1 || !isUngrouping {
-                try check(LZ4Block.decompress(payload, into: room), room.count)
-            } else {
-                let grouped = UnsafeMutableRawBufferPointer(
-                    rebasing: sorted[..<record.rawByteCount])
-                try check(LZ4Block.decompress(payload, into: grouped), grouped.count)
-                let groups: ByteGroups = record.codec == 2 ? .two : .four
-                groups.ungroup(UnsafeRawBufferPointer(grouped), into: room)
-            }
+            let isGrouped = record.codec.groups != nil && isUngrouping
+            let codec = record.codec.groups == nil || isGrouped ? record.codec : .lz4
+            try codec.decode(payload, into: room, scratch: sorted)
         }
     }
+}
 
-    private func check(_ count: Int, _ expected: Int) throws {
-        if count != expected { throw BenchError("a chunk decoded to \(count) bytes") }
+/// The chunks of packs as nothing but LZ4 would keep them: what packed reading is compared with.
+struct PlainChunks {
+    private(set) var bytes: [UInt8] = []
+    private(set) var records: [PackRecord] = []
+
+    /// Decodes the chunks of packs and codes them again.
+    ///
+    /// - Parameter codec: one with LZ4; where it makes a chunk longer, that is kept as it is.
+    init(_ packs: [Pack], as codec: ChunkCodec) throws {
+        let most = CodecScratch.mostChunkBytes
+        var raw = [UInt8](repeating: 0, count: most)
+        var coded = [UInt8](repeating: 0, count: most)
+        let scratch = CodecScratch()
+        for pack in packs {
+            for record in pack.records where record.kind == PackRecord.chunkKind {
+                let own: (codec: ChunkCodec, byteCount: Int) = try raw.withUnsafeMutableBytes {
+                    let chunk = UnsafeMutableRawBufferPointer(
+                        rebasing: $0[..<record.rawByteCount])
+                    let end = record.payloadOffset + record.storedByteCount
+                    return try scratch.withBuffer(most) { scratch in
+                        try pack.bytes.withUnsafeBytes {
+                            let payload = UnsafeRawBufferPointer(
+                                rebasing: $0[record.payloadOffset..<end])
+                            try record.codec.decode(payload, into: chunk, scratch: scratch)
+                        }
+                        return coded.withUnsafeMutableBytes {
+                            let room = UnsafeMutableRawBufferPointer(rebasing: $0[..<chunk.count])
+                            let chunk = UnsafeRawBufferPointer(chunk)
+                            let count = codec.encode(chunk, into: room, scratch: scratch)
+                            if count == nil { room.copyMemory(from: chunk) }
+                            return (count == nil ? .stored : codec, count ?? chunk.count)
+                        }
+                    }
+                }
+                records.append(
+                    PackRecord(
+                        kind: PackRecord.chunkKind, codec: own.codec,
+                        storedByteCount: own.byteCount, rawByteCount: record.rawByteCount,
+                        payloadOffset: bytes.count))
+                bytes += coded[..<own.byteCount]
+            }
+        }
     }
 }

@@ -1,9 +1,10 @@
 // Reading: packed chunks beside plain LZ4, stored and flat ones beside a native file.
 //
 // One thread reads in pieces of 1 MiB. The yardstick for coded chunks is `LZ4_decompress_safe` on
-// the very payloads that lie in the packs, from memory into a buffer of 1 MiB, with no checksum, no
-// index and no system call. Grouped chunks have to be ungrouped too, so that is shown apart. From
-// the disk the same is done after reading the packs piece by piece.
+// the very chunks that lie in the packs, coded with nothing but LZ4 of grouped bytes (as Xet does),
+// from memory into a buffer of 1 MiB, with no checksum, no index and no system call. Grouped chunks
+// have to be ungrouped too, so that is shown apart. From the disk stands beside it what cannot be
+// left out: reading the packs piece by piece, and decoding them as they are coded.
 
 import ChunkStore
 import Hashing
@@ -65,7 +66,7 @@ final class Buffer {
 
 extension Specimen {
     /// Its cases: from memory, and from the disk where the page cache can be emptied.
-    func cases(_ buffer: Buffer) -> [Case] {
+    func cases(_ buffer: Buffer) throws -> [Case] {
         var cases: [Case] = []
         for isCold in canDropPages ? [false, true] : [false] {
             let place = isCold ? "from disk" : "hot"
@@ -74,7 +75,8 @@ extension Specimen {
                 Case(
                     name: "read packed \(name), \(place)", byteCount: Int(size),
                     ways: isCoded
-                        ? codedWays(buffer, isCold: isCold) : storedWays(buffer, isCold: isCold)))
+                        ? try codedWays(buffer, isCold: isCold) : storedWays(buffer, isCold: isCold)
+                ))
             if element == .bf16 {
                 cases.append(
                     Case(
@@ -113,23 +115,22 @@ extension Specimen {
         [nativeWay(buffer, isCold: isCold), storeWay(buffer, isCold: isCold)]
     }
 
-    private func codedWays(_ buffer: Buffer, isCold: Bool) -> [Way] {
+    private func codedWays(_ buffer: Buffer, isCold: Bool) throws -> [Way] {
         let decoder = PlainDecoder(into: buffer.bytes)
+        let chunks = try PlainChunks(packs, as: element.groupedCodec)
         let fromMemory = [false, true].map { isUngrouping in
             way(
                 isUngrouping ? "LZ4_decompress_safe, ungrouping" : "LZ4_decompress_safe",
                 buffer, isCold: false
-            ) { [self] in
-                for pack in packs {
-                    try decoder.decode(pack.bytes, pack.records, isUngrouping: isUngrouping)
-                }
+            ) {
+                try decoder.decode(chunks, isUngrouping: isUngrouping)
             }
         }
         if !isCold { return fromMemory + [storeWay(buffer, isCold: false)] }
         let piece = Buffer()
         let plain = [false, true].map { isDecoding in
             way(
-                isDecoding ? "pread of the packs, LZ4, ungrouping" : "pread of the packs",
+                isDecoding ? "pread of the packs, decoding" : "pread of the packs",
                 buffer, isCold: true
             ) { [self] in
                 for pack in packs {

@@ -35,7 +35,7 @@ func measureAll(_ options: Options, in folder: String) throws -> Results {
                 stores.append(store.close)
                 cases.append(filling)
             }
-            if options.parts.contains("reading") { cases += one.cases(buffer) }
+            if options.parts.contains("reading") { cases += try one.cases(buffer) }
         }
         if options.parts.contains("hashing") {
             cases.append(hashingCase(weights(.bf16, byteCount: min(each, 64 << 20), seed: 9)))

@@ -25,12 +25,19 @@ func thresholds(_ elements: [Element], rounds: Int) throws -> [ThresholdRow] {
         kinds.append(("noise, 1/\(share) zeros", .lz4, sparseNoise(zeroShare: share)))
     }
     for element in elements {
-        let codec: ChunkCodec = element.byteCount == 4 ? .lz4GroupedBy4 : .lz4GroupedBy2
-        kinds.append(
-            (
-                "\(element.rawValue), \(codec == .lz4GroupedBy4 ? "by 4" : "by 2")", codec,
-                weights(element, byteCount: 16 << 20, seed: 77)
-            ))
+        let raw = weights(element, byteCount: 16 << 20, seed: 77)
+        let name = element.rawValue
+        switch element.groupedCodec {
+        case .lz4GroupedBy4: kinds.append(("\(name), LZ4 by 4", .lz4GroupedBy4, raw))
+        case .lz4GroupedBy2: kinds.append(("\(name), LZ4 by 2", .lz4GroupedBy2, raw))
+        default: kinds.append(("\(name), LZ4", .lz4, raw))
+        }
+        switch element {
+        case .bf16: kinds.append(("\(name), top bytes", .topBytesOf2, raw))
+        case .fp32: kinds.append(("\(name), top bytes", .topBytesOf4, raw))
+        case .upcast: kinds.append(("\(name), top bytes", .topBytesOf2In4, raw))
+        case .fp16, .int8, .json: break
+        }
     }
     return try kinds.map { try row($0.name, $0.codec, $0.raw, rounds: rounds) }
 }
@@ -39,7 +46,7 @@ private func row(
     _ name: String, _ codec: ChunkCodec, _ raw: [UInt8], rounds: Int
 ) throws -> ThresholdRow {
     let chunk = 65_536
-    let scratch = CodecScratch()
+    let scratch = Buffer()
     var coded: [[UInt8]] = []
     raw.withUnsafeBytes { all in
         for start in stride(from: 0, to: all.count, by: chunk) {
@@ -47,7 +54,7 @@ private func row(
                 rebasing: all[start..<min(start + chunk, all.count)])
             var target = [UInt8](repeating: 0, count: LZ4Block.compressBound(part.count))
             let count = target.withUnsafeMutableBytes {
-                codec.encode(part, into: $0, scratch: scratch)
+                codec.encode(part, into: $0, scratch: scratch.bytes)
             }
             coded.append(Array(target.prefix(count ?? 0)))
         }
@@ -70,7 +77,7 @@ private func row(
             try measure {
                 for payload in coded {
                     try payload.withUnsafeBytes {
-                        try codec.decode($0, into: room, scratch: scratch)
+                        try codec.decode($0, into: room, scratch: scratch.bytes)
                     }
                 }
             }.processor)

@@ -4,18 +4,32 @@
 // compress is that their exponents are alike and their low mantissa bits are noise; both hold here.
 // Real files compress a little better, having zeros, norms and repeated rows too.
 
+import Compression
 import Glibc
 import TestSupport
 
 /// The types of numbers that are measured.
 enum Element: String, CaseIterable {
     case fp32, bf16, fp16, int8
+    /// fp32 that was made from bf16, as many models are kept: its low bytes are zeros.
+    case upcast = "fp32 of bf16"
+    /// No weights, but what lies beside them: a vocabulary as JSON.
+    case json = "JSON"
 
     var byteCount: Int {
         switch self {
-        case .fp32: 4
+        case .fp32, .upcast: 4
         case .bf16, .fp16: 2
-        case .int8: 1
+        case .int8, .json: 1
+        }
+    }
+
+    /// What suits it best of the codecs with LZ4.
+    var groupedCodec: ChunkCodec {
+        switch self {
+        case .fp32, .upcast: .lz4GroupedBy4
+        case .bf16, .fp16, .int8: .lz4GroupedBy2
+        case .json: .lz4
         }
     }
 }
@@ -43,6 +57,11 @@ struct NormalGenerator {
         let bin = Int(bits >> 52)
         let part = Float(bits & 0xff_ffff) / 16_777_216
         return quantiles[bin] + (quantiles[bin + 1] - quantiles[bin]) * part
+    }
+
+    /// The bits of a number as bf16, rounded to the nearest, as converters do.
+    mutating func nextBF16() -> UInt16 {
+        UInt16(truncatingIfNeeded: (next().bitPattern + 0x8000) >> 16)
     }
 
     /// The inverse of the standard normal distribution, by bisection of `erf`, within 5.
@@ -77,10 +96,10 @@ func fill(_ buffer: UnsafeMutableRawBufferPointer, with element: Element, seed: 
         for index in target.indices { target[index] = numbers.next() }
     case .bf16:
         let target = buffer.bindMemory(to: UInt16.self)
-        for index in target.indices {
-            // Rounded to the nearest, as converters do.
-            target[index] = UInt16(truncatingIfNeeded: (numbers.next().bitPattern + 0x8000) >> 16)
-        }
+        for index in target.indices { target[index] = numbers.nextBF16() }
+    case .upcast:
+        let target = buffer.bindMemory(to: UInt32.self)
+        for index in target.indices { target[index] = UInt32(numbers.nextBF16()) << 16 }
     case .fp16:
         let target = buffer.bindMemory(to: UInt16.self)
         for index in target.indices { target[index] = halfBits(numbers.next()) }
@@ -90,6 +109,25 @@ func fill(_ buffer: UnsafeMutableRawBufferPointer, with element: Element, seed: 
         for index in target.indices {
             target[index] = Int8(max(-127, min(127, (numbers.next() / 0.08 * 127).rounded())))
         }
+    case .json: fillWithVocabulary(buffer, seed: seed)
+    }
+}
+
+/// Lines such as `"ninaro": 5312,` with words of syllables, numbered one after another.
+private func fillWithVocabulary(_ buffer: UnsafeMutableRawBufferPointer, seed: UInt64) {
+    var generator = SeededGenerator(seed: seed)
+    let syllables = ["an", "ba", "ci", "do", "en", "fu", "ga", "hi", "in", "ko", "la", "mu", "ni"]
+    var (place, number) = (0, 0)
+    while place < buffer.count {
+        var word = ""
+        for _ in 0...Int(generator.next() >> 62) {
+            word += syllables[Int(generator.next() >> 33) % syllables.count]
+        }
+        let line = Array("    \"\(word)\": \(number),\n".utf8).prefix(buffer.count - place)
+        UnsafeMutableRawBufferPointer(rebasing: buffer[place..<place + line.count])
+            .copyBytes(from: line)
+        place += line.count
+        number += 1
     }
 }
 

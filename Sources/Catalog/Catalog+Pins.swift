@@ -64,7 +64,10 @@ extension Catalog {
             try connection.query(
                 "SELECT name FROM ref WHERE repository = ? AND commit_oid = ? ORDER BY name",
                 [.integer(row.row), .blob(commit.oid.bytes)]
-            ) { (row) throws(DatabaseError) in names.append(row.text(0)) }
+            ) { (row) throws(DatabaseError) in
+                // A commit that was asked for by its whole id has that for a name too.
+                if row.text(0) != commit.oid.hex { names.append(row.text(0)) }
+            }
             return names
         }
     }

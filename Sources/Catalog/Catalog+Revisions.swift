@@ -31,6 +31,18 @@ extension Catalog {
         }
     }
 
+    /// When any revision of a repository was last asked for under that name, if it ever was.
+    package func resolutionTime(in id: RepositoryID) throws(CatalogError) -> WallTime? {
+        try read { (connection) throws(DatabaseError) in
+            guard let row = try Catalog.row(of: id, connection) else { return nil }
+            return try connection.first(
+                "SELECT max(resolved_at) FROM ref WHERE repository = ?", [.integer(row.row)]
+            ) { (row) throws(DatabaseError) in
+                row.optionalInteger(0).map { WallTime(secondsSince1970: $0) }
+            } ?? nil
+        }
+    }
+
     /// The one known commit that begins with these digits; nil when there is none or several.
     package func commit(
         beginning digits: String, in id: RepositoryID

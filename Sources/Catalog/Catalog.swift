@@ -216,7 +216,7 @@ extension CatalogError {
     init(_ error: DatabaseError) {
         switch error {
         case .newerVersion: self = .newerVersion
-        case .corrupt, .unexpectedValue: self = .damaged
+        case .corrupt, .otherSchema, .unexpectedValue: self = .damaged
         case .cannotOpen, .busy, .full, .readOnly, .inputOutput, .constraint, .closed, .queueFull,
             .failed:
             self = .unavailable(error.description)

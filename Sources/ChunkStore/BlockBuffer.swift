@@ -1,12 +1,15 @@
-// Buffers for reads that cannot go straight to the caller: parts of blocks, records of packs.
+// Buffers of blocks: for reads that cannot go straight to the caller (parts of blocks, records of
+// packs), and for bytes on their way into the store.
 
 internal import Platform
 
 /// The owner of some memory.
 @safe
-final class BlockBuffer: @unchecked Sendable {
+package final class BlockBuffer: @unchecked Sendable {
     // Sendable because one thread has it at a time: it is in the pool, or with who took it.
-    let bytes: UnsafeMutableRawBufferPointer
+
+    /// The memory, page-aligned; means nothing at first.
+    package let bytes: UnsafeMutableRawBufferPointer
 
     /// One block, unless asked otherwise.
     init(byteCount: Int = ChunkStore.blockByteCount) {
@@ -19,21 +22,24 @@ final class BlockBuffer: @unchecked Sendable {
 }
 
 /// Idle buffers of one length, so that a read costs no allocation.
-final class BlockBufferPool: Sendable {
+package final class BlockBufferPool: Sendable {
     private let byteCount: Int
     private let idleCountMax: Int
     private let idle = Lock<[BlockBuffer]>([])
 
-    init(byteCount: Int, idleCountMax: Int) {
+    /// Makes buffers when they are asked for, and keeps so many.
+    package init(byteCount: Int, idleCountMax: Int) {
         self.byteCount = byteCount
         self.idleCountMax = idleCountMax
     }
 
-    func take() -> BlockBuffer {
+    /// A buffer that is idle, or a new one.
+    package func take() -> BlockBuffer {
         idle.withLock { $0.popLast() } ?? BlockBuffer(byteCount: byteCount)
     }
 
-    func give(_ buffer: BlockBuffer) {
+    /// Takes back a buffer of this pool's length.
+    package func give(_ buffer: BlockBuffer) {
         idle.withLock { if $0.count < idleCountMax { $0.append(buffer) } }
     }
 }

@@ -44,8 +44,8 @@ final class ContentTable: Sendable {
     /// Segments of both kinds in memory.
     ///
     /// A segment of blocks takes 8.4 KiB at most and tells about 128 MiB, one of a recipe takes 32
-    /// KiB and tells about 64 MiB: 32 MiB if all are recipes.
-    static let partCountMax = 1_024
+    /// KiB and tells about 64 MiB: 16 MiB if all are recipes, for 32 GiB of contents.
+    static let partCountMax = 512
     /// Open files, well under the usual limit of 1,024 descriptors.
     static let fileCountMax = 256
 

@@ -2,7 +2,8 @@
 //
 // All of it is written as the next incarnation, whose recipe is condemned until it is complete;
 // then one transaction exchanges the two, and the old one is taken apart. A content that changes
-// meanwhile stays as it is. A complete one is proven on the way, since every byte passes by.
+// meanwhile stays as it is. A complete one that nobody has proven yet is proven on the way, since
+// every byte passes by.
 
 internal import Database
 package import Hashing

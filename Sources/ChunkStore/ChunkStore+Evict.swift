@@ -14,6 +14,8 @@ extension ChunkStore {
     /// The background keeps `1/lowWaterShare` of the limit free.
     private static let lowWaterShare: Int64 = 64
     private static let candidateCount = 64
+    /// So many of the least used are looked at before the cache counts as full of what is in use.
+    private static let idleCandidateCountMax = 512
 
     /// A content that was used so recently is about to be used again.
     private static let recentSeconds = 10.0
@@ -64,6 +66,33 @@ extension ChunkStore {
             release(byteCount)
             throw .full
         }
+    }
+
+    /// Whether so many bytes more find room without dropping what is in use or was just used.
+    ///
+    /// An estimate, for what can also be left undone: what is packed may give back less.
+    package func hasIdleRoom(for byteCount: Int64) -> Bool {
+        let low = sizeLimitBytes - sizeLimitBytes / ChunkStore.lowWaterShare
+        var lacking = claimedByteCount + byteCount - low
+        if lacking <= 0 { return true }
+        let isInUse = isInUse.withLock { $0 }
+        let recent = MonotonicInstant.now + -ChunkStore.recentSeconds
+        var seen = 0
+        while seen < ChunkStore.idleCandidateCountMax,
+            let keys = try? index.leastRecentlyUsed(
+                isFlatOnly: false, limit: ChunkStore.candidateCount, after: seen), !keys.isEmpty
+        {
+            for key in keys {
+                guard (try? index.isPinned(key)) == false, !isInUse(key.hash),
+                    let entry = try? loaded(key, blocks: 0..<0),
+                    entry.lastUseNanoseconds < recent.nanoseconds
+                else { continue }
+                lacking -= state(of: key.hash, size: key.size).cachedByteCount
+                if lacking <= 0 { return true }
+            }
+            seen += keys.count
+        }
+        return false
     }
 
     /// Ends a reservation.
@@ -121,9 +150,12 @@ extension ChunkStore {
         }
         guard let left = dropped else { return }
         settle(left)
+        deliveries.forget(entry.key)
+        let key = entry.key
         do throws(DatabaseError) {
             try index.writer.perform { (connection) throws(DatabaseError) in
                 try StoreIndex.condemn(left.id, connection)
+                try StoreIndex.removeDeliveries(of: key, connection)
             }
             reap(left.id, flatFile: path(of: entry.key, left.id))
         } catch {

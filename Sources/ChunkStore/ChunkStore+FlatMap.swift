@@ -12,6 +12,7 @@
 //     8         blocks of the segment
 //     the rest  the segment as in the index (BlockSegment.swift), with the key 0
 
+internal import Compression
 internal import Database
 internal import Hashing
 internal import Platform
@@ -146,12 +147,5 @@ extension StoreIndex {
             byteCount += Int64(record.byteCount)
         }
         return byteCount
-    }
-}
-
-extension Verification {
-    var isProven: Bool {
-        if case .proven = self { return true }
-        return false
     }
 }

@@ -42,7 +42,7 @@ extension ChunkStore {
 }
 
 extension StoreIndex {
-    /// Removes segments and recipes of incarnations that no content has.
+    /// Removes segments, recipes and lists of incarnations that no content has.
     static func removeOrphans(_ connection: Connection) throws(DatabaseError) {
         try connection.execute(
             """
@@ -50,6 +50,9 @@ extension StoreIndex {
                 AND key >> 20 NOT IN (SELECT id FROM condemned);
             DELETE FROM segment WHERE key >> 20 NOT IN (SELECT id FROM content)
                 AND key >> 20 NOT IN (SELECT id FROM condemned);
+            DELETE FROM chunk_list WHERE key >> 20 NOT IN (SELECT id FROM content)
+                AND key >> 20 NOT IN (SELECT id FROM condemned);
+            DELETE FROM flat_chunk WHERE key NOT IN (SELECT key FROM chunk_list);
             DELETE FROM hole;
             """)
     }

@@ -12,6 +12,7 @@
 //     ...     key
 //     ...     the part's bytes
 
+internal import Compression
 internal import Database
 internal import Hashing
 internal import Platform

@@ -28,7 +28,7 @@ extension ChunkStore {
             }
         }
         log.error(
-            "the cache index is damaged or missing and is rebuilt from the packs",
+            "the cache index is damaged, missing or of another version, and rebuilt from the packs",
             ["index": path, "kept": "\(path).damaged"])
         do throws(Errno) {
             // Until it is rebuilt it is as bad as damaged.

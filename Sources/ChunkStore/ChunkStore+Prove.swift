@@ -1,5 +1,8 @@
 // Proving: one pass over a complete content, in order, against its hash.
+//
+// Its chunks are listed in the same pass, so that those of a flat content can be found.
 
+internal import Database
 package import Hashing
 internal import Platform
 internal import Telemetry
@@ -17,6 +20,7 @@ extension ChunkStore {
         let (incarnation, isComplete) = entry.state.withLock { ($0.id, $0.isComplete) }
         if !isComplete { throw .incomplete }
         var hasher = ContentHasher(like: content, size: size)
+        let lister = listerForProof(entry)
         let buffer = buffers.take()
         defer { buffers.give(buffer) }
         for block in 0..<key.blockCount {
@@ -26,15 +30,15 @@ extension ChunkStore {
             let outcome = try unsafe read(content, size: size, at: bytes.lowerBound, into: target)
             guard outcome == .bytes(bytes.count) else { throw .incomplete }
             unsafe hasher.update(UnsafeRawBufferPointer(target))
+            try list { () throws(DatabaseError) in
+                try unsafe lister?.feed(UnsafeRawBufferPointer(target))
+            }
         }
         if hasher.finish() != content {
-            counters.proofFailures.add()
-            log.error(
-                "a content is not what its hash says; all of it is dropped",
-                ["content": content.hex])
-            drop(entry, verification: .failed)
+            dropWrong(entry)
             return false
         }
+        try list { () throws(DatabaseError) in try lister?.finish() }
         let isSame = entry.state.withLock { state in
             // A block that was replaced during the pass is not the one that was hashed.
             guard state.id == incarnation, state.isComplete, !state.isRetired else { return false }
@@ -47,5 +51,26 @@ extension ChunkStore {
         enlist(entry)
         cooler.keepFlatMap(key)
         return true
+    }
+
+    /// Carries out a part of listing chunks.
+    func list(_ body: () throws(DatabaseError) -> Void) throws(StoreError) {
+        do throws(DatabaseError) { try body() } catch {
+            noteFailure(error)
+            throw StoreError(error)
+        }
+    }
+
+    /// Forgets a content that is complete and not what it should be.
+    package func dropWrong(_ content: ContentHash, size: Int64) throws(StoreError) {
+        dropWrong(try loaded(ContentKey(hash: content, size: size), blocks: 0..<0))
+    }
+
+    private func dropWrong(_ entry: CachedContent) {
+        counters.proofFailures.add()
+        log.error(
+            "a content is not what its hash says; all of it is dropped",
+            ["content": entry.key.hash.hex])
+        drop(entry, verification: .failed)
     }
 }

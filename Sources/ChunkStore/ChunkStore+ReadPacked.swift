@@ -4,6 +4,7 @@
 // decoded straight into the caller's buffer. What is damaged is dropped, and its record is shared
 // with no other content from then on.
 
+internal import Compression
 internal import Database
 internal import Hashing
 internal import Platform
@@ -81,7 +82,7 @@ extension ChunkStore {
         var result = ReadStep.done
         var rest = entries
         while let first = rest.first {
-            let run = ChunkStore.run(rest)
+            let run = ChunkStore.run(rest, range)
             rest = rest.dropFirst(run.count)
             let isRight = try unsafe read(run, at: first.location, range, into: target)
             if isRight { continue }
@@ -98,15 +99,23 @@ extension ChunkStore {
         return result
     }
 
-    /// The first entries whose records lie one after another.
-    private static func run(_ entries: ArraySlice<RecipeEntry>) -> ArraySlice<RecipeEntry> {
+    /// The first entries whose records lie one after another and are read in one way.
+    private static func run(
+        _ entries: ArraySlice<RecipeEntry>, _ range: Range<Int64>
+    ) -> ArraySlice<RecipeEntry> {
         guard let first = entries.first else { return entries }
+        let isStoredWhole = first.isStoredWhole(in: range)
         var byteCount = first.recordByteCount
         var count = 1
         for entry in entries.dropFirst() {
             let isNext = entry.location.rawValue == first.location.rawValue + Int64(byteCount)
             let sum = byteCount + entry.recordByteCount
-            if !isNext || sum > ChunkStore.recordReadByteCount { break }
+            let isAlike = entry.isStoredWhole(in: range) == isStoredWhole
+            if !isNext || !isAlike || sum > ChunkStore.recordReadByteCount
+                || count == ChunkStore.storedRunCountMax
+            {
+                break
+            }
             byteCount = sum
             count += 1
         }
@@ -115,10 +124,13 @@ extension ChunkStore {
 
     /// Reads neighbouring records and decodes what of them is in the range; false if one is
     /// damaged.
-    private func read(
+    func read(
         _ run: ArraySlice<RecipeEntry>, at location: RecordLocation, _ range: Range<Int64>,
         into target: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> Bool {
+        if run.first?.isStoredWhole(in: range) == true {
+            return try unsafe readStored(run, at: location, range, into: target)
+        }
         let byteCount = run.reduce(0) { $0 + $1.recordByteCount }
         let buffer = recordBuffers.take()
         defer { recordBuffers.give(buffer) }
@@ -142,10 +154,17 @@ extension ChunkStore {
     func readRecords(
         at location: RecordLocation, into bytes: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> UInt64? {
+        try unsafe readRecords(at: location, into: [bytes])
+    }
+
+    /// The same into one buffer after another.
+    func readRecords(
+        at location: RecordLocation, into parts: [UnsafeMutableRawBufferPointer]
+    ) throws(StoreError) -> UInt64? {
         guard let pack = try? packs.pack(location.pack) else { return nil }
         do throws(Errno) {
-            let count = try unsafe pack.file.read(into: bytes, at: Int64(location.offset))
-            return count == bytes.count ? pack.salt : nil
+            let count = try unsafe pack.file.read(into: parts, at: Int64(location.offset))
+            return unsafe count == parts.reduce(0) { $0 + $1.count } ? pack.salt : nil
         } catch {
             counters.diskFailures.add()
             log.error(
@@ -160,8 +179,7 @@ extension ChunkStore {
         _ record: UnsafeRawBufferPointer, of entry: RecipeEntry, salt: UInt64, offset: Int
     ) -> (codec: ChunkCodec, bytes: UnsafeRawBufferPointer)? {
         guard let header = unsafe RecordHeader(record, salt: salt, offset: offset),
-            header.kind == .chunk, header.storedByteCount == entry.storedByteCount,
-            header.rawByteCount == entry.rawByteCount
+            header.isChunk(of: entry)
         else { return nil }
         let start = RecordHeader.byteCount
         let bytes = unsafe UnsafeRawBufferPointer(
@@ -191,16 +209,28 @@ extension ChunkStore {
         let scratch = buffers.take()
         defer { buffers.give(scratch) }
         if part.count == entry.rawByteCount {
-            return unsafe payload.codec.decode(payload.bytes, into: slice, scratch: scratch.bytes)
+            return unsafe isDecoded(payload, into: slice, scratch)
         }
         let whole = buffers.take()
         defer { buffers.give(whole) }
         let raw = unsafe UnsafeMutableRawBufferPointer(rebasing: whole.bytes[..<entry.rawByteCount])
-        guard unsafe payload.codec.decode(payload.bytes, into: raw, scratch: scratch.bytes)
-        else { return false }
+        guard unsafe isDecoded(payload, into: raw, scratch) else { return false }
         let wanted = unsafe UnsafeRawBufferPointer(rebasing: raw[skipped..<skipped + part.count])
         unsafe slice.copyMemory(from: wanted)
         return true
+    }
+
+    /// Decodes a payload that fills `target` exactly; false if it does not.
+    private func isDecoded(
+        _ payload: (codec: ChunkCodec, bytes: UnsafeRawBufferPointer),
+        into target: UnsafeMutableRawBufferPointer, _ scratch: BlockBuffer
+    ) -> Bool {
+        do throws(CompressionError) {
+            try unsafe payload.codec.decode(payload.bytes, into: target, scratch: scratch.bytes)
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// Keeps a damaged record from being used for further contents.

@@ -58,6 +58,9 @@ extension ChunkStore {
                 addPacked(-Int64(freed))
                 hasFreed = hasFreed || freed > 0
             }
+            while try index.writer.perform({ (connection) throws(DatabaseError) in
+                try StoreIndex.removeChunkList(of: id, connection)
+            }) {}
             let freed = try index.writer.perform { (connection) throws(DatabaseError) in
                 try StoreIndex.removeCondemned(id, connection)
             }

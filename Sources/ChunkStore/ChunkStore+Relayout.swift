@@ -18,6 +18,7 @@ private struct Relayout {
     let incarnation: Int64
     let changeCount: UInt64
     let isComplete: Bool
+    let flatByteCount: Int64
     let verification: Verification
     let nextID: Int64
 }
@@ -43,7 +44,8 @@ extension ChunkStore {
                 Relayout(
                     entry: entry, key: key, incarnation: state.id,
                     changeCount: state.changeCount, isComplete: state.isComplete,
-                    verification: state.verification, nextID: nextID),
+                    flatByteCount: state.flatByteCount, verification: state.verification,
+                    nextID: nextID),
                 layout == .packed
                     ? state.flatByteCount == 0 : state.flatByteCount == state.validByteCount
             )
@@ -69,7 +71,7 @@ extension ChunkStore {
         return false
     }
 
-    private func change(
+    func change(
         _ job: @escaping @Sendable (Connection) throws(DatabaseError) -> Void
     ) throws(StoreError) {
         do throws(DatabaseError) { try index.writer.perform(job) } catch {
@@ -147,18 +149,23 @@ extension ChunkStore {
 
     private func buildPacked(_ work: Relayout) throws(StoreError) -> BuiltLayout? {
         // Not at the cost of what the kernel knows: the content is here already.
-        let packer = Packer(self, work.key, incarnation: work.nextID, reach: .recent) {
-            [self] (change) throws(StoreError) in
+        let known =
+            isListed(work.key, id: work.incarnation)
+            ? ListedChunks(index, id: work.incarnation) : nil
+        let packer = Packer(
+            self, work.key, incarnation: work.nextID, known: known, reach: .recent
+        ) { [self] (change) throws(StoreError) in
             try commit(change, of: work.nextID)
         }
         defer { packer.abandon() }
+        // Once is enough: since it was proven, the checksums of its blocks stand for it.
+        let isToBeProven = work.isComplete && !work.verification.isProven
         var hasher = ContentHasher(like: work.key.hash, size: work.key.size)
         var built = BuiltLayout(verification: work.verification)
         var segments: [Int: BlockSegment] = [:]
         let isWhole = try unsafe forEachBlock(work) { (block, bytes) throws(StoreError) in
-            if work.isComplete {
-                unsafe hasher.update(bytes)
-            } else {
+            if isToBeProven { unsafe hasher.update(bytes) }
+            if !work.isComplete {
                 let index = block / BlockSegment.blockCountMax
                 let empty = BlockSegment(
                     blockCount: work.key.blockCount(ofSegment: index), isPacked: false)
@@ -169,7 +176,7 @@ extension ChunkStore {
             built.validByteCount += Int64(bytes.count)
         }
         if !isWhole { return nil }
-        if work.isComplete {
+        if isToBeProven {
             if hasher.finish() != work.key.hash {
                 counters.proofFailures.add()
                 log.error(
@@ -178,10 +185,8 @@ extension ChunkStore {
                 built.isWrong = true
                 return built
             }
-            if work.verification == .none {
-                counters.proofs.add()
-                built.verification = .proven(.now)
-            }
+            counters.proofs.add()
+            built.verification = .proven(.now)
         }
         try packer.finish(built.verification)
         built.segments = segments.keys.sorted().map {
@@ -201,11 +206,26 @@ extension ChunkStore {
         addPacked(change.newByteCount)
     }
 
+    /// Lists the chunks of a complete content while it is made flat.
+    ///
+    /// One that comes out of packs keeps the chunks that it has there.
+    private func lister(_ work: Relayout) -> ChunkLister? {
+        if !work.isComplete { return nil }
+        var known: (any KnownChunks)?
+        if isListed(work.key, id: work.incarnation) {
+            known = ListedChunks(index, id: work.incarnation)
+        } else if work.flatByteCount == 0 {
+            known = PackedChunks(self, id: work.incarnation)
+        }
+        return ChunkLister(index, work.key, id: work.nextID, known: known)
+    }
+
     private func buildFlat(_ work: Relayout, _ path: String) throws(StoreError) -> BuiltLayout? {
         var built = BuiltLayout(verification: work.verification)
         var segments: [Int: BlockSegment] = [:]
         var reservedByteCount: Int64 = 0
         defer { release(reservedByteCount) }
+        let lister = lister(work)
         do throws(Errno) {
             try files.makeDirectory(folder(of: work.key))
             let file = try files.open(path, create: true)
@@ -225,6 +245,10 @@ extension ChunkStore {
                         throw StoreError(error)
                     }
                     built.validByteCount += Int64(bytes.count)
+                    try list { () throws(DatabaseError) in try unsafe lister?.feed(bytes) }
+                }
+                try list { () throws(DatabaseError) in
+                    if isWhole { try lister?.finish() }
                 }
             } catch {
                 if case .disk(let number) = error { throw number }

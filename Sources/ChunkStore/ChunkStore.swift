@@ -41,12 +41,15 @@ package final class ChunkStore: Sendable {
     let table: ContentTable
     let packs: PackSet
     let committer: Committer
+    let deliveries: DeliveryBook
     let cooler: Cooler
+    let scrubber = Scrubber()
     /// 16 of 128 KiB are 2 MiB.
     let buffers = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 16)
     /// 8 of 1 MiB.
     let recordBuffers = BlockBufferPool(
         byteCount: ChunkStore.recordReadByteCount, idleCountMax: 8)
+    let idlePackingBuffers = Lock<[PackingBuffers]>([])
     let log: Log
     let flatUsed: Atomic<Int64>
     let packedUsed: Atomic<Int64>
@@ -91,8 +94,10 @@ package final class ChunkStore: Sendable {
         packedUsed = Atomic(opening.packedByteCount)
         table = ContentTable(newestID: opening.newestID)
         packs = try ChunkStore.openPacks(directory, opening, index, files)
+        deliveries = DeliveryBook(newestNumber: opening.newestDelivery)
         committer = Committer(
-            index: index, packs: packs, files: files, directory: directory, log: log)
+            index: index, packs: packs, deliveries: deliveries, files: files,
+            directory: directory, log: log)
         cooler = Cooler()
         isInUse = Lock({ _ in false })
         self.directory = directory
@@ -147,6 +152,7 @@ package final class ChunkStore: Sendable {
     ///
     /// Calls from now on fail or find nothing.
     package func close() {
+        scrubber.close()
         cooler.close()
         committer.close()
         rememberTail()

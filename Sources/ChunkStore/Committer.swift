@@ -44,6 +44,7 @@ final class Committer: Sendable {
 
     private let index: StoreIndex
     private let packs: PackSet
+    private let deliveries: DeliveryBook
     private let files: any StoreFiles
     private let directory: String
     private let log: Log
@@ -52,9 +53,13 @@ final class Committer: Sendable {
     private let thread = Lock<Thread?>(nil)
     private let isClosing = Atomic<Bool>(false)
 
-    init(index: StoreIndex, packs: PackSet, files: any StoreFiles, directory: String, log: Log) {
+    init(
+        index: StoreIndex, packs: PackSet, deliveries: DeliveryBook, files: any StoreFiles,
+        directory: String, log: Log
+    ) {
         self.index = index
         self.packs = packs
+        self.deliveries = deliveries
         self.files = files
         self.directory = directory
         self.log = log
@@ -131,16 +136,22 @@ final class Committer: Sendable {
                     Member(content: content, snapshot: snapshot, isOnDisk: synchronize(snapshot)))
             }
         }
-        if members.isEmpty { return true }
+        if members.isEmpty && deliveries.isEmpty { return true }
         synchronizePacks(&members)
         var isWritten = true
+        let taken = Lock(DeliveryChanges())
         do throws(DatabaseError) {
             let ready = members
-            members = try index.writer.perform { (connection) throws(DatabaseError) in
-                try Committer.write(ready, connection)
+            members = try index.writer.perform { [deliveries] (connection) throws(DatabaseError) in
+                // How bytes came is known no later than that they are valid.
+                let changes = deliveries.take()
+                taken.withLock { $0 = changes }
+                try StoreIndex.write(changes, connection)
+                return try Committer.write(ready, connection)
             }
         } catch {
             isWritten = false
+            deliveries.putBack(taken.withLock { $0 })
             callbacks.onFailure(error)
         }
         for member in members { end(member, isWritten: isWritten, callbacks) }

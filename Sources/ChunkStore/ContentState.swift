@@ -8,8 +8,17 @@ package enum Verification: Equatable, Sendable {
     case none
     /// The whole content was hashed, and it was right.
     case proven(WallTime)
+    /// The chunks that it came in give the hash that Xet names the file by; its own is not proven
+    /// yet.
+    case provenByChunks(WallTime)
     /// It was hashed and found wrong, and dropped; nothing was written since.
     case failed
+
+    /// Whether the whole is what its own hash says.
+    package var isProven: Bool {
+        if case .proven = self { return true }
+        return false
+    }
 }
 
 /// How much of a content is here.

@@ -66,6 +66,12 @@ private final class DiskFile: StoreFile {
         try unsafe descriptor.read(into: buffer, at: offset)
     }
 
+    func read(
+        into buffers: [UnsafeMutableRawBufferPointer], at offset: Int64
+    ) throws(Errno) -> Int {
+        try unsafe descriptor.read(into: buffers, at: offset)
+    }
+
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
         try unsafe descriptor.write(bytes, at: offset)
     }

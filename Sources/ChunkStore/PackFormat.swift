@@ -4,6 +4,7 @@
 // checksum of its header covers the pack's identity and the record's place too, so a record that
 // was moved, or a pack that was swapped with another one, is seen to be damaged.
 
+internal import Compression
 internal import Hashing
 
 /// Where a record is: the number of its pack and its offset there.
@@ -39,17 +40,6 @@ enum RecordKind: UInt8, Sendable {
     case flatMap = 3
     /// Something small that the owner of the store gave to be kept.
     case metadata = 4
-}
-
-/// How a payload is coded.
-enum ChunkCodec: UInt8, Sendable, CaseIterable {
-    case stored = 0
-    /// One LZ4 block.
-    case lz4 = 1
-    /// Bytes grouped by two, then one LZ4 block.
-    case groupedByTwo = 2
-    /// Bytes grouped by four, then one LZ4 block.
-    case groupedByFour = 3
 }
 
 /// The first 64 bytes of a record.
@@ -136,6 +126,12 @@ struct RecordHeader: Equatable, Sendable {
         self.rawByteCount = rawByteCount
         self.hash = hash
         self.payloadChecksum = payloadChecksum
+    }
+
+    /// Whether it is the record that a recipe tells of.
+    func isChunk(of entry: RecipeEntry) -> Bool {
+        kind == .chunk && storedByteCount == entry.storedByteCount
+            && rawByteCount == entry.rawByteCount
     }
 
     /// Of the first 56 bytes, the pack's salt and the offset.

@@ -5,6 +5,7 @@
 // number is never used again: a location means one record for ever. Space that dead records leave
 // is given back as holes; a pack with no living record is removed.
 
+internal import Compression
 internal import Hashing
 internal import Platform
 internal import Telemetry

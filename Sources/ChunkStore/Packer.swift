@@ -1,15 +1,16 @@
 // Turning the bytes of a content into chunks in packs, and into a recipe.
 //
-// Bytes are fed in order. They are cut by content, hashed, and looked for in the index; a chunk
-// that is not there is coded and appended. Where bytes are missing the chunk under way ends, and
-// the next run begins a new one: those edges are cut anew when the content is packed again with
-// its neighbours. The recipe comes out in segments; each brings the records that it needs.
+// Bytes are fed in order. They are cut by content and hashed, unless that was done before
+// (ChunkGuide.swift), and looked for in the index; a chunk that is not there is coded and
+// appended. Where bytes are missing the chunk under way ends, and the next run begins a new one:
+// those edges are cut anew when the content is packed again with its neighbours. The recipe comes
+// out in segments; each brings the records that it needs.
 
+internal import Compression
 internal import Database
 internal import Hashing
 internal import Platform
 internal import Telemetry
-internal import Xet
 
 /// Packs one content.
 final class Packer {
@@ -31,13 +32,14 @@ final class Packer {
     }
 
     private let store: ChunkStore
+    private let buffers: PackingBuffers
     private let key: ContentKey
     private let incarnation: Int64
     private let emit: (RecipeChange) throws(StoreError) -> Void
-    private let encoder = ChunkEncoder()
-    private let batch = RecordBatch()
-    private var chunker = GearChunker()
-    private let pending = BlockBuffer()
+    private let encoder: ChunkEncoder
+    private let batch: RecordBatch
+    private var guide: ChunkGuide
+    private let pending: BlockBuffer
     private var pendingByteCount = 0
     /// Where the next byte lies in the content.
     private var position: Int64 = 0
@@ -58,25 +60,33 @@ final class Packer {
 
     /// - Parameters:
     ///   - incarnation: that the recipe is for.
+    ///   - known: what is known of the content's chunks already.
     ///   - reach: how far room is made for it.
     ///   - emit: takes the recipe's segments, in order, and counts their bytes.
     init(
         _ store: ChunkStore, _ key: ContentKey, incarnation: Int64,
-        reach: ChunkStore.EvictionReach,
+        known: (any KnownChunks)? = nil, reach: ChunkStore.EvictionReach,
         emit: @escaping (RecipeChange) throws(StoreError) -> Void
     ) {
         self.store = store
+        buffers = store.takePackingBuffers()
+        (encoder, batch, pending) = (buffers.encoder, buffers.batch, buffers.pending)
         self.key = key
         self.incarnation = incarnation
+        guide = ChunkGuide(known)
         self.reach = reach
         self.emit = emit
+    }
+
+    deinit {
+        store.givePackingBuffers(buffers)
     }
 
     /// Takes the next bytes of the content.
     func feed(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
         var rest = unsafe bytes
         while rest.count > 0 {
-            let cut = unsafe chunker.cut(rest)
+            let cut = unsafe guide.cut(rest, of: position)
             let part = unsafe UnsafeRawBufferPointer(rebasing: rest[..<(cut ?? rest.count)])
             unsafe rest = UnsafeRawBufferPointer(rebasing: rest[part.count...])
             if cut != nil && pendingByteCount == 0 {
@@ -94,7 +104,7 @@ final class Packer {
     func skip(to next: Int64) throws(StoreError) {
         if next == position + Int64(pendingByteCount) { return }
         try addPending()
-        chunker.reset()
+        guide.reset()
         encoder.reset()
         position = next
         try emitSegments(before: next)
@@ -106,7 +116,7 @@ final class Packer {
     func finish(_ verification: Verification) throws(StoreError) {
         self.verification = verification
         try addPending()
-        chunker.reset()
+        guide.reset()
         try emitSegments(before: .max)
     }
 
@@ -127,7 +137,7 @@ final class Packer {
     }
 
     private func add(_ chunk: UnsafeRawBufferPointer) throws(StoreError) {
-        let hash = unsafe XetHash.chunk(chunk).digest
+        let hash = unsafe guide.hash(of: chunk, at: position)
         let (record, storedByteCount) = try unsafe record(for: chunk, hash)
         places.append(
             Place(

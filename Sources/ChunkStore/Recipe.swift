@@ -172,6 +172,13 @@ struct VarintReader {
         rest = bytes
     }
 
+    /// The next bytes as they are; nil if there are not so many.
+    mutating func next(byteCount: Int) -> ArraySlice<UInt8>? {
+        guard rest.count >= byteCount else { return nil }
+        defer { rest = rest.dropFirst(byteCount) }
+        return rest.prefix(byteCount)
+    }
+
     /// Nil at the end, and for a number of more than 64 bits.
     mutating func next() -> UInt64? {
         var number: UInt64 = 0

@@ -1,5 +1,6 @@
 // Records on their way into a pack: put together in memory, written in one piece.
 
+internal import Compression
 internal import Hashing
 internal import Platform
 

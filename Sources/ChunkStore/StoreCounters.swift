@@ -26,6 +26,8 @@ package struct StoreCounters: Sendable {
     package let warmed = Counter()
     /// Bytes of chunks that were in a pack already when a content was cooled.
     package let sharedBytes = Counter()
+    /// Bytes that were looked through in the background.
+    package let scrubbedBytes = Counter()
     /// Failures of the disk or the index.
     package let diskFailures = Counter()
 }

@@ -29,6 +29,8 @@ package protocol StoreFiles: Sendable {
 package protocol StoreFile: AnyObject, Sendable {
     /// Reads until the buffer is full or the file ends; returns the bytes read.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int
+    /// Reads into one buffer after another, at most `FileDescriptor.bufferCountMax`; as above.
+    func read(into buffers: [UnsafeMutableRawBufferPointer], at offset: Int64) throws(Errno) -> Int
     /// Writes all of the bytes.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno)
     /// The length in bytes.
@@ -45,4 +47,19 @@ package protocol StoreFile: AnyObject, Sendable {
     func synchronizeData() throws(Errno)
     /// A second descriptor of the same file, for those that hand it to the kernel.
     func duplicate() throws(Errno) -> FileDescriptor
+}
+
+extension StoreFile {
+    /// Reads buffer by buffer.
+    package func read(
+        into buffers: [UnsafeMutableRawBufferPointer], at offset: Int64
+    ) throws(Errno) -> Int {
+        var done = 0
+        for unsafe buffer in unsafe buffers {
+            let count = try unsafe read(into: buffer, at: offset + Int64(done))
+            done += count
+            if count < buffer.count { break }
+        }
+        return done
+    }
 }

@@ -188,8 +188,7 @@ private struct ContentColumns {
         self.row = ContentRow(
             id: row.integer(0), validByteCount: row.integer(3), flatByteCount: row.integer(4),
             isPacked: row.integer(5) == 1,
-            verification: verification == 1
-                ? .proven(WallTime(secondsSince1970: verifiedAt)) : .none,
+            verification: ContentColumns.verification(verification, verifiedAt),
             lastUse: WallTime(secondsSince1970: row.integer(6)))
     }
 
@@ -198,8 +197,17 @@ private struct ContentColumns {
         switch row.verification {
         case .none, .failed: (verification, verifiedAt) = (0, 0)
         case .proven(let date): (verification, verifiedAt) = (1, date.secondsSince1970)
+        case .provenByChunks(let date): (verification, verifiedAt) = (2, date.secondsSince1970)
         }
         checksum = expectedChecksum(key)
+    }
+
+    private static func verification(_ number: Int64, _ seconds: Int64) -> Verification {
+        switch number {
+        case 1: .proven(WallTime(secondsSince1970: seconds))
+        case 2: .provenByChunks(WallTime(secondsSince1970: seconds))
+        default: .none
+        }
     }
 
     /// Over all that must not be believed when a bit of it has flipped.

@@ -26,7 +26,7 @@ final class StoreIndex: Sendable {
             id INTEGER PRIMARY KEY,          -- its incarnation
             hash BLOB NOT NULL,
             size INTEGER NOT NULL,
-            verification INTEGER NOT NULL,   -- 1: proven
+            verification INTEGER NOT NULL,   -- 1: proven, 2: by its chunks
             verified_at INTEGER NOT NULL,
             valid INTEGER NOT NULL,          -- bytes that can be read
             flat INTEGER NOT NULL,           -- those of them in the flat file
@@ -83,7 +83,19 @@ final class StoreIndex: Sendable {
         CREATE TRIGGER content_deleted AFTER DELETE ON content WHEN old.flat > 0 BEGIN
             UPDATE total SET flat = flat - old.flat, negated = negated + old.flat;
         END;
+        """,
         """
+        CREATE TABLE chunk_list (            -- the chunks of contents that lie flat
+            key INTEGER PRIMARY KEY,         -- as of a segment
+            data BLOB NOT NULL
+        );
+        CREATE TABLE flat_chunk (            -- in which lists a chunk is
+            hash INTEGER NOT NULL,           -- 48 bits of its hash
+            key INTEGER NOT NULL,            -- of the list
+            PRIMARY KEY (hash, key)
+        ) WITHOUT ROWID;
+        """,
+        deliverySchema,
     ]
 
     let writer: DatabaseWriter
@@ -109,6 +121,8 @@ final class StoreIndex: Sendable {
         let cacheID: CacheID?
         /// Above every pack's number that was ever used.
         let nextPack: Int
+        /// The highest number of a delivery.
+        let newestDelivery: Int64
         /// The pack to go on with, if the cache was closed in order.
         let tail: (pack: Int, offset: Int)?
     }
@@ -128,7 +142,8 @@ final class StoreIndex: Sendable {
                 max(
                     try number("SELECT max(id) FROM condemned"),
                     try number("SELECT max(key) FROM recipe") / StoreIndex.segmentCountMax,
-                    try number("SELECT max(key) FROM segment") / StoreIndex.segmentCountMax))
+                    try number("SELECT max(key) FROM segment") / StoreIndex.segmentCountMax,
+                    try number("SELECT max(key) FROM chunk_list") / StoreIndex.segmentCountMax))
             try StoreIndex.mendTotals(connection)
             let named = try StoreIndex.setting("next pack", connection).map {
                 littleEndian($0[...])
@@ -140,6 +155,7 @@ final class StoreIndex: Sendable {
                 newestID: newest,
                 cacheID: try StoreIndex.setting("cache", connection).flatMap { CacheID(bytes: $0) },
                 nextPack: max(Int(truncatingIfNeeded: named ?? 1), Int(used) + 1),
+                newestDelivery: try StoreIndex.newestDelivery(connection),
                 tail: tail.flatMap { bytes in
                     if bytes.count != 16 { return nil }
                     return (Int(littleEndian(bytes[..<8])), Int(littleEndian(bytes[8...])))

@@ -1,4 +1,4 @@
-// Which codec suits a chunk, told from a sample of it.
+// Which of the codecs with LZ4, which are those that Xet has, suits a chunk, told from a sample.
 //
 // The sample, 4 KiB from the first half of the chunk and 4 KiB from the second, is compressed in
 // every way that comes into question. That is cheap where it matters: LZ4 passes over what does
@@ -23,7 +23,7 @@ extension ChunkCodec {
     /// A multiple of 8, so that slices do not break numbers that are aligned in the chunk.
     private static let sliceByteCount = 4096
 
-    /// The codec that a sample makes hope most from; `stored` if from none.
+    /// The codec with LZ4 that a sample makes hope most from; `stored` if from none.
     ///
     /// - Parameters:
     ///   - chunk: at most `CodecScratch.mostChunkBytes`.

@@ -1,6 +1,6 @@
 // The memory that one thread needs to encode and decode chunks, allocated once.
 
-/// Room for one chunk whose bytes are grouped, and for a sample.
+/// Room for one chunk whose bytes are grouped, and for another or a sample.
 ///
 /// One thread uses it at a time.
 @safe

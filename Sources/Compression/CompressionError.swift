@@ -12,7 +12,7 @@ package enum CompressionError: Error, Equatable, Hashable, Sendable {
     case trailingBytes
     /// A block is longer, packed or unpacked, than its frame allows.
     case blockTooLarge
-    /// A block is not valid LZ4.
+    /// A block is not valid LZ4, or a payload not what its codec makes.
     case malformedBlock
     /// The checksum of a header, a block or the content is another.
     case checksumMismatch

@@ -37,7 +37,7 @@ enum CatalogKeeping {
             }
         }
         log.error(
-            "the catalog is damaged or missing and is made anew from the packs",
+            "the catalog is damaged, missing or of another version; it is made anew from the packs",
             ["catalog": path, "kept": "\(path).damaged"])
         // Until it is made it is as bad as damaged.
         Catalog.markDamaged(path)

@@ -33,23 +33,6 @@ package struct DaemonStatus: Equatable, Sendable, Codable {
         package var level: String
         /// The message with its fields, as in the log.
         package var text: String
-
-        /// - Parameters:
-        ///   - time: ISO 8601, in UTC.
-        ///   - level: `warning` or `error`.
-        ///   - text: the message with its fields.
-        package init(time: String, level: String, text: String) {
-            self.time = time
-            self.level = level
-            self.text = text
-        }
-
-        init(_ line: Log.Line) {
-            let fields = line.fields.map { " \($0.key)=\(Log.quoted($0.value))" }
-            self.init(
-                time: line.time.iso8601, level: line.level.name,
-                text: line.message + fields.joined())
-        }
     }
 
     /// Lists are cut to their bounds.
@@ -68,5 +51,13 @@ package struct DaemonStatus: Equatable, Sendable, Codable {
             fileSystem.reading.files.prefix(DaemonStatus.listCountMax))
         self.fileSystem.refusals = Array(fileSystem.refusals.prefix(DaemonStatus.listCountMax))
         self.problems = problems
+    }
+}
+
+extension DaemonStatus.Problem {
+    init(_ line: Log.Line) {
+        let fields = line.fields.map { " \($0.key)=\(Log.quoted($0.value))" }
+        self.init(
+            time: line.time.iso8601, level: line.level.name, text: line.message + fields.joined())
     }
 }

@@ -122,6 +122,8 @@ package struct HubStatus: Equatable, Sendable, Codable {
     package var state = State.present
     /// What went wrong, when it is away.
     package var detail: String?
+    /// Whether there is a token to send.
+    package var hasToken = false
 
     /// Present, without a name.
     package init() {}
@@ -135,16 +137,6 @@ package struct FetchStatus: Equatable, Sendable, Codable {
     package var doneBytes: Int64
     /// The size of the file, in bytes.
     package var totalBytes: Int64
-
-    /// - Parameters:
-    ///   - file: such as `org/name/model.safetensors`.
-    ///   - doneBytes: how much of the file is there.
-    ///   - totalBytes: the size of the file.
-    package init(file: String, doneBytes: Int64, totalBytes: Int64) {
-        self.file = file
-        self.doneBytes = doneBytes
-        self.totalBytes = totalBytes
-    }
 }
 
 /// A repository that the Hub refuses.
@@ -155,16 +147,6 @@ package struct RefusalStatus: Equatable, Sendable, Codable {
     package var reason: String
     /// What the user can do about it.
     package var advice: String
-
-    /// - Parameters:
-    ///   - repository: such as `models/org/name`.
-    ///   - reason: such as `gated`.
-    ///   - advice: what the user can do about it.
-    package init(repository: String, reason: String, advice: String) {
-        self.repository = repository
-        self.reason = reason
-        self.advice = advice
-    }
 }
 
 /// What the cache did since the daemon started.
@@ -179,10 +161,14 @@ package struct CacheCounts: Equatable, Sendable, Codable {
     package var proofs: Int64 = 0
     /// Contents whose hash was wrong.
     package var proofFailures: Int64 = 0
+    /// Chunks that came wrong through Xet and were replaced.
+    package var wrongXetChunks: Int64 = 0
     /// Contents moved into packs.
     package var cooled: Int64 = 0
     /// Contents made flat again.
     package var warmed: Int64 = 0
+    /// Bytes of files that the kernel reads by itself, looked through in the background.
+    package var scrubbedBytes: Int64 = 0
     /// Failures of the disk.
     package var diskFailures: Int64 = 0
 

@@ -1,5 +1,6 @@
 // What the user can do next about every failure.
 
+internal import HubAPI
 internal import Platform
 
 extension MountFailure {
@@ -22,7 +23,7 @@ extension MountFailure {
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
             hubAdvice
         case .daemonAbsent, .daemonSilent, .daemonDied, .daemonOfOtherVersion, .daemonBusy,
-            .daemonUnkept, .upgradeRefused, .optionConflict, .failed:
+            .daemonUnkept, .upgradeRefused, .optionConflict, .environmentMalformed, .failed:
             daemonAdvice
         }
     }
@@ -53,7 +54,7 @@ extension MountFailure {
             """
         case .kernelRefused(_, let error) where error == .notPermitted || error == .accessDenied:
             """
-            In a container: start it with --device /dev/fuse --cap-add SYS_ADMIN, and with
+            In a container: start it with --device /dev/fuse --cap-add SYS_ADMIN, and with \
             --security-opt apparmor=unconfined where AppArmor is used.
             """
         default:
@@ -114,7 +115,7 @@ extension MountFailure {
         case .cacheMissing: "Name the folder with --cache, or in MODELFS_CACHE."
         case .notCached:
             """
-            'modelfs cache list' shows what is there. A revision is known once it was looked at in
+            'modelfs cache list' shows what is there. A revision is known once it was looked at in \
             a mount; a branch or tag is written NAME@BRANCH, as there.
             """
         case .cacheDamaged(let path, _):
@@ -127,8 +128,9 @@ extension MountFailure {
 
     private var hubAdvice: String {
         switch self {
-        case .sourceMalformed:
+        case .sourceMalformed(let source, _):
             """
+            \(MountFailure.suggestion(for: source))\
             A source is one of:
             hf://models  hf://datasets  hf://spaces  hf://
             hf://ORG/NAME@REVISION  hf://datasets/ORG/NAME@REVISION/FOLDER
@@ -142,7 +144,7 @@ extension MountFailure {
             "Leave --offline out, and unset HF_HUB_OFFLINE, for the first mount."
         case .repositoryNotFound(let repository, _):
             """
-            Check the name \(repository), and for a private repository the token: it is read
+            Check the name \(repository), and for a private repository the token: it is read \
             from HF_TOKEN, or from the file that 'hf auth login' writes.
             """
         case .revisionNotFound:
@@ -151,15 +153,22 @@ extension MountFailure {
         case .gated(_, let address):
             """
             Ask for access at \(address)
-            and make the token known: HF_TOKEN, or 'hf auth login'.
+            Then make the token known: HF_TOKEN, or 'hf auth login'.
             """
         case .tokenRefused:
             """
-            It may be expired or revoked. Make a new one in the Hub's settings, and put it
+            It may be expired or revoked. Make a new one in the Hub's settings, and put it \
             into HF_TOKEN or run 'hf auth login'. Without a token, public repositories work.
             """
         default: ""
         }
+    }
+
+    /// A line for who has left out where a source begins; empty for others.
+    private static func suggestion(for source: String) -> String {
+        let whole = HubURI.scheme + source
+        if source.isEmpty || (try? HubURI(whole)) == nil { return "" }
+        return "Did you mean \(whole)?\n"
     }
 
     private var daemonAdvice: String {
@@ -185,6 +194,7 @@ extension MountFailure {
             Give the same \(option), or use a cache of its own for this mount: --cache DIR
             Or take the other mount away first: 'modelfs status' lists them.
             """
+        case .environmentMalformed: "Correct the variable, or unset it."
         default: "The daemon's log may tell more: daemon.log in the cache folder."
         }
     }

@@ -49,7 +49,7 @@ extension MountFailure {
         case .upgradeRefused(let program, let detail): "\(program) cannot go on: \(detail)"
         case .optionConflict(let option, let held):
             "a mount that is there has another \(option): \(held)"
-        case .failed(let detail): detail
+        case .environmentMalformed(let detail), .failed(let detail): detail
         }
     }
 
@@ -127,7 +127,7 @@ extension MountFailure {
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
             .notACache, .cacheDamaged, .cacheMissing:
             .cache
-        case .sourceMalformed: .usage
+        case .sourceMalformed, .environmentMalformed: .usage
         case .hubUnreachable, .offlineNotCached: .hubUnreachable
         case .notMounted, .repositoryNotFound, .revisionNotFound, .folderNotFound, .notCached:
             .notFound

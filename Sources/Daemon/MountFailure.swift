@@ -57,6 +57,8 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case daemonUnkept(cache: String)
     case upgradeRefused(program: String, detail: String)
     case optionConflict(option: String, held: String)
+    /// `detail` names the variable and what is wrong with it.
+    case environmentMalformed(detail: String)
     /// For what has no case of its own; `detail` is a sentence without a full stop.
     case failed(detail: String)
 }

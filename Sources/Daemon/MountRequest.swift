@@ -10,16 +10,6 @@ package struct MountOptions: Equatable, Sendable, Codable {
     package var userID: UInt32
     /// The group that files show.
     package var groupID: UInt32
-
-    /// - Parameters:
-    ///   - allowOther: whether other users may look into it.
-    ///   - userID: the owner that files show.
-    ///   - groupID: the group that files show.
-    package init(allowOther: Bool, userID: UInt32, groupID: UInt32) {
-        self.allowOther = allowOther
-        self.userID = userID
-        self.groupID = groupID
-    }
 }
 
 /// One mount that is wanted.
@@ -30,16 +20,6 @@ package struct MountRequest: Equatable, Sendable, Codable {
     package var mountpoint: String
     /// How it looks to others.
     package var options: MountOptions
-
-    /// - Parameters:
-    ///   - source: an `hf://` URI, as typed.
-    ///   - mountpoint: an absolute path.
-    ///   - options: how it looks to others.
-    package init(source: String, mountpoint: String, options: MountOptions) {
-        self.source = source
-        self.mountpoint = mountpoint
-        self.options = options
-    }
 }
 
 /// One mount that answers.
@@ -73,6 +53,14 @@ package struct MountInfo: Equatable, Sendable, Codable {
     }
 }
 
+/// When a large file has to be proven.
+package enum ProofTime: String, Equatable, Sendable, Codable, CaseIterable {
+    /// When it is complete; what was read before was checked as far as that goes.
+    case complete
+    /// Before its first byte is served.
+    case first
+}
+
 /// What a daemon is started with; it keeps this until its end.
 package struct DaemonConfiguration: Equatable, Sendable, Codable {
     /// The cache folder, absolute.
@@ -88,8 +76,12 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var hotLimit: SpaceLimit
     /// How long a reader waits for the network before it gets EIO.
     package var readDeadline: TimeSpan
+    /// When a large file is proven.
+    package var proof: ProofTime
     /// For how long a branch or tag is taken to be what it was.
     package var refLifetime: TimeSpan
+    /// What is fetched beyond what readers ask for: `auto`, `sequential` or `none`.
+    package var prefetch: String
     /// Whether the Hub is never asked.
     package var isOffline: Bool
     /// Whether the daemon checks every read, so that the kernel reads no file by itself.
@@ -116,7 +108,9 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
         leavesRoom = true
         hotLimit = DaemonConfiguration.hotLimitDefault
         readDeadline = DaemonConfiguration.readDeadlineDefault
+        proof = .complete
         refLifetime = DaemonConfiguration.refLifetimeDefault
+        prefetch = "auto"
         isOffline = false
         checksReads = false
         logLevel = "info"

@@ -217,7 +217,7 @@ package final class MountService: Sendable {
                 return true
             }
             if !isGone { continue }
-            log.info("unmounted by somebody else", ["mountpoint": mountpoint])
+            log.info("unmounted by another process", ["mountpoint": mountpoint])
             keeping.dropMount(at: mountpoint)
             backend.forget(mountpoint: mountpoint)
         }

@@ -79,7 +79,8 @@ package struct StatusPage {
         let told = [
             ("evicted", counts.evictions), ("packed", counts.cooled),
             ("made flat again", counts.warmed), ("proven", counts.proofs),
-            ("proven wrong", counts.proofFailures), ("blocks damaged", counts.checksumFailures),
+            ("proven wrong", counts.proofFailures), ("wrong chunks", counts.wrongXetChunks),
+            ("blocks damaged", counts.checksumFailures),
             ("blocks healed", counts.healedBlocks), ("disk failures", counts.diskFailures),
         ].filter { $0.1 > 0 }
         lines("since the start: ", Dictionary(told, uniquingKeysWith: +))
@@ -146,7 +147,10 @@ package struct StatusPage {
         if status.fileSystem.refusals.isEmpty { return }
         heading("Refused by the Hub")
         for refusal in status.fileSystem.refusals {
-            text += "  \(refusal.repository): \(style.error(refusal.reason))\n"
+            text += "  \(refusal.repository)\n"
+            for line in wrap(refusal.reason, columns: StatusPage.columns - 4) {
+                text += "    \(style.error(line))\n"
+            }
             for line in wrap(refusal.advice, columns: StatusPage.columns - 4) {
                 text += "    \(line)\n"
             }

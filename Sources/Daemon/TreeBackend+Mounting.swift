@@ -84,7 +84,7 @@ extension TreeBackend {
             if isTokenRefused { return .tokenRefused(endpoint: endpoint) }
             let page = "\(endpoint)/\(location.id.kind.resolvePrefix)\(location.id.name)"
             return .gated(repository: repository, askAt: page)
-        case .unavailable, .stale, .noAttribute, .interrupted:
+        case .unavailable, .stale, .noAttribute, .tooLarge, .interrupted:
             if case .offline = hub.status.reachability {
                 return .offlineNotCached(source: request.source)
             }
@@ -288,6 +288,8 @@ extension TreeBackend {
         if let obstacle = session.passthroughObstacle {
             log.info(
                 "every file is read through the daemon", ["reason": obstacle.reason])
+        } else {
+            watchFlatFiles()
         }
         mounts.withLock { $0.settings = settings }
     }

@@ -33,11 +33,16 @@ package final class TreeBackend: MountBackend {
         var keeping: MountKeeping?
         /// What the newest of them asked of the kernel.
         var settings: [KernelSetting] = []
+        /// Whether flat files are looked through in the background.
+        var hasScrub = false
         /// Messages of mounts that are gone.
         var pastMessages: [String: Int64] = [:]
 
         var all: [FuseSession] { Array(sessions.values) + (shared.map { [$0] } ?? []) }
     }
+
+    /// Parts of a file whose pages are taken back one by one; of more, all between them too.
+    private static let pageNoticeCountMax = 64
 
     let transport: Transport
     let hub: HubClient
@@ -76,8 +81,10 @@ package final class TreeBackend: MountBackend {
             hasContents: store.usedByteCount > 0, isCatalogNew: opened.isRebuilt)
         var fetchOptions = FetchOptions()
         fetchOptions.readDeadlineSeconds = configuration.readDeadline.seconds
+        fetchOptions.provesFirst = configuration.proof == .first
         fetchOptions.metadataDeadlineSeconds = min(
             fetchOptions.metadataDeadlineSeconds, configuration.readDeadline.seconds)
+        fetchOptions.prefetch = PrefetchMode(rawValue: configuration.prefetch) ?? .auto
         var treeOptions = FileSystemOptions()
         treeOptions.refSeconds = Int64(min(configuration.refLifetime.seconds, 1e9))
         do throws(Errno) {
@@ -102,9 +109,12 @@ package final class TreeBackend: MountBackend {
             guard let self else { return }
             announce(rows.map { .attributes(fileSystem.nodeID(row: $0)) })
         }
-        fetcher.observeDamage { [weak self] content in
-            guard let self else { return }
-            announce([.pages(fileSystem.nodeID(content))])
+        fetcher.observeDamage { [weak self] content, ranges in
+            guard let self, let first = ranges.first, let last = ranges.last else { return }
+            let node = fileSystem.nodeID(content)
+            let isFew = ranges.count <= TreeBackend.pageNoticeCountMax
+            let told = isFew ? ranges : [first.lowerBound..<last.upperBound]
+            announce(told.map { .pages(node, $0) })
         }
         fileSystem.observeUses { [upkeep] content in upkeep.noteUse(of: content) }
         store.setInUse { [weak self] hash in self?.isKnownToKernel(hash) ?? false }
@@ -169,7 +179,7 @@ package final class TreeBackend: MountBackend {
             return try HubConfiguration(
                 environment: values, agent: "modelfs/\(programVersion)")
         } catch {
-            throw .failed(detail: error.description)
+            throw .environmentMalformed(detail: error.description)
         }
     }
 
@@ -248,13 +258,16 @@ package final class TreeBackend: MountBackend {
         status.cache.evictions = store.counters.evictions.value
         status.cache.checksumFailures = store.counters.checksumFailures.value
         status.cache.healedBlocks = fetcher.healedBlockCount
+        status.cache.wrongXetChunks = fetcher.wrongXetChunkCount
         status.cache.proofs = store.counters.proofs.value
         status.cache.proofFailures = store.counters.proofFailures.value
         status.cache.cooled = store.counters.cooled.value
         status.cache.warmed = store.counters.warmed.value
+        status.cache.scrubbedBytes = store.counters.scrubbedBytes.value
         status.cache.diskFailures = store.counters.diskFailures.value
         let hubStatus = hub.status
         status.hub.endpoint = hubStatus.endpoint
+        status.hub.hasToken = hubStatus.hasToken
         switch hubStatus.reachability {
         case .present: status.hub.state = .present
         case .away(let reason, _):

@@ -33,7 +33,7 @@ package final class Connection {
     package static let statementCountMax = 128
     /// How long a lock of another process is waited for.
     package static let busyTimeoutMilliseconds: Int32 = 5_000
-    /// Page cache of a connection, in KiB: 9 connections of a database stay under 20 MiB.
+    /// Page cache of a connection that writes, in KiB.
     package static let pageCacheKiB = 2_048
     /// The write-ahead log is cut back to this many bytes after a checkpoint.
     package static let logByteCountMax = 16 << 20
@@ -44,7 +44,8 @@ package final class Connection {
 
     /// Opens a database file, or a private one in memory for `":memory:"`.
     package init(
-        path: String, access: Access = .readWrite, durability: Durability = .checkpoint
+        path: String, access: Access = .readWrite, durability: Durability = .checkpoint,
+        pageCacheKiB: Int = Connection.pageCacheKiB
     ) throws(DatabaseError) {
         var opened: OpaquePointer?
         let flags =
@@ -57,7 +58,7 @@ package final class Connection {
         }
         unsafe handle = opened
         unsafe sqlite3_busy_timeout(opened, Connection.busyTimeoutMilliseconds)
-        try configure(access, durability)
+        try configure(access, durability, pageCacheKiB)
     }
 
     deinit {
@@ -66,7 +67,7 @@ package final class Connection {
     }
 
     private func configure(
-        _ access: Access, _ durability: Durability
+        _ access: Access, _ durability: Durability, _ pageCacheKiB: Int
     ) throws(DatabaseError) {
         try execute(
             """
@@ -77,7 +78,7 @@ package final class Connection {
             PRAGMA mmap_size = 0;
             PRAGMA cell_size_check = ON;
             PRAGMA trusted_schema = OFF;
-            PRAGMA cache_size = -\(Connection.pageCacheKiB);
+            PRAGMA cache_size = -\(pageCacheKiB);
             PRAGMA journal_size_limit = \(Connection.logByteCountMax);
             """)
         if access == .readOnly { try execute("PRAGMA query_only = ON") }

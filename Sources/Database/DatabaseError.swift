@@ -8,6 +8,8 @@ package enum DatabaseError: Error, Equatable, Sendable {
     case cannotOpen(path: String, code: Int32)
     /// The file was written by a newer program: steps found, steps known here.
     case newerVersion(found: Int, known: Int)
+    /// The tables are not those that this program's version of the schema has.
+    case otherSchema
     /// Another connection held its lock for longer than the busy timeout.
     case busy
     /// The disk is full.
@@ -30,7 +32,7 @@ package enum DatabaseError: Error, Equatable, Sendable {
     case failed(code: Int32, message: String)
 
     /// Whether the file itself is unusable, so that it has to be rebuilt.
-    package var meansDamaged: Bool { self == .corrupt }
+    package var meansDamaged: Bool { self == .corrupt || self == .otherSchema }
 }
 
 extension DatabaseError {
@@ -55,6 +57,8 @@ extension DatabaseError: CustomStringConvertible {
         case .cannotOpen(let path, let code): "cannot open \(path) (SQLite code \(code))"
         case .newerVersion(let found, let known):
             "the database has version \(found), this program knows up to \(known)"
+        case .otherSchema:
+            "the tables are not those of this version of the program, or are damaged"
         case .busy: "the database is locked by another process"
         case .full: "the disk is full"
         case .readOnly: "the database is read-only"

@@ -7,8 +7,10 @@ internal import Platform
 
 /// Read connections to one database, shared by any number of threads.
 package final class DatabaseReaders: Sendable {
-    /// Connections at most; with 2 MiB of pages each that is 16 MiB.
+    /// Connections at most.
     package static let connectionCountMax = 8
+    /// Pages that all connections together keep, in KiB.
+    package static let pageCacheKiB = 4_096
 
     private let path: String
     private let idle = Lock<[LentConnection]>([])
@@ -31,7 +33,9 @@ package final class DatabaseReaders: Sendable {
         if let waiting = idle.withLock({ $0.popLast() }) {
             lent = waiting
         } else {
-            lent = LentConnection(connection: try Connection(path: path, access: .readOnly))
+            let share = DatabaseReaders.pageCacheKiB / DatabaseReaders.connectionCountMax
+            lent = LentConnection(
+                connection: try Connection(path: path, access: .readOnly, pageCacheKiB: share))
         }
         defer { idle.withLock { $0.append(lent) } }
         return try body(lent.connection)

@@ -46,6 +46,8 @@ struct ActiveContent {
     /// Sources that refused or sent wrong bytes; never all of them.
     private var avoided: Set<Int> = []
     private var transfers: [ContentPlan.TransferNumber: RunningTransfer] = [:]
+    /// Whether its directory was read, and shows a weight file.
+    var isWeightFile = false
     /// How often the whole content was wrong in a row.
     private var wrongCount = 0
     /// A refusal is final until then.
@@ -54,6 +56,8 @@ struct ActiveContent {
     private(set) var needsSources = false
     /// Why the last attempt got no answer; nil once bytes have arrived.
     private var absence: TransportError?
+    /// When deadlines were last moved because bytes came.
+    private var progressAt: MonotonicInstant?
     /// Whether a reader waited in vain since bytes arrived last.
     private var hasExpired = false
     /// Bytes that a reader has waited for in vain: who asks for them until then is told so at once.
@@ -84,6 +88,9 @@ struct ActiveContent {
 
     /// One place where the content stands, for people.
     var name: String { "\(sources[0].repository)/\(sources[0].path)" }
+
+    /// Where it stands, as far as is known: never empty.
+    var paths: [String] { sources.map(\.path) }
 
     /// Whether nothing is lost when it is forgotten.
     func isForgettable(at now: MonotonicInstant) -> Bool {
@@ -124,8 +131,20 @@ struct ActiveContent {
         return actions + plan.read(range, waiter: waiter)
     }
 
+    /// A reader waits until all of the content is here and proven; the store has none of `lost`.
+    mutating func readProven(
+        lost: [Range<Int64>], waiter: ContentPlan.WaiterID
+    ) -> [ContentPlan.Action] {
+        let actions = lost.flatMap { plan.lost($0) }
+        return actions + plan.readProven(waiter: waiter)
+    }
+
     mutating func readHit(_ range: Range<Int64>) -> [ContentPlan.Action] {
         plan.readHit(range)
+    }
+
+    mutating func startRest() -> ContentPlan.Action? {
+        plan.startRest()
     }
 
     mutating func cancel(_ waiter: ContentPlan.WaiterID) {
@@ -192,6 +211,15 @@ struct ActiveContent {
         absence = nil
         hasExpired = false
         return plan.arrived(number, range)
+    }
+
+    /// Bytes came; whether the last time that mattered is long enough ago.
+    mutating func noteProgress(
+        at now: MonotonicInstant, atMostEvery seconds: Double
+    ) -> Bool {
+        if let progressAt, now < progressAt + seconds { return false }
+        progressAt = now
+        return true
     }
 
     /// The repository that a transfer was last asked of, and when.
@@ -261,13 +289,30 @@ struct ActiveContent {
     }
 
     /// What was stored of it turned out wrong when it was complete, and was dropped.
-    mutating func foundWrong(now: MonotonicInstant) -> [ContentPlan.Action] {
-        _ = noteWrong(sourceIndex, now, ActiveContent.wrongSeconds)
-        return plan.lost(0..<content.sizeBytes)
+    ///
+    /// - Returns: what is fetched again, and the readers who are told that it is in vain.
+    mutating func foundWrong(
+        now: MonotonicInstant
+    ) -> (actions: [ContentPlan.Action], refused: [ContentPlan.WaiterID]) {
+        let isWorthIt = noteWrong(sourceIndex, now, ActiveContent.wrongSeconds)
+        let refused = isWorthIt ? [] : plan.dismissWaiters()
+        return (plan.lost(0..<content.sizeBytes), refused)
     }
 
-    mutating func foundRight() {
+    /// Parts of it may be wrong and were dropped; they are fetched again at once.
+    mutating func foundDoubtful(_ ranges: [Range<Int64>]) -> [ContentPlan.Action] {
+        ranges.flatMap { plan.lost($0) } + plan.complete()
+    }
+
+    mutating func foundRight() -> [ContentPlan.Action] {
         wrongCount = 0
+        return plan.proven()
+    }
+
+    /// There is no room for all of it.
+    mutating func foundTooLarge(now: MonotonicInstant) -> [ContentPlan.WaiterID] {
+        refusal = (.tooLarge, now + ActiveContent.refusalSeconds)
+        return plan.dismissWaiters()
     }
 
     /// Whether it is worth another attempt.
@@ -309,7 +354,7 @@ struct ActiveContent {
         case .malformed where attempts >= ActiveContent.malformedAttemptCountMax: return .giveUp
         case .rateLimited(let seconds): failure = .status(429, pauseSeconds: seconds)
         case .server(let status): failure = .status(status, pauseSeconds: nil)
-        case .unreachable(let cause): failure = .transport(cause)
+        case .unreachable(let cause), .dataUnreachable(let cause): failure = .transport(cause)
         case .malformed: failure = .transport(.closedEarly)
         }
         guard

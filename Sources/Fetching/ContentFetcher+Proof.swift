@@ -1,45 +1,83 @@
-// Proof: what has become complete is hashed once, from the disk, and dropped if it is wrong.
+// Proof: what has become complete is proven once, and dropped as far as it is wrong.
+//
+// A content that came in named chunks is proven by them first, which reads nothing, on the "proof"
+// thread; then, like all others, by its own hash, in one pass over the disk on the "hash" thread.
 
 internal import Catalog
 internal import ChunkStore
 internal import Hashing
 internal import Platform
 internal import Telemetry
+internal import Xet
 
 extension ContentFetcher {
+    /// How fast a content is hashed at the least, in bytes a second: what a busy machine does.
+    private static let hashBytesPerSecond = 200e6
+
     /// Has the content proven, if all of it is here and it was not proven yet.
     func proveIfComplete(_ content: Content) {
         let found = store.state(of: content.hash, size: content.sizeBytes)
-        if found.isComplete && found.verification == .none { enqueueProof(content) }
+        if found.isComplete && !found.verification.isProven { enqueueProof(content) }
     }
 
     /// On the proof thread.
+    func proveByChunks(_ content: Content) {
+        if state.withLock({ $0.isClosed }) { return }
+        let found = store.state(of: content.hash, size: content.sizeBytes)
+        guard found.isComplete, !found.verification.isProven else { return }
+        guard found.verification == .none, let hash = ContentFetcher.xetHash(of: content) else {
+            return enqueueHash(content)
+        }
+        do throws(StoreError) {
+            switch try store.proveByChunks(content.hash, size: content.sizeBytes, hash) {
+            case .unknown: enqueueHash(content)
+            case .right:
+                settleDoubts(content)
+                enqueueHash(content)
+            case .wrong:
+                if try fetchDoubtful(content) { return }
+                try store.dropWrong(content.hash, size: content.sizeBytes)
+                noteDamaged(content)
+            }
+        } catch {
+            log.warning("a content could not be proven", ["error": "\(error)"])
+        }
+    }
+
+    /// On the hash thread.
     func prove(_ content: Content) {
         if state.withLock({ $0.isClosed }) { return }
         let found = store.state(of: content.hash, size: content.sizeBytes)
-        guard found.isComplete, found.verification == .none else { return }
+        guard found.isComplete else { return }
+        if found.verification.isProven { return noteProven(content.id) }
+        extendDeadlines(
+            content.id, by: Double(content.sizeBytes) / ContentFetcher.hashBytesPerSecond)
         do throws(StoreError) {
             let isRight = try store.prove(content.hash, size: content.sizeBytes)
-            isRight ? noteProven(content.id) : noteDamaged(content)
-            if isRight { compareWithXet(content) }
+            if !isRight { return noteDamaged(content) }
+            settleDoubts(content)
+            noteProven(content.id)
         } catch {
             log.warning("a content could not be proven", ["error": "\(error)"])
         }
     }
 
     func noteProven(_ id: ContentID) {
-        state.withLock { $0.active[id]?.foundRight() }
+        let actions = state.withLock { $0.active[id]?.foundRight() ?? [] }
+        carryOut(actions, id)
     }
 
     private func noteDamaged(_ content: Content) {
         reportDamage(content)
         let observer = damageObserver.withLock { $0 }
-        observer?(content.id)
+        observer?(content.id, [0..<content.sizeBytes])
         // Some of its blocks may be there and not in the store.
         memory.withLock { $0.removeAll() }
         let now = MonotonicInstant.now
-        let actions = state.withLock { $0.active[content.id]?.foundWrong(now: now) ?? [] }
-        carryOut(actions, content.id)
+        let next = state.withLock { $0.active[content.id]?.foundWrong(now: now) }
+        guard let next else { return }
+        answer(next.refused, .failure(.notProven))
+        carryOut(next.actions, content.id)
     }
 
     /// Counts and logs that bytes were not what their hash says.

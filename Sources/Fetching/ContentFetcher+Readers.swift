@@ -12,6 +12,7 @@ extension ContentFetcher {
     func read(
         _ content: Content, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
     ) -> Bool {
+        if !mayServe(content) { return false }
         if holdsMemory.load(ordering: .relaxed) {
             return unsafe readWithMemory(content, offset, buffer)
         }
@@ -52,12 +53,19 @@ extension ContentFetcher {
         /// The content was forgotten in the meantime: prepare again.
         case again
         case refused(FetchError)
-        case admitted([ContentPlan.Action], alarm: MonotonicInstant?)
+        case admitted([ContentPlan.Action], alarm: MonotonicInstant?, Touch)
     }
 
+    /// What a read means to the planner.
+    private enum Touch {
+        case first, ofRest, other
+    }
+
+    /// - Parameter readsAhead: whether it is a reader's, who is likely to go on.
     func request(
         _ id: ContentID, _ range: Range<Int64>, insists: Bool, _ ticket: Fetcher.Ticket,
-        deadline: MonotonicInstant, _ completion: @escaping Fetcher.Completion
+        readsAhead: Bool = true, deadline: MonotonicInstant,
+        _ completion: @escaping Fetcher.Completion
     ) {
         while true {
             let prepared: Prepared
@@ -67,27 +75,38 @@ extension ContentFetcher {
                 return completion(.failure(error))
             }
             let waiter = Waiter(content: id, completion: completion)
-            switch admit(waiter, ticket, range, prepared, insists: insists, deadline) {
+            let admission = admit(
+                waiter, ticket, range, prepared, insists: insists, readsAhead: readsAhead, deadline)
+            switch admission {
             case .again: continue
             case .refused(let error): return completion(.failure(error))
-            case .admitted(let actions, let alarm):
+            case .admitted(let actions, let alarm, let touch):
                 if let alarm { setAlarm(alarm) }
-                return carryOut(actions, id)
+                carryOut(actions, id)
+                switch touch {
+                case .first: noteFirstTouch(id)
+                case .ofRest: go()
+                case .other: break
+                }
+                if prepared.awaitsProof { proveIfComplete(prepared.content) }
+                return
             }
         }
     }
 
     private func admit(
         _ waiter: Waiter, _ ticket: Fetcher.Ticket, _ range: Range<Int64>, _ prepared: Prepared,
-        insists: Bool, _ deadline: MonotonicInstant
+        insists: Bool, readsAhead: Bool, _ deadline: MonotonicInstant
     ) -> Admission {
         let now = MonotonicInstant.now
         let id = waiter.content
         // What the store cannot keep has to be read soon, or it is fetched for nothing.
-        let readsAhead = options.readsAhead && !holdsMemory.load(ordering: .relaxed)
+        let readsAhead =
+            readsAhead && options.prefetch != .nothing && !holdsMemory.load(ordering: .relaxed)
         return state.withLock { state in
             if state.isClosed { return .refused(.stopped) }
-            if state.active[id] == nil {
+            let isFirst = state.active[id] == nil
+            if isFirst {
                 guard let fresh = prepared.active else { return .again }
                 state.active[id] = fresh
             }
@@ -97,10 +116,17 @@ extension ContentFetcher {
             }
             state.waiters[ticket.number] = waiter
             let alarm = state.deadlines.add(ticket.number, until: deadline)
-            let actions = state.active[id]?.read(
-                range, lost: insists ? prepared.missing : [], waiter: ticket.number,
-                readsAhead: readsAhead)
-            return .admitted(actions ?? [], alarm: alarm)
+            let actions =
+                prepared.awaitsProof
+                ? state.active[id]?.readProven(lost: prepared.missing, waiter: ticket.number)
+                : state.active[id]?.read(
+                    range, lost: insists ? prepared.missing : [], waiter: ticket.number,
+                    readsAhead: readsAhead)
+            let touch: Touch =
+                !readsAhead
+                ? .other
+                : isFirst ? .first : ContentFetcher.noteMiss(id, &state) ? .ofRest : .other
+            return .admitted(actions ?? [], alarm: alarm, touch)
         }
     }
 
@@ -110,11 +136,12 @@ extension ContentFetcher {
             state.deadlines.remove(ticket.number)
             state.active[waiter.content]?.cancel(ticket.number)
         }
+        go()
     }
 
     // MARK: Deadlines
 
-    private func setAlarm(_ instant: MonotonicInstant) {
+    func setAlarm(_ instant: MonotonicInstant) {
         alarms.at(instant) { [self] in ring(instant) }
     }
 
@@ -137,11 +164,15 @@ extension ContentFetcher {
         if let next { setAlarm(next) }
         if let cause = absences.first { hub.noteUnreachable(cause) }
         for waiter in late { waiter.completion(.failure(.hub(.deadline))) }
+        go()
     }
 
     // MARK: What a plan begins with
 
-    private struct Prepared {
+    struct Prepared {
+        let content: Content
+        /// Whether the reader is served only when the whole was proven.
+        let awaitsProof: Bool
         /// Nil when the content is being read already.
         var active: ActiveContent?
         /// Sources that were looked up again; nil when that was not needed.
@@ -150,7 +181,7 @@ extension ContentFetcher {
     }
 
     /// Everything that a plan needs from the catalog and the store, gathered without the lock.
-    private func prepare(
+    func prepare(
         _ id: ContentID, _ range: Range<Int64>, insists: Bool
     ) throws(FetchError) -> Prepared {
         let (isKnown, needsSources) = state.withLock { state in
@@ -165,9 +196,19 @@ extension ContentFetcher {
             throw .catalog(error)
         }
         guard let content else { throw .noSource }
-        let wanted = isKnown ? insists ? range : 0..<0 : 0..<content.sizeBytes
+        let awaitsProof = !mayServe(content)
+        if awaitsProof && content.sizeBytes > store.sizeLimitBytes {
+            reportTooLarge(content)
+            throw .tooLarge
+        }
+        let isWholeWanted = !isKnown || awaitsProof
+        let wanted = isWholeWanted ? 0..<content.sizeBytes : insists ? range : 0..<0
         let missing = store.missingRanges(content.hash, size: content.sizeBytes, in: wanted)
-        if isKnown { return Prepared(active: nil, sources: sources, missing: missing) }
+        if isKnown {
+            return Prepared(
+                content: content, awaitsProof: awaitsProof, active: nil, sources: sources,
+                missing: missing)
+        }
         var present = RangeSet()
         present.insert(0..<content.sizeBytes)
         for gap in missing { present.remove(gap) }
@@ -175,10 +216,11 @@ extension ContentFetcher {
             sizeBytes: content.sizeBytes,
             unitByteCount: ContentFetcher.isFetchedWhole(content)
                 ? max(1, content.sizeBytes) : Int64(ChunkStore.blockByteCount),
-            present: present, readsAhead: options.readsAhead)
+            present: present, readsAhead: options.prefetch != .nothing)
         guard let active = ActiveContent(content, plan: plan, sources: sources ?? [])
         else { throw .noSource }
         return Prepared(
-            active: active, sources: nil, missing: missing.filter { $0.overlaps(range) })
+            content: content, awaitsProof: awaitsProof, active: active, sources: nil,
+            missing: missing.filter { $0.overlaps(range) })
     }
 }

@@ -32,7 +32,7 @@ extension ContentFetcher {
         }
     }
 
-    private func answer(_ waiters: [UInt64], _ result: Result<Void, FetchError>) {
+    func answer(_ waiters: [UInt64], _ result: Result<Void, FetchError>) {
         let told = state.withLock { state in
             waiters.compactMap { number in
                 state.deadlines.remove(number)
@@ -60,7 +60,9 @@ extension ContentFetcher {
             id: source.repository, commit: source.commit, path: source.path,
             expectedSize: content.sizeBytes, range: range == 0..<content.sizeBytes ? nil : range,
             priority: attempt.isUrgent ? .reader : .prefetch,
-            deadline: .now + options.readDeadlineSeconds)
+            // Who waits for a whole content waits as long as something comes.
+            deadline: isServedProven(content)
+                ? .distantFuture : .now + options.readDeadlineSeconds)
         let fetch = fetch(request, of: content, sink)
         sink.begin(fetch)
         let isUrgent = state.withLock { state in
@@ -78,9 +80,10 @@ extension ContentFetcher {
 
     func carryOut(_ item: Work) {
         switch item {
-        case .block(let id, let number, let range, let bytes):
-            keep(id, range, bytes)
-            pending.remove(bytes.count, hub)
+        case .block(let id, let number, let range, let buffer):
+            keep(id, range, buffer)
+            blocks.give(buffer)
+            pending.remove(range.count, hub)
             arrived(id, number, range)
         case .whole(let id, let number, let bytes):
             let isRight = keepWhole(id, bytes)
@@ -97,15 +100,16 @@ extension ContentFetcher {
         }
     }
 
-    private func keep(_ id: ContentID, _ range: Range<Int64>, _ bytes: [UInt8]) {
+    private func keep(_ id: ContentID, _ range: Range<Int64>, _ buffer: BlockBuffer) {
         guard let content = state.withLock({ $0.active[id]?.content }) else { return }
+        noteProgress(id)
+        let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer.bytes[..<range.count])
         do throws(StoreError) {
-            try unsafe bytes.span.bytes.withUnsafeBytes { (buffer) throws(StoreError) in
-                try unsafe store.write(
-                    content.hash, size: content.sizeBytes, at: range.lowerBound, buffer)
-            }
+            try unsafe store.write(
+                content.hash, size: content.sizeBytes, at: range.lowerBound, bytes)
         } catch {
-            keepInMemory(id, range, bytes, error)
+            if isServedProven(content) { return refuseTooLarge(content) }
+            keepInMemory(id, range, unsafe [UInt8](bytes), error)
         }
     }
 
@@ -135,6 +139,7 @@ extension ContentFetcher {
             let asked = state.active[id]?.asked(number)
             let actions = state.active[id]?.finished(number) ?? []
             let content = state.active[id]?.content
+            ContentFetcher.noteEnd(id, number, &state)
             forgetIdle(&state, now)
             return (actions, content, asked)
         }
@@ -143,6 +148,7 @@ extension ContentFetcher {
         }
         carryOut(actions, id)
         if let content { proveIfComplete(content) }
+        go()
     }
 
     private func broughtWrong(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
@@ -152,6 +158,9 @@ extension ContentFetcher {
             return (state.active[id]?.content, next ?? .nothing)
         }
         if let content { reportDamage(content) }
+        if case .giveUp(_, let error, _) = next {
+            state.withLock { ContentFetcher.noteEnd(id, number, failure: error, &$0) }
+        }
         follow(next, id, number, now)
     }
 
@@ -167,7 +176,7 @@ extension ContentFetcher {
         _ id: ContentID, _ number: ContentPlan.TransferNumber, _ error: HubError
     ) {
         let now = MonotonicInstant.now
-        let isAway = hub.refusal != nil
+        let isAway = hub.readerRefusal != nil
         let (next, name, repository) = state.withLock {
             state -> (ActiveContent.AfterFailure, String, RepositoryID?) in
             if state.isClosed { return (.nothing, "", nil) }
@@ -176,6 +185,9 @@ extension ContentFetcher {
             let next = state.active[id]?.failed(
                 number, error, isAway: isAway, deadline: deadline, now: now)
             let name = state.active[id]?.name
+            if case .giveUp(_, let error, _)? = next {
+                ContentFetcher.noteEnd(id, number, failure: error, &state)
+            }
             forgetIdle(&state, now)
             return (next ?? .nothing, name ?? "", repository)
         }
@@ -186,6 +198,7 @@ extension ContentFetcher {
                 ["file": name, "reason": "\(error)", "readers": "\(waiters.count)"])
         }
         follow(next, id, number, now)
+        go()
     }
 
     private func follow(

@@ -2,8 +2,9 @@
 //
 // Threads: readers call in on threads of their own and never wait. Bytes arrive on the transfer
 // thread, which only gathers them into blocks (`TransferSink`). The "fill" threads write blocks
-// to the store, tell the plan and wake readers; the "proof" thread hashes what has become
-// complete. A transfer belongs to one fill thread, so its blocks and its end stay in order.
+// to the store, tell the plan and wake readers; the "proof" and "hash" threads prove what has
+// become complete; the "planner" thread has the rest of weight files fetched. A transfer belongs
+// to one fill thread, so its blocks and its end stay in order.
 //
 // When the store cannot take a block (disk full, read-only or failing), the block is kept in
 // memory for a while instead, so that reading goes on from the network.
@@ -18,6 +19,9 @@ internal import Telemetry
 
 /// Fetches, stores and proves contents.
 final class ContentFetcher: Sendable {
+    /// Told which bytes of a content were dropped because they were wrong, or may be.
+    typealias DamageObserver = @Sendable (ContentID, [Range<Int64>]) -> Void
+
     struct Waiter {
         let content: ContentID
         let completion: Fetcher.Completion
@@ -27,6 +31,13 @@ final class ContentFetcher: Sendable {
         var active: [ContentID: ActiveContent] = [:]
         var waiters: [UInt64: Waiter] = [:]
         var deadlines = Deadlines()
+        var rest = RestQueue()
+        /// Why the rest of a content did not come.
+        var restFailures: [ContentID: FetchError] = [:]
+        /// Until when nobody is put in line.
+        var restPause: MonotonicInstant?
+        /// Counts what the planner itself has asked for.
+        var ownTicketCount: UInt64 = 0
         var isClosed = false
     }
 
@@ -36,7 +47,8 @@ final class ContentFetcher: Sendable {
     }
 
     enum Work: Sendable {
-        case block(ContentID, ContentPlan.TransferNumber, Range<Int64>, [UInt8])
+        /// The buffer begins with the bytes of the range.
+        case block(ContentID, ContentPlan.TransferNumber, Range<Int64>, BlockBuffer)
         /// A whole content, which ends its transfer.
         case whole(ContentID, ContentPlan.TransferNumber, [UInt8])
         case end(ContentID, ContentPlan.TransferNumber, Result<Void, HubError>)
@@ -67,6 +79,8 @@ final class ContentFetcher: Sendable {
     /// What was found damaged on the disk and has not come again yet.
     let wounds = Lock<[ContentID: RangeSet]>([:])
     let xetChunks = XetLedger()
+    /// Contents whose chunks are being compared.
+    let doubts = Lock<[ContentID: ChunkDoubt]>([:])
     /// Chunks that a comparison showed to have come wrong.
     let wrongXetChunks = Counter()
     let state = Lock(State())
@@ -74,10 +88,14 @@ final class ContentFetcher: Sendable {
         RecentCache<BlockKey, [UInt8]>(costMax: memoryByteCountMax, cost: { $0.count }))
     let holdsMemory = Atomic<Bool>(false)
     let pending = PendingBytes(limitByteCount: pendingByteCountMax)
+    /// Of what has come: 64 idle ones are 8 MiB.
+    let blocks = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 64)
     private let work: [Mailbox<Work>]
     private let proofs = Mailbox<Content>()
+    let planner = Mailbox<PlannerTask>()
+    private let hashes = Mailbox<Content>()
     private let threads = Lock<[ThreadBox]>([])
-    let damageObserver = Lock<(@Sendable (ContentID) -> Void)?>(nil)
+    let damageObserver = Lock<DamageObserver?>(nil)
 
     init(
         hub: HubClient, catalog: Catalog, store: ChunkStore, alarms: AlarmClock,
@@ -100,7 +118,15 @@ final class ContentFetcher: Sendable {
         }
         started.append(
             try ThreadBox(named: "proof") { [self] in
-                while let content = proofs.receive() { prove(content) }
+                while let content = proofs.receive() { proveByChunks(content) }
+            })
+        started.append(
+            try ThreadBox(named: "hash") { [self] in
+                while let content = hashes.receive() { prove(content) }
+            })
+        started.append(
+            try ThreadBox(named: "planner") { [self] in
+                while let task = planner.receive() { perform(task) }
             })
         let all = started
         threads.withLock { $0 = all }
@@ -115,6 +141,8 @@ final class ContentFetcher: Sendable {
         for waiter in waiting { waiter.completion(.failure(.stopped)) }
         for mailbox in work { mailbox.close() }
         proofs.close()
+        planner.close()
+        hashes.close()
         for thread in threads.withLock({ $0 }) { thread.join() }
     }
 
@@ -122,6 +150,14 @@ final class ContentFetcher: Sendable {
         switch content.hash {
         case .sha256: content.sizeBytes <= wholeByteCountMax
         case .gitBlob: content.sizeBytes <= ContentPlan.transferByteCountMax
+        }
+    }
+
+    /// For a request of the fetcher's own; readers' tickets are counted from 1.
+    func ownTicket() -> Fetcher.Ticket {
+        state.withLock { state in
+            state.ownTicketCount += 1
+            return Fetcher.Ticket(number: 1 << 63 | state.ownTicketCount)
         }
     }
 
@@ -135,6 +171,11 @@ final class ContentFetcher: Sendable {
     /// Has a content proven when everything before it is.
     func enqueueProof(_ content: Content) {
         proofs.send(content)
+    }
+
+    /// Has a content hashed when those before it are.
+    func enqueueHash(_ content: Content) {
+        hashes.send(content)
     }
 
     var progress: [FetchProgress] {

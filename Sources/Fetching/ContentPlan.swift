@@ -4,8 +4,11 @@
 // what is to be done; `ContentFetcher` does it. It never looks at a clock, a file or a socket.
 //
 // Every byte is under way at most once, however many readers ask. Reads that follow each other
-// open a window ahead of the reader, which doubles with every step up to `windowByteCountMax`; a
-// reader elsewhere starts a window of its own, so several readers of one file are several streams.
+// open a window ahead of the reader, which is some times as long as what was read in order, up to
+// `windowByteCountMax`; a reader elsewhere starts a window of its own, so several readers of one
+// file are several streams.
+
+package import Platform
 
 /// The reads and transfers of one content.
 package struct ContentPlan: Sendable {
@@ -25,7 +28,9 @@ package struct ContentPlan: Sendable {
     }
 
     private struct Transfer {
-        var remaining: Range<Int64>
+        let range: Range<Int64>
+        /// What of it has not come; its parts come in any order.
+        var missing: RangeSet
         var isUrgent: Bool
         var attempts: Int
     }
@@ -33,7 +38,8 @@ package struct ContentPlan: Sendable {
     private struct Stream {
         /// Where the next read of this stream begins.
         var next: Int64
-        var windowByteCount: Int64
+        /// How much was read in order; what was skipped does not count.
+        var readByteCount: Int64
         /// A count of the plan's reads at its last use; the stalest makes room for a new one.
         var lastUse: UInt64
     }
@@ -49,6 +55,10 @@ package struct ContentPlan: Sendable {
     package let sizeBytes: Int64
     /// Whether more is fetched than what readers ask for.
     package var readsAhead: Bool
+    /// Whether all that is missing is fetched, a window at a time, until the content is whole.
+    private var completes = false
+    /// Whether readers wait for a proof of the whole, besides their bytes.
+    private var awaitsProof = false
     private let unitByteCount: Int64
     /// What is stored, as far as the plan was told.
     private var present: RangeSet
@@ -57,15 +67,31 @@ package struct ContentPlan: Sendable {
     private var underWay = RangeSet()
     private var streams: [Stream] = []
     private var nextTransfer = 1
+    /// Where the last read ended: the rest goes on from there.
+    private var lastReadEnd: Int64 = 0
     private var readCount: UInt64 = 0
 
     /// Ahead of a reader that goes in order: eight transfers at full length.
-    package static let windowByteCountMax: Int64 = 64 << 20
-    /// The first window, which a single random read pays for: one kernel request at its largest.
-    package static let windowByteCountMin: Int64 = 1 << 20
-    /// A transfer's longest range: long enough to hide a round trip at 200 MB/s over 30 ms, short
-    /// enough that several share the bandwidth evenly.
-    package static let transferByteCountMax: Int64 = 8 << 20
+    ///
+    /// Transfers share the bandwidth, so the ones that follow the reader's are nearly done when
+    /// his is. With one more begun whenever he has used one up, some are always on their way: at
+    /// 200 MB/s a transfer lasts 80 ms, and a new one needs two round trips of 30 ms.
+    package static let windowByteCountMax: Int64 = 128 << 20
+    /// The window at the beginning of a file, whose first read is most likely the first of many
+    /// in order: so much is on its way for 20 ms at 200 MB/s.
+    package static let windowByteCountMin: Int64 = 4 << 20
+    /// What a single read elsewhere fetches at least: a few chunks, so that the read next to it
+    /// asks for nothing.
+    package static let touchByteCount: Int64 = 256 << 10
+    /// A window is so many times what its reader has read in order, so whoever ends early has
+    /// asked for no more than that for nothing.
+    ///
+    /// The kernel's first reads are of 128, 256 and 512 KiB: they open 4, 8 and 16 MiB, so over
+    /// 30 ms a reader waits no more than once for his window to open.
+    package static let windowGrowth: Int64 = 32
+    /// A transfer's longest range: long enough to hide its round trips many times over, short
+    /// enough that a reader who waits for its end does not wait long.
+    package static let transferByteCountMax: Int64 = 16 << 20
     /// How far a read may skip and still belong to its stream.
     package static let skipByteCountMax: Int64 = 4 << 20
     private static let streamCountMax = 16
@@ -97,6 +123,7 @@ package struct ContentPlan: Sendable {
     /// A reader wants `range`, and the store could not serve it.
     package mutating func read(_ range: Range<Int64>, waiter: WaiterID) -> [Action] {
         precondition(range.upperBound <= sizeBytes, "reads are cut at the end of the content")
+        lastReadEnd = range.upperBound
         waiters[waiter] = range
         let missing = present.gaps(in: range)
         var actions = promoteTransfers(overlapping: missing)
@@ -115,10 +142,63 @@ package struct ContentPlan: Sendable {
         return actions
     }
 
+    /// A reader wants bytes that are served only when the whole was proven: it waits for all of it.
+    package mutating func readProven(waiter: WaiterID) -> [Action] {
+        let whole = 0..<sizeBytes
+        waiters[waiter] = whole
+        awaitsProof = true
+        return promoteTransfers(overlapping: [whole]) + complete()
+    }
+
+    /// The whole was proven: who waits for that is served.
+    package mutating func proven() -> [Action] {
+        awaitsProof = false
+        return wakeSatisfied()
+    }
+
+    /// Has all that is missing fetched.
+    package mutating func complete() -> [Action] {
+        completes = true
+        return topUp()
+    }
+
+    /// Keeps as much under way as a window ahead of a reader has.
+    private mutating func topUp() -> [Action] {
+        if !completes { return [] }
+        var actions: [Action] = []
+        let wanted = Array(waiters.values)
+        for gap in present.gaps(in: 0..<sizeBytes).flatMap({ underWay.gaps(in: $0) }) {
+            let room = ContentPlan.windowByteCountMax - underWay.byteCount
+            if room <= 0 { return actions }
+            let end = min(gap.upperBound, gap.lowerBound + room)
+            actions += start(gap.lowerBound..<end, wanted: wanted)
+        }
+        if transfers.isEmpty { completes = false }
+        return actions
+    }
+
     /// A read was answered from the store; keeps the window ahead of its stream filled.
     package mutating func readHit(_ range: Range<Int64>) -> [Action] {
+        lastReadEnd = range.upperBound
         guard let window = advanceStream(range) else { return [] }
         return fill(window)
+    }
+
+    /// Begins one transfer of what nobody waits for.
+    ///
+    /// The rest goes on from the last read to the end, and then from the beginning.
+    ///
+    /// - Returns: nil when all is there or under way.
+    package mutating func startRest() -> Action? {
+        let middle = min(lastReadEnd, sizeBytes)
+        for part in [middle..<sizeBytes, 0..<middle] {
+            for gap in present.gaps(in: part).flatMap({ underWay.gaps(in: $0) }) {
+                // A gap that begins within a unit belongs to one that is there or under way.
+                let end = min(gap.lowerBound + ContentPlan.transferByteCountMax, gap.upperBound)
+                if let action = start(gap.lowerBound..<end, wanted: []).first { return action }
+            }
+        }
+        return nil
     }
 
     /// A reader gave up.
@@ -133,15 +213,13 @@ package struct ContentPlan: Sendable {
 
     /// Bytes of a transfer were stored.
     ///
-    /// Those of one transfer come in their order; what comes late, of one that was given up, may be
-    /// under way again and stays so.
+    /// Those of one transfer come in any order, each once; what comes late, of one that was given
+    /// up, may be under way again and stays so.
     package mutating func arrived(_ number: TransferNumber, _ range: Range<Int64>) -> [Action] {
         present.insert(range)
         if var transfer = transfers[number] {
-            let (start, end) = (transfer.remaining.lowerBound, transfer.remaining.upperBound)
-            let position = min(max(start, range.upperBound), end)
-            underWay.remove(start..<position)
-            transfer.remaining = position..<end
+            underWay.remove(range.clamped(to: transfer.range))
+            transfer.missing.remove(range)
             // Progress: what comes next may fail as often as the first part might have.
             transfer.attempts = 0
             transfers[number] = transfer
@@ -152,14 +230,20 @@ package struct ContentPlan: Sendable {
     /// A transfer ended with all of its bytes.
     package mutating func finished(_ number: TransferNumber) -> [Action] {
         guard let transfer = transfers.removeValue(forKey: number) else { return [] }
-        underWay.remove(transfer.remaining)
+        for gap in transfer.missing.ranges { underWay.remove(gap) }
         // Nothing should be left. If something is, nobody may wait for it in vain.
-        return transfer.remaining.isEmpty ? [] : startForWaiters()
+        return (transfer.missing.isEmpty ? [] : startForWaiters()) + topUp()
     }
 
-    /// What a transfer still has to bring; nil when it has ended.
+    /// What a transfer still has to bring, as one range; nil when it has ended.
     package func remaining(of number: TransferNumber) -> Range<Int64>? {
-        transfers[number]?.remaining
+        transfers[number].map(ContentPlan.remaining)
+    }
+
+    private static func remaining(of transfer: Transfer) -> Range<Int64> {
+        let end = transfer.range.upperBound
+        let missing = transfer.missing.ranges
+        return (missing.first?.lowerBound ?? end)..<(missing.last?.upperBound ?? end)
     }
 
     /// Stored bytes turned out wrong or were evicted; who waits for them is served anew.
@@ -172,6 +256,7 @@ package struct ContentPlan: Sendable {
     }
 
     private mutating func startForWaiters() -> [Action] {
+        if awaitsProof { return waiters.isEmpty ? [] : complete() }
         var actions: [Action] = []
         for wanted in waiters.values.sorted(by: { $0.lowerBound < $1.lowerBound }) {
             for gap in present.gaps(in: wanted) { actions += start(gap, wanted: [gap]) }
@@ -186,9 +271,8 @@ package struct ContentPlan: Sendable {
         guard var transfer = transfers[number] else { return nil }
         transfer.attempts += 1
         transfers[number] = transfer
-        let remaining = transfer.remaining
-        let hasWaiters = waiters.values.contains { $0.overlaps(remaining) }
-        return (remaining, transfer.attempts, hasWaiters)
+        let hasWaiters = waiters.values.contains { transfer.missing.intersects($0) }
+        return (ContentPlan.remaining(of: transfer), transfer.attempts, hasWaiters)
     }
 
     /// A transfer is given up; its bytes may be asked for again.
@@ -196,33 +280,50 @@ package struct ContentPlan: Sendable {
     /// - Returns: the readers whose bytes will not come; they are told by the caller.
     package mutating func abandoned(_ number: TransferNumber) -> [WaiterID] {
         guard let transfer = transfers.removeValue(forKey: number) else { return [] }
-        underWay.remove(transfer.remaining)
-        let failed = waiters.filter { $0.value.overlaps(transfer.remaining) }.keys.sorted()
+        for gap in transfer.missing.ranges { underWay.remove(gap) }
+        // What comes next would fail likewise; the next reader begins anew.
+        completes = false
+        let failed = waiters.filter { transfer.missing.intersects($0.value) }.keys.sorted()
         for waiter in failed { waiters[waiter] = nil }
         return failed
     }
 
+    /// The content cannot be had: its readers are told by the caller.
+    package mutating func dismissWaiters() -> [WaiterID] {
+        completes = false
+        defer { waiters = [:] }
+        return waiters.keys.sorted()
+    }
+
     private mutating func wakeSatisfied() -> [Action] {
+        if awaitsProof { return [] }
         let ready = waiters.filter { present.gaps(in: $0.value).isEmpty }.keys.sorted()
         for waiter in ready { waiters[waiter] = nil }
         return ready.isEmpty ? [] : [.wake(ready)]
     }
 
-    /// Fills the window ahead of a stream, but only when half of it has been used up: a step with
-    /// every read would make a request for every read.
+    /// Fills the window ahead of a stream, but only when a transfer's length of it has been used
+    /// up, or half of it: a step with every read would make a request for every read.
     private mutating func fill(_ window: Window) -> [Action] {
         let gaps = present.gaps(in: window.range).flatMap { underWay.gaps(in: $0) }
+        let step = min(ContentPlan.transferByteCountMax, window.fullByteCount / 2)
         guard let first = gaps.first,
-            first.lowerBound - window.range.lowerBound < window.fullByteCount / 2
+            first.lowerBound - window.range.lowerBound <= window.fullByteCount - step
         else { return [] }
-        return gaps.flatMap { start($0, wanted: []) }
+        return gaps.flatMap { gap in
+            // Whole transfers: what is left over comes with the next ones.
+            let most = ContentPlan.transferByteCountMax
+            let isLast = gap.upperBound == sizeBytes || gap.count < most
+            let end = isLast ? gap.upperBound : gap.lowerBound + Int64(gap.count) / most * most
+            return start(gap.lowerBound..<end, wanted: [])
+        }
     }
 
     private mutating func promoteTransfers(overlapping ranges: [Range<Int64>]) -> [Action] {
         var actions: [Action] = []
         for number in transfers.keys.sorted() {
             guard let transfer = transfers[number], !transfer.isUrgent,
-                ranges.contains(where: { $0.overlaps(transfer.remaining) })
+                ranges.contains(where: { transfer.missing.intersects($0) })
             else { continue }
             transfers[number]?.isUrgent = true
             actions.append(.promote(number))
@@ -241,8 +342,10 @@ package struct ContentPlan: Sendable {
                 let number = nextTransfer
                 nextTransfer += 1
                 let isUrgent = wanted.contains { $0.overlaps(position..<end) }
+                var missing = RangeSet()
+                missing.insert(position..<end)
                 transfers[number] = Transfer(
-                    remaining: position..<end, isUrgent: isUrgent, attempts: 0)
+                    range: position..<end, missing: missing, isUrgent: isUrgent, attempts: 0)
                 underWay.insert(position..<end)
                 actions.append(.start(number, position..<end, isUrgent: isUrgent))
                 position = end
@@ -275,20 +378,25 @@ package struct ContentPlan: Sendable {
             {
                 streams.remove(at: stalest)
             }
-            // A read at the beginning is most likely the first of many in order.
             streams.append(
                 Stream(
-                    next: range.upperBound, windowByteCount: ContentPlan.windowByteCountMin,
+                    next: range.upperBound, readByteCount: Int64(range.count),
                     lastUse: readCount))
-            return window(from: range.lowerBound, ContentPlan.windowByteCountMin)
+            return window(
+                from: range.lowerBound,
+                range.lowerBound == 0
+                    ? ContentPlan.windowByteCountMin : ContentPlan.touchByteCount)
         }
         streams[index].lastUse = readCount
         if range.upperBound > streams[index].next {
+            let start = max(streams[index].next, range.lowerBound)
+            streams[index].readByteCount += range.upperBound - start
             streams[index].next = range.upperBound
-            streams[index].windowByteCount = min(
-                streams[index].windowByteCount * 2, ContentPlan.windowByteCountMax)
         }
-        return window(from: streams[index].next, streams[index].windowByteCount)
+        let wanted = streams[index].readByteCount * ContentPlan.windowGrowth
+        return window(
+            from: streams[index].next,
+            min(max(wanted, ContentPlan.touchByteCount), ContentPlan.windowByteCountMax))
     }
 
     private func window(from start: Int64, _ byteCount: Int64) -> Window? {

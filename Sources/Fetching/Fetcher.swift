@@ -20,8 +20,10 @@ package struct FetchOptions: Sendable {
     package var readDeadlineSeconds = 120.0
     /// How long a lookup waits for names.
     package var metadataDeadlineSeconds = 30.0
-    /// Whether more is fetched than what readers ask for.
-    package var readsAhead = true
+    /// What is fetched beyond what readers ask for.
+    package var prefetch = PrefetchMode.auto
+    /// Whether a content is proven before its first byte is served.
+    package var provesFirst = false
     /// How long a refusal is remembered before the Hub is asked again.
     package var refusalSeconds = 30.0
     /// An owner's repositories beyond this number are found by name, but not listed.
@@ -121,6 +123,26 @@ package final class Fetcher: Sendable {
         unsafe contents.read(content, at: offset, into: buffer)
     }
 
+    /// Has all of a content fetched and proven, at a priority below every reader.
+    ///
+    /// Returns at once; `bringing` tells how it goes.
+    ///
+    /// - Returns: false when it has to be asked for again, since too many are in line.
+    /// - Throws: why it cannot be fetched.
+    package func bring(_ content: ContentID) throws(FetchError) -> Bool {
+        try contents.bring(content)
+    }
+
+    /// Whether the rest of a content is still to come, and why it is not, if it was given up.
+    package func bringing(_ content: ContentID) -> (isComing: Bool, failure: FetchError?) {
+        contents.restStatus(of: content)
+    }
+
+    /// Nobody waits for the rest of a content any more; what is under way still comes.
+    package func stopBringing(_ content: ContentID) {
+        contents.leave(content)
+    }
+
     /// The contents that are being fetched.
     package var progress: [FetchProgress] { contents.progress }
 
@@ -133,11 +155,16 @@ package final class Fetcher: Sendable {
     /// Blocks that were damaged on the disk and were fetched again while their reader waited.
     package var healedBlockCount: Int64 { contents.healedBlocks.value }
 
-    /// Has somebody told of every content that was wrong and dropped, whose bytes may have been
-    /// served.
+    /// Chunks that came wrong through Xet, as a later arrival showed.
+    package var wrongXetChunkCount: Int64 { contents.wrongXetChunks.value }
+
+    /// Has somebody told which bytes of a content were wrong, or in doubt, and were dropped: they
+    /// may have been served.
     ///
-    /// It is called on the proof thread, and must not wait.
-    package func observeDamage(_ observer: @escaping @Sendable (ContentID) -> Void) {
+    /// It is called on threads of the fetcher's, and must not wait.
+    package func observeDamage(
+        _ observer: @escaping @Sendable (ContentID, [Range<Int64>]) -> Void
+    ) {
         contents.damageObserver.withLock { $0 = observer }
     }
 

@@ -205,7 +205,8 @@ final class MetadataFetcher: Sendable {
                 ["repository": subject])
         case .disabled, .forbidden:
             log.warning("the Hub refuses access", ["repository": subject, "reason": "\(reason)"])
-        case .entryNotFound, .rateLimited, .unreachable, .server, .malformed, .deadline, .offline:
+        case .entryNotFound, .rateLimited, .unreachable, .dataUnreachable, .server, .malformed,
+            .deadline, .offline:
             log.warning("a request to the Hub failed", ["about": subject, "reason": "\(reason)"])
         case .cancelled: break
         }
@@ -334,7 +335,8 @@ extension HubError {
         case .repositoryNotFound, .revisionNotFound, .entryNotFound, .gated, .tokenRefused,
             .disabled, .forbidden:
             true
-        case .rateLimited, .unreachable, .server, .malformed, .deadline, .cancelled, .offline:
+        case .rateLimited, .unreachable, .dataUnreachable, .server, .malformed, .deadline,
+            .cancelled, .offline:
             false
         }
     }
@@ -344,7 +346,7 @@ extension HubError {
         switch self {
         case .gated, .tokenRefused, .disabled, .forbidden: true
         case .repositoryNotFound, .revisionNotFound, .entryNotFound, .rateLimited, .unreachable,
-            .server, .malformed, .deadline, .cancelled, .offline:
+            .dataUnreachable, .server, .malformed, .deadline, .cancelled, .offline:
             false
         }
     }

@@ -30,6 +30,8 @@ package enum FetchError: Error, Equatable, Sendable {
     case catalog(CatalogError)
     /// What came is not what its hash says, again and again.
     case notProven
+    /// It is to be proven before it is served, and the cache has no room for all of it.
+    case tooLarge
     /// No repository is known that has this content.
     case noSource
     /// The program is being stopped.

@@ -1,7 +1,8 @@
 // The end of a transfer on our side: bytes become blocks, and blocks go to a fill thread.
 //
-// It runs on the transfer thread, which all transfers share, so it does nothing but copy. When too
-// much has come that is not yet stored, it lets its transfer pause.
+// It runs on the transfer thread, which all transfers share, or on a "xet" thread, so it does
+// nothing but copy. Bytes come in any order, each once; a block is handed on when all of it is
+// there. When too much has come that is not yet stored, it lets its transfer pause.
 
 internal import Catalog
 internal import ChunkStore
@@ -11,13 +12,21 @@ internal import Transport
 
 /// Receives one attempt of one transfer.
 final class TransferReceiver: ContentSink {
+    /// A block of which a part is here.
+    private struct Part {
+        let buffer: BlockBuffer
+        var byteCount = 0
+    }
+
     private struct State {
         var fetch: FetchID?
         var isPaused = false
-        /// The bytes of the block that is being filled.
-        var buffer: [UInt8] = []
-        /// Where the block that is being filled begins.
-        var start: Int64
+        /// The next byte, where they come in order.
+        var position: Int64
+        /// By where they begin, or the transfer where that is later.
+        var parts: [Int64: Part] = [:]
+        /// All that came, of a content that is proven before it is stored.
+        var whole: [UInt8] = []
     }
 
     private let fetcher: ContentFetcher
@@ -36,7 +45,10 @@ final class TransferReceiver: ContentSink {
         self.number = number
         self.range = range
         self.isWhole = isWhole
-        state = Lock(State(start: range.lowerBound))
+        state = Lock(
+            State(
+                position: range.lowerBound,
+                whole: isWhole ? [UInt8](repeating: 0, count: range.count) : []))
     }
 
     /// The fetch has its name now; it may have paused before.
@@ -58,6 +70,13 @@ final class TransferReceiver: ContentSink {
     }
 
     func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective {
+        let directive = unsafe receive(bytes, at: state.withLock { $0.position })
+        if directive == .proceed { state.withLock { $0.position += Int64(bytes.count) } }
+        return directive
+    }
+
+    /// Takes bytes of the range that have not come before.
+    func receive(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> TransferDirective {
         if fetcher.pending.isFull {
             let isNamed = state.withLock { state in
                 state.isPaused = true
@@ -66,53 +85,68 @@ final class TransferReceiver: ContentSink {
             if isNamed { fetcher.pending.wait(self, fetcher.hub) }
             return .pause
         }
-        for item in unsafe fill(bytes) { fetcher.hand(item, number) }
+        for item in unsafe fill(bytes, at: offset) { fetcher.hand(item, number) }
         return .proceed
     }
 
     func contentDidFinish(_ result: Result<Void, HubError>) {
         if case .success = result, isWhole {
             let bytes = state.withLock { state in
-                defer { state.buffer = [] }
-                return state.buffer
+                defer { state.whole = [] }
+                return state.whole
             }
             fetcher.pending.add(bytes.count)
             return fetcher.hand(.whole(content, number, bytes), number)
         }
+        for part in state.withLock({ $0.parts.values.map(\.buffer) }) { fetcher.blocks.give(part) }
+        state.withLock { $0.parts = [:] }
         fetcher.hand(.end(content, number, result), number)
     }
 
-    /// Adds bytes to the block that is being filled; returns the blocks that became full.
-    private func fill(_ bytes: UnsafeRawBufferPointer) -> [ContentFetcher.Work] {
+    /// Adds bytes to their blocks; returns the blocks that became full.
+    private func fill(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> [ContentFetcher.Work] {
         state.withLock { state in
             if isWhole {
-                if state.buffer.isEmpty { state.buffer.reserveCapacity(range.count) }
-                unsafe state.buffer.append(contentsOf: bytes)
+                let start = Int(offset - range.lowerBound)
+                state.whole.replaceSubrange(
+                    start..<start + bytes.count, with: unsafe Array(bytes))
                 return []
             }
             var full: [ContentFetcher.Work] = []
-            var rest = unsafe bytes[...]
-            while unsafe !rest.isEmpty {
-                let end = blockEnd(after: state.start)
-                let wanted = Int(end - state.start) - state.buffer.count
-                if state.buffer.isEmpty { state.buffer.reserveCapacity(wanted) }
-                let part = unsafe rest.prefix(wanted)
-                unsafe state.buffer.append(contentsOf: part)
-                unsafe rest = rest.dropFirst(part.count)
-                if state.start + Int64(state.buffer.count) == end {
-                    fetcher.pending.add(state.buffer.count)
-                    full.append(.block(content, number, state.start..<end, state.buffer))
-                    state.start = end
-                    state.buffer = []
+            var position = offset
+            while position < offset + Int64(bytes.count) {
+                let block = block(at: position)
+                let end = min(block.upperBound, offset + Int64(bytes.count))
+                var part =
+                    state.parts.removeValue(forKey: block.lowerBound)
+                    ?? Part(buffer: fetcher.blocks.take())
+                unsafe copy(
+                    bytes[Int(position - offset)..<Int(end - offset)],
+                    to: part.buffer, from: Int(position - block.lowerBound))
+                part.byteCount += Int(end - position)
+                if part.byteCount == block.count {
+                    fetcher.pending.add(block.count)
+                    full.append(.block(content, number, block, part.buffer))
+                } else {
+                    state.parts[block.lowerBound] = part
                 }
+                position = end
             }
             return full
         }
     }
 
-    private func blockEnd(after start: Int64) -> Int64 {
-        let block = Int64(ChunkStore.blockByteCount)
-        return min((start / block + 1) * block, range.upperBound)
+    private func copy(_ bytes: Slice<UnsafeRawBufferPointer>, to buffer: BlockBuffer, from: Int) {
+        let target = unsafe UnsafeMutableRawBufferPointer(
+            rebasing: buffer.bytes[from..<from + bytes.count])
+        unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
+    }
+
+    /// The block with a byte, cut to the transfer.
+    private func block(at position: Int64) -> Range<Int64> {
+        let each = Int64(ChunkStore.blockByteCount)
+        let start = position / each * each
+        return max(start, range.lowerBound)..<min(start + each, range.upperBound)
     }
 }
 

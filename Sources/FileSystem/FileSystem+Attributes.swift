@@ -64,7 +64,8 @@ extension FileSystem {
     func fileEntry(_ content: ContentID, sizeBytes: Int64, modifiedSeconds: Int64) -> Entry {
         let attributes = Attributes(
             node: .file(content, epoch: catalog.epoch), kind: .file, sizeBytes: sizeBytes,
-            modifiedNanoseconds: modifiedSeconds * 1_000_000_000, linkCount: 1)
+            modifiedNanoseconds: WallTime(secondsSince1970: modifiedSeconds).nanosecondsSince1970,
+            linkCount: 1)
         return Entry(
             attributes: attributes, nameSeconds: Lifetime.nameInCommit,
             attributeSeconds: Lifetime.immutableAttributes)
@@ -97,7 +98,7 @@ extension FileSystem {
     ) -> Attributes {
         Attributes(
             node: nodeID(node), kind: .directory, sizeBytes: 0,
-            modifiedNanoseconds: (commit.date?.secondsSince1970 ?? 0) * 1_000_000_000,
+            modifiedNanoseconds: commit.date?.nanosecondsSince1970 ?? 0,
             linkCount: 2 + subdirectoryCount)
     }
 

@@ -49,7 +49,10 @@ extension FileSystem {
         case "verified":
             switch store.state(of: content.hash, size: content.sizeBytes).verification {
             case .none: return "no"
-            case .proven(let time): return "yes \(time.iso8601)"
+            case .proven(let time):
+                let means = if case .sha256 = content.hash { "sha256" } else { "git" }
+                return "yes \(time.iso8601) \(means)"
+            case .provenByChunks(let time): return "yes \(time.iso8601) xet"
             case .failed: return "failed"
             }
         default: return stableAttribute(content, name)

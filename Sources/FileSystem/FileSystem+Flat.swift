@@ -47,6 +47,12 @@ extension FileSystem {
         return .notReady(.packed)
     }
 
+    /// The kernel reads a content by itself from now on: its file is looked through soon.
+    package func noteReadByKernel(_ id: NodeID) {
+        guard let content = try? known(id) else { return }
+        store.scrubSoon(content.hash, size: content.sizeBytes)
+    }
+
     /// An open is a use, as a lookup is.
     package func noteOpen(_ id: NodeID) {
         if id.isFile && id.epoch == catalog.epoch { noteUse(of: ContentID(row: id.row)) }

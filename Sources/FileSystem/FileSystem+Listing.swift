@@ -120,7 +120,16 @@ extension FileSystem {
         }
     }
 
+    /// The names of a directory that can change, but those that no directory can have: of a ref,
+    /// whose every `/` takes three bytes here.
     private func currentNames(
+        of directory: NamedNode, now: WallTime, _ context: AttemptContext
+    ) throws(Detour) -> [String] {
+        try allNames(of: directory, now: now, context)
+            .filter { $0.utf8.count <= TreeLayout.nameByteCountMax }
+    }
+
+    private func allNames(
         of directory: NamedNode, now: WallTime, _ context: AttemptContext
     ) throws(Detour) -> [String] {
         switch directory.kind {

@@ -108,6 +108,7 @@ extension FileSystem {
             try? catalog.recordUse(of: id)
         }
         if repository.canonical != id {
+            try checkAlias(repository, now: now, context)
             let suffix = parts.count == 2 ? "@\(parts[1])" : ""
             return try link(directory, name, to: repository.canonical, suffix: suffix, now)
         }

@@ -29,6 +29,27 @@ extension FileSystem {
         return known
     }
 
+    /// Asks anew whether an alias still leads where it did, when that is not fresh.
+    ///
+    /// The old answer serves where none comes soon.
+    func checkAlias(
+        _ alias: KnownRepository, now: WallTime, _ context: AttemptContext
+    ) throws(Detour) {
+        let need = Need.revision(alias.id, nil)
+        if context.met.contains(need) { return }
+        let resolvedAt = try ask { () throws(CatalogError) in
+            try catalog.resolutionTime(in: alias.id)
+        }
+        if let resolvedAt {
+            let ageSeconds = now.secondsSince1970 - resolvedAt.secondsSince1970
+            if (0..<options.listingSeconds).contains(ageSeconds) { return }
+        }
+        guard let error = context.failures[need] else {
+            throw .lacks(need, withinSeconds: options.renewalSeconds)
+        }
+        if isGone(error, alias) { throw .failed(.notFound) }
+    }
+
     /// The commit that a revision's name stands for.
     func resolve(
         _ repository: KnownRepository, _ revision: RevisionName?, now: WallTime,
@@ -68,7 +89,7 @@ extension FileSystem {
         switch error {
         case .hub(.revisionNotFound): true
         case .hub(.repositoryNotFound): !repository.isPrivate && !repository.isGated
-        case .hub, .catalog, .notProven, .noSource, .stopped: false
+        case .hub, .catalog, .notProven, .noSource, .tooLarge, .stopped: false
         }
     }
 
@@ -134,7 +155,7 @@ extension FileSystem {
         switch error {
         case .hub(.repositoryNotFound), .hub(.entryNotFound), .hub(.revisionNotFound): true
         case .hub(.server(let status)): (400..<500).contains(status) || status == 501
-        case .hub, .catalog, .notProven, .noSource, .stopped: false
+        case .hub, .catalog, .notProven, .noSource, .tooLarge, .stopped: false
         }
     }
 

@@ -23,6 +23,8 @@ package enum FileSystemError: Error, Equatable, Sendable {
     case stale
     /// There is no such extended attribute. (ENODATA)
     case noAttribute
+    /// It is served only when all of it was proven, and the cache cannot hold all of it. (EFBIG)
+    case tooLarge
     /// The reader gave up. (EINTR)
     case interrupted
 }
@@ -33,6 +35,7 @@ extension FileSystemError {
         switch error {
         case .hub(let error): self.init(error)
         case .catalog, .notProven, .noSource: self = .unavailable
+        case .tooLarge: self = .tooLarge
         case .stopped: self = .interrupted
         }
     }
@@ -41,7 +44,8 @@ extension FileSystemError {
         switch error {
         case .repositoryNotFound, .revisionNotFound, .entryNotFound: self = .notFound
         case .gated, .tokenRefused, .disabled, .forbidden: self = .accessDenied
-        case .rateLimited, .unreachable, .server, .malformed, .deadline, .cancelled, .offline:
+        case .rateLimited, .unreachable, .dataUnreachable, .server, .malformed, .deadline,
+            .cancelled, .offline:
             self = .unavailable
         }
     }

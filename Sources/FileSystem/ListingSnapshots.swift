@@ -49,7 +49,8 @@ struct ListingSnapshots {
     /// - Returns: its number; that of the newest copy if the names are the same.
     mutating func keep(_ names: [String], of row: Int64) -> Int64 {
         if let number = newest.value(for: row),
-            copies.value(for: Key(row: row, number: number)) == names
+            let kept = copies.value(for: Key(row: row, number: number)),
+            kept.elementsEqual(names, by: { $0.utf8.elementsEqual($1.utf8) })
         {
             return number
         }

@@ -15,6 +15,7 @@ extension Errno {
         case .notLink: self = .invalidArgument
         case .stale: self = .stale
         case .noAttribute: self = .noData
+        case .tooLarge: self = .fileTooLarge
         case .interrupted: self = .interrupted
         }
     }

@@ -131,6 +131,7 @@ final class FileOpens: Sendable {
             return (waiting, hadPages)
         }
         for unique in waiting { answer(unique, node, decision.mode) }
+        if decision.mode != .cached { fileSystem.noteReadByKernel(node) }
         // What was read the other way would stay in memory beside the file's own pages.
         if decision.mode != .cached && hadPages { dropPages(node) }
     }

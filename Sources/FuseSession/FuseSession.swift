@@ -61,8 +61,8 @@ package enum FuseSessionError: Error, Equatable, Sendable {
 package enum KernelNotice: Sendable {
     /// The attributes of a directory, and with them its listing: its mtime has moved.
     case attributes(NodeID)
-    /// The pages of a file: they were not what its hash says.
-    case pages(NodeID)
+    /// The pages of a part of a file: it is not what its hash says, or is in doubt.
+    case pages(NodeID, Range<Int64>)
 }
 
 /// A mounted tree.
@@ -147,7 +147,7 @@ package final class FuseSession: @unchecked Sendable {
         }
         (opens, passthroughObstacle) = FuseSession.prepareOpens(
             context, device, options.passthrough, resuming: kept != nil
-        ) { [notices] node in _ = notices.send(.pages(node)) }
+        ) { [notices] node in _ = notices.send(.pages(node, 0..<Int64.max)) }
         do throws(Errno) {
             try start(threadCount: options.threadCount)
             if kept != nil { try FuseSession.askAgain(device) }
@@ -259,8 +259,9 @@ package final class FuseSession: @unchecked Sendable {
             switch notice {
             case .attributes(let node):
                 _ = unsafe fuse_lowlevel_notify_inval_inode(handle, context.number(node), -1, 0)
-            case .pages(let node):
-                _ = unsafe fuse_lowlevel_notify_inval_inode(handle, context.number(node), 0, 0)
+            case .pages(let node, let range):
+                _ = unsafe fuse_lowlevel_notify_inval_inode(
+                    handle, context.number(node), off_t(range.lowerBound), off_t(range.count))
             }
         }
         leave()

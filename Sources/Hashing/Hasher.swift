@@ -1,9 +1,10 @@
-// Streaming SHA-256 and SHA-1 (for git object ids) by libcrypto, and XXH3 by libxxhash.
+// Streaming SHA-256 and SHA-1 (for git object ids) by libcrypto, and XXH3 by CShims.
 //
-// The only importer of CCrypto and CXXHash. libcrypto picks the processor's SHA instructions.
+// The only importer of CCrypto, which picks the processor's SHA instructions.
 
 internal import CCrypto
-internal import CXXHash
+internal import CShims
+internal import Platform
 
 /// A SHA-256 under way.
 @safe
@@ -143,7 +144,12 @@ package struct ContentHasher: ~Copyable {
 ///
 /// Not for identity.
 package func xxh3(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-    unsafe XXH3_64bits(bytes.baseAddress, bytes.count)
+    unsafe xxh3(bytes, isWide: Processor.hasWideVectors)
+}
+
+/// The same in one of its two forms; the wide one only where there are wide vectors.
+func xxh3(_ bytes: UnsafeRawBufferPointer, isWide: Bool) -> UInt64 {
+    unsafe modelfs_xxh3(isWide ? 1 : 0, bytes.baseAddress, bytes.count)
 }
 
 private func startDigest(_ algorithm: OpaquePointer?) -> OpaquePointer {

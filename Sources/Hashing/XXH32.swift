@@ -1,4 +1,4 @@
-// XXH32: the checksum inside LZ4 frames. For nothing else.
+// XXH32: the checksum inside LZ4 frames. For nothing else. The only importer of CXXHash.
 
 internal import CXXHash
 

@@ -24,6 +24,9 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
         case failure(HubError)
     }
 
+    /// How often a URL for the data that is not accepted is asked for anew: one that was remembered
+    /// and has expired, and one that was new and not good either.
+    private static let resolvedAgainCountMax = 2
     /// How much of an answer that is no content is read, rather than closing its connection.
     private static let drainByteCountMax: Int64 = 64 << 10
 
@@ -43,7 +46,7 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
     private var hasLeftHub = false
     private var sentToken: AccessToken?
     private var hasRereadToken = false
-    private var hasResolvedAgain = false
+    private var resolvedAgainCount = 0
     private var purpose = Purpose.unknown
     private var window: ContentWindow?
     private var drainedByteCount: Int64 = 0
@@ -61,7 +64,7 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
     }
 
     private static func resolveURL(_ request: ContentRequest, _ client: HubClient) -> HTTPURL {
-        let path = percentEncoded(request.path, keepSlash: true)
+        let path = percentEncoded(request.path, keeping: "/")
         let id = request.id
         return client.configuration.url(
             "/\(id.kind.resolvePrefix)\(id.name)/resolve/\(request.commit)/\(path)")
@@ -77,7 +80,7 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
             hasLeftHub = known.origin != client.configuration.origin
         }
         // A host for data that is not the Hub's may be there while the Hub is away.
-        if let refusal = client.refusal, refusal == .offline || !hasLeftHub {
+        if let refusal = client.readerRefusal, refusal == .offline || !hasLeftHub {
             return finish(.failure(refusal))
         }
         send()
@@ -199,8 +202,8 @@ extension ContentFetch {
         case .deadline: finish(.failure(.deadline))
         case .tooLarge: finish(.failure(.malformed(reason: "a head that is too long")))
         case .nameResolution, .connectionRefused, .connectTimeout, .tls, .stalled, .closedEarly,
-            .protocolError, .queueFull:
-            finish(.failure(.unreachable(error)))
+            .proxyRefused, .protocolError, .queueFull:
+            finish(.failure(hasLeftHub ? .dataUnreachable(error) : .unreachable(error)))
         }
     }
 }
@@ -224,14 +227,25 @@ extension ContentFetch {
                 orFail: HubError(status: head.status, headers: head.headers, kind: kind)
                     ?? .tokenRefused)
         case 400..<500
-        where isRemembered && !hasResolvedAgain && head.status != 429 && head.status != 408:
-            // The URL has expired, or its signature is no longer accepted.
+        where (isRemembered || isURLRefused(head)) && head.status != 429 && head.status != 408
+            && resolvedAgainCount < ContentFetch.resolvedAgainCountMax:
             return .resolveAgain
+        case 400..<500 where hasLeftHub && head.status != 429:
+            // Whether the user may read the file, the Hub has said before.
+            return .failure(.server(status: head.status))
         default:
             return .failure(
                 HubError(status: head.status, headers: head.headers, kind: kind)
                     ?? .server(status: head.status))
         }
+    }
+
+    /// Whether the place of the data refuses what the Hub has just sent us there for: the URL has
+    /// expired, or its signature is not accepted.
+    ///
+    /// What the Hub itself refuses, it names.
+    private func isURLRefused(_ head: HTTPHead) -> Bool {
+        kind == .data && (hasLeftHub || head.headers["X-Error-Code"] == nil)
     }
 
     private func judgeRedirect(_ head: HTTPHead) -> Purpose {
@@ -270,7 +284,7 @@ extension ContentFetch {
     }
 
     private func resolveAgain() {
-        hasResolvedAgain = true
+        resolvedAgainCount += 1
         client.fetches.locations.forget(key)
         isRemembered = false
         hasLeftHub = false

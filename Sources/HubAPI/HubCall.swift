@@ -47,7 +47,7 @@ final class HubCall: @unchecked Sendable {
         self.priority = priority
         self.range = range
         self.foreign = foreign
-        policy = RetryPolicy(seed: seed)
+        policy = RetryPolicy(seed: seed, absentHostSeconds: RetryPolicy.absentHostSeconds)
         self.completion = completion
     }
 

@@ -90,19 +90,19 @@ extension HubClient {
     /// Ends a fetch with `.cancelled`, unless it has ended already.
     package func cancel(_ id: FetchID) {
         transport.run { [fetches] in fetches.active[id]?.cancel() }
-        xet.run(id) { $0.cancel() }
+        xet.run(id) { fetch, _ in fetch.cancel() }
     }
 
     /// Changes how urgent a fetch is.
     package func promote(_ id: FetchID, to priority: TransferPriority) {
         transport.run { [fetches] in fetches.active[id]?.promote(to: priority) }
-        xet.run(id) { $0.promote(to: priority) }
+        xet.run(id) { $0.promote(to: priority, $1) }
     }
 
     /// Lets a fetch go on whose sink answered `.pause`.
     package func resume(_ id: FetchID) {
         transport.run { [fetches] in fetches.active[id]?.resume() }
-        xet.run(id) { $0.resume() }
+        xet.run(id) { fetch, _ in fetch.resume() }
     }
 
     /// REQUIRES: the transfer thread.

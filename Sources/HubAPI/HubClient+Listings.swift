@@ -55,7 +55,7 @@ extension HubClient {
         completion: @escaping @Sendable (Result<RepositoryListing, HubError>) -> Void
     ) {
         precondition((1...100_000).contains(countMax))
-        let author = percentEncoded(author, keepSlash: false)
+        let author = percentEncoded(author)
         let limit = min(HubClient.pageRepositoryCount, countMax)
         let url = configuration.url(
             "/api/\(kind.plural)", query: "author=\(author)&limit=\(limit)&full=true")

@@ -21,7 +21,7 @@ extension HubClient {
         priority: TransferPriority = .metadata,
         completion: @escaping @Sendable (Result<RevisionInfo, HubError>) -> Void
     ) {
-        let path = revision.map { "/revision/\(percentEncoded($0.name, keepSlash: false))" } ?? ""
+        let path = revision.map { "/revision/\(percentEncoded($0.name))" } ?? ""
         let finish: @Sendable (Result<HTTPAnswer, HubError>) -> Void = { answer in
             completion(
                 answer.decoded { json throws(HubError) in
@@ -110,26 +110,4 @@ extension HubClient {
                 kind: kind, subject: subject, url: url, deadline: deadline, priority: priority,
                 seed: nextSeed(), range: range, foreign: foreign, completion: completion))
     }
-}
-
-/// Encodes what may not stand in a path's part; RFC 3986, 2.3: letters, digits and `-._~` stay.
-///
-/// - Parameter keepSlash: whether `text` is a path of several parts.
-package func percentEncoded(_ text: String, keepSlash: Bool) -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var out: [UInt8] = []
-    out.reserveCapacity(text.utf8.count)
-    for byte in text.utf8 {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-            UInt8(ascii: "_"), UInt8(ascii: "~"):
-            out.append(byte)
-        case UInt8(ascii: "/") where keepSlash:
-            out.append(byte)
-        default:
-            out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-    }
-    return String(decoding: out, as: UTF8.self)
 }

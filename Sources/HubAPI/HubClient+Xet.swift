@@ -7,32 +7,27 @@
 
 internal import Hashing
 internal import Platform
-internal import Transport
+package import Transport
 package import Xet
-
-/// A chunk of a file, named by what it holds and by where the server keeps it.
-package struct IdentifiedChunk: Equatable, Sendable {
-    /// Of its decoded bytes, computed on arrival.
-    package let hash: XetHash
-    /// Where it begins in the file.
-    package let fileOffset: Int64
-    /// Its decoded length.
-    package let byteCount: Int
-    /// The xorb that the server keeps it in.
-    package let xorb: XetHash
-    /// Its index in that xorb.
-    package let index: Int
-}
 
 /// Receives a fetch through Xet.
 ///
 /// All calls come on one thread at a time, which is shared with other fetches, and none may wait
 /// for the network; only `localChunk` may read a disk.
-package protocol XetSink: ContentSink {
-    /// The chunk of which bytes follow, before its first byte, in the order of the file. Chunks
-    /// at either end of the range may begin before it or end after it. Not called for bytes that
-    /// come over plain HTTP.
-    func contentDidIdentify(_ chunk: IdentifiedChunk)
+package protocol XetSink: AnyObject, Sendable {
+    /// Bytes of the range, in any order, each of them once; `offset` is their place in the file,
+    /// and `chunk` is the chunk that they are of, which may begin before the range or end after
+    /// it; nil for bytes that come over plain HTTP. With `.pause` these bytes count as not taken,
+    /// and come again after `HubClient.resume`, or over plain HTTP; `.cancel` ends the fetch.
+    func contentDidReceive(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64, of chunk: IdentifiedChunk?
+    ) -> TransferDirective
+
+    /// The end, exactly once. Success means that every byte of the range was delivered.
+    func contentDidFinish(_ result: Result<Void, HubError>)
+
+    /// Whether every byte has to come from the server, though a neighbour has it or it is here.
+    var wantsFresh: Bool { get }
 
     /// Whether a chunk is here and need not be fetched.
     func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool
@@ -42,6 +37,8 @@ package protocol XetSink: ContentSink {
 }
 
 extension XetSink {
+    /// No: what is here is as good.
+    package var wantsFresh: Bool { false }
     /// No: everything is fetched.
     package func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool { false }
     /// None.
@@ -64,13 +61,17 @@ extension HubClient {
         let id = fetches.nextID()
         guard let worker = xet.worker(of: id), refusal != .offline, !request.bytes.isEmpty,
             !xet.isRefused(keys, at: .now)
-        else { return fetch(request, sink: sink) }
+        else {
+            return fetch(
+                request,
+                sink: PlainRest(sink, from: request.bytes.lowerBound, delivered: RangeSet()) {})
+        }
         let fetch = XetFetch(
             id: id, request: request, hash: hash, sink: sink, client: self, worker: worker)
         let isTaken = worker.run { loop in
             if loop.isStopping { return sink.contentDidFinish(.failure(.cancelled)) }
             loop.active[id] = fetch
-            fetch.begin(loop)
+            fetch.start(loop)
         }
         if !isTaken { sink.contentDidFinish(.failure(.cancelled)) }
         return id
@@ -136,7 +137,7 @@ extension HubError {
         case .rateLimited: 429
         case .server(let status): status
         case .malformed: 200
-        case .unreachable, .deadline, .cancelled, .offline: nil
+        case .unreachable, .dataUnreachable, .deadline, .cancelled, .offline: nil
         }
     }
 }

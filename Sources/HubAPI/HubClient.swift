@@ -88,8 +88,15 @@ package final class HubClient: Sendable {
     /// To be called by whoever retries fetches, when no attempt got an answer until the deadline:
     /// from now on requests fail at once, until a probe gets through.
     package func noteUnreachable(_ error: TransportError) {
+        noteUnreachable(error, isEarly: false)
+    }
+
+    /// - Parameter isEarly: whether readers of bytes would have waited longer.
+    func noteUnreachable(_ error: TransportError, isEarly: Bool) {
         guard HubClient.showsAbsence(error) else { return }
-        let isNews = reachability.withLock { $0.requestExhausted(error, at: .now) }
+        let isNews = reachability.withLock {
+            $0.requestExhausted(error, isEarly: isEarly, at: .now)
+        }
         if isNews {
             log.warning(
                 "the Hub is not reachable; only what is cached is served until it is",
@@ -98,14 +105,17 @@ package final class HubClient: Sendable {
         }
     }
 
-    /// Why a request may not be sent now; nil if it may.
+    /// Why no names and attributes are asked for now; nil if they are.
     package var refusal: HubError? { reachability.withLock { $0.refusal } }
+
+    /// Why no bytes are asked for now; nil if they are.
+    package var readerRefusal: HubError? { reachability.withLock { $0.readerRefusal } }
 
     /// Whether an error says that nobody answers, and not that we gave up or are too busy.
     static func showsAbsence(_ error: TransportError) -> Bool {
         switch error {
         case .nameResolution, .connectionRefused, .connectTimeout, .stalled, .closedEarly, .tls,
-            .protocolError:
+            .proxyRefused, .protocolError:
             true
         case .deadline, .tooLarge, .cancelled, .queueFull, .shutDown: false
         }

@@ -26,6 +26,8 @@ package enum HubError: Error, Equatable, Hashable, Sendable {
     case rateLimited(retryAfterSeconds: Double?)
     /// No answer came, and this was the last reason.
     case unreachable(TransportError)
+    /// The same of a host that the Hub sent us to for a file's bytes; the Hub itself may be there.
+    case dataUnreachable(TransportError)
     /// An answer with this HTTP status that means nothing more precise.
     case server(status: Int)
     /// The answer contradicts the request, the protocol or a limit.
@@ -52,8 +54,10 @@ extension HubError: CustomStringConvertible {
         case .disabled: "the Hub has disabled the repository"
         case .forbidden(let message): "forbidden: \(message)"
         case .rateLimited(let seconds):
-            seconds.map { "rate limit reached, again in \(Int($0)) s" } ?? "rate limit reached"
+            seconds.map { "rate limit reached, again in \(Int($0)) s" }
+                ?? "rate limit reached"
         case .unreachable(let error): "the Hub is not reachable: \(error)"
+        case .dataUnreachable(let error): "the host of the data is not reachable: \(error)"
         case .server(let status): "the Hub answered with HTTP status \(status)"
         case .malformed(let reason): "the Hub's answer cannot be used: \(reason)"
         case .deadline: "no complete answer before the deadline"
@@ -97,11 +101,12 @@ extension HubError {
             if message == "Invalid credentials in Authorization header" { return .tokenRefused }
             switch kind {
             case .whoami, .repositories, .probe, .reconstruction: return .tokenRefused
-            case .data: return .forbidden(message: message)
+            case .data: return .server(status: status)
             case .revision, .refs, .tree, .authCheck, .resolve, .xetToken:
                 return .repositoryNotFound
             }
-        case 403: return .forbidden(message: message)
+        // Whether the user may read the file, the Hub has said before it told where its data is.
+        case 403: return kind == .data ? .server(status: status) : .forbidden(message: message)
         case 404:
             switch kind {
             case .resolve, .reconstruction: return .entryNotFound
@@ -125,10 +130,13 @@ extension HubError {
     }
 }
 
+/// The longest pause believed, in seconds: a week, which is the same as for ever here.
+private let pauseSecondsMax = 604_800.0
+
 /// How long the Hub wants us to wait, in seconds: what is left of the quota's window where the
 /// quota is the reason, else `Retry-After` in seconds.
 ///
-/// One second more than it says, because both are rounded.
+/// One second more than it says, because both are rounded; never more than `pauseSecondsMax`.
 ///
 /// Source: IETF draft-ietf-httpapi-ratelimit-headers-09, as the Hub uses it.
 package func requestedPause(_ headers: HTTPHeaders, status: Int) -> Double? {
@@ -141,11 +149,11 @@ package func requestedPause(_ headers: HTTPHeaders, status: Int) -> Double? {
             if pair[0] == "r" { remaining = number }
             if pair[0] == "t" { reset = number }
         }
-        if remaining == 0, let reset { return Double(reset) + 1 }
+        if remaining == 0, let reset { return min(Double(reset) + 1, pauseSecondsMax) }
     }
     guard let text = headers["Retry-After"], let seconds = Int(text.trimmingBlanks()), seconds >= 0
     else { return nil }
-    return Double(seconds) + 1
+    return min(Double(seconds) + 1, pauseSecondsMax)
 }
 
 extension StringProtocol {

@@ -131,7 +131,7 @@ final class HubLoop {
             // Nothing came in this attempt; what ended the ones before says more.
             giveUp(call, call.lastTransportError)
         case .nameResolution, .connectionRefused, .connectTimeout, .tls, .stalled, .closedEarly,
-            .protocolError, .queueFull:
+            .proxyRefused, .protocolError, .queueFull:
             call.lastTransportError = error
             retry(call, after: .transport(error), orFail: .unreachable(error))
         }
@@ -153,7 +153,12 @@ final class HubLoop {
 
     private func giveUp(_ call: HubCall, _ reason: TransportError?) {
         guard let reason else { return finish(call, .failure(.deadline)) }
-        if call.foreign == nil { client.noteUnreachable(reason) }
+        if call.foreign == nil {
+            // A question for Xet is given less time than the reader has whom it serves.
+            let leftSeconds = call.deadline.seconds(since: .now)
+            let isEarly = call.kind == .xetToken || leftSeconds > RetryPolicy.firstSeconds * 2
+            client.noteUnreachable(reason, isEarly: isEarly)
+        }
         finish(call, .failure(.unreachable(reason)))
     }
 

@@ -7,6 +7,8 @@
 // without an owner where that cannot be mistaken: `hf://gpt2`, `hf://gpt2@main/…`,
 // `hf://models/gpt2`.
 
+internal import Platform
+
 /// What a URI names.
 package enum HubURI: Hashable, Sendable {
     /// All kinds of repository, each below its plural.
@@ -164,27 +166,4 @@ extension HubLocation {
 
 private func isDigit(_ byte: UInt8) -> Bool {
     (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-}
-
-/// The text that percent escapes stand for; nil when it is not UTF-8.
-///
-/// A `%` that begins no escape stands for itself, as in Python's `unquote`.
-func percentDecoded(_ text: String) -> String? {
-    let bytes = Array(text.utf8)
-    var out: [UInt8] = []
-    var index = 0
-    while index < bytes.count {
-        if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
-            bytes[index + 1] != UInt8(ascii: "+"), bytes[index + 1] != UInt8(ascii: "-"),
-            let value = UInt8(
-                String(decoding: bytes[index + 1...index + 2], as: UTF8.self), radix: 16)
-        {
-            out.append(value)
-            index += 3
-        } else {
-            out.append(bytes[index])
-            index += 1
-        }
-    }
-    return String(validating: out, as: UTF8.self)
 }

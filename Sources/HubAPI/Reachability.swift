@@ -2,7 +2,8 @@
 //
 // A request that got no answer until its deadline makes the Hub known to be away. From then on
 // requests fail at once, so that nobody waits in vain, while a probe goes out now and then. Any
-// answer from the Hub, to whatever request, makes it present again.
+// answer from the Hub, to whatever request, makes it present again. A lookup that gave up before
+// its time spares the next lookups the wait; readers of bytes are more patient, and go on.
 
 package import Platform
 package import Transport
@@ -25,13 +26,15 @@ package struct Reachability: Equatable, Sendable {
 
     package private(set) var state: State
     private var probeSeconds = Reachability.probeSecondsMin
+    /// Whether somebody waited in vain as long as a reader would.
+    private var isSureForReaders = false
 
     /// - Parameter offline: whether requests are forbidden.
     package init(offline: Bool) {
         state = offline ? .offline : .present
     }
 
-    /// Why a request may not be sent now; nil if it may.
+    /// Why no names and attributes are asked for now; nil if they are.
     package var refusal: HubError? {
         switch state {
         case .present: nil
@@ -40,19 +43,29 @@ package struct Reachability: Equatable, Sendable {
         }
     }
 
+    /// Why no bytes are asked for now; nil if they are.
+    package var readerRefusal: HubError? {
+        if case .away = state, !isSureForReaders { return nil }
+        return refusal
+    }
+
     /// When `takeProbe` has to be asked next; nil if nothing is due.
     package var nextProbe: MonotonicInstant? {
         if case .away(_, let probeAt) = state { return probeAt }
         return nil
     }
 
-    /// A request was retried to its deadline without any answer.
+    /// A request was given up without any answer.
     ///
     /// True when this is news.
+    ///
+    /// - Parameter isEarly: before the time was over that readers wait.
     package mutating func requestExhausted(
-        _ reason: TransportError, at now: MonotonicInstant
+        _ reason: TransportError, isEarly: Bool = false, at now: MonotonicInstant
     ) -> Bool {
+        if !isEarly { isSureForReaders = true }
         guard state == .present else { return false }
+        isSureForReaders = !isEarly
         probeSeconds = Reachability.probeSecondsMin
         state = .away(reason: reason, probeAt: now + probeSeconds)
         return true

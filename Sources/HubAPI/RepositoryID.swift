@@ -92,6 +92,8 @@ package struct RepositoryID: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// The name of a branch, a tag, a pull request's ref or a (short) commit.
+///
+/// Two spellings of an accent are two names, as they are to git.
 package struct RevisionName: Hashable, Sendable, CustomStringConvertible {
     /// As git and the Hub know it, such as `refs/pr/3`.
     package let name: String
@@ -159,4 +161,13 @@ package struct RevisionName: Hashable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { name }
+
+    package static func == (left: RevisionName, right: RevisionName) -> Bool {
+        left.name.utf8.elementsEqual(right.name.utf8)
+    }
+
+    package func hash(into hasher: inout Swift.Hasher) {
+        for byte in name.utf8 { hasher.combine(byte) }
+        hasher.combine(name.utf8.count)
+    }
 }

@@ -1,8 +1,9 @@
 // When a failed request is sent again. Pure: told the time and the failure, answers with a wait.
 //
-// No answer at all is retried until the deadline, for a network may come back at any time. An
-// answer that says "not now" is retried as often as the official client does, because a server
-// that goes on failing is not cured by more requests.
+// No answer at all is retried until the deadline, for a network may come back at any time; but a
+// lookup is soon told where the host is not there at all. An answer that says "not now" is retried
+// as often as the official client does, because a server that goes on failing is not cured by more
+// requests.
 
 package import Platform
 package import Transport
@@ -31,11 +32,17 @@ package struct RetryPolicy: Sendable {
     /// Attempts that were answered with a status of `retriedStatuses`: waits of
     /// 0.25 + 0.5 + 1 + 2 + 4 + 8 s, about the official client's 1 + 2 + 4 + 8 + 8 s.
     package static let statusAttemptsMax = 7
-    /// Attempts that failed in a way that mostly stays: a certificate that is not trusted, a port
-    /// that speaks something else.
+    /// Attempts that failed in a way that mostly stays: a certificate that is not trusted, a proxy
+    /// that wants a password, a port that speaks something else.
     ///
     /// Waits of 0.25 + 0.5 + 1 s, so that the reason is soon told.
     package static let brokenAttemptsMax = 4
+    /// How long a lookup goes on where the host is not there at all: its port is closed, or its
+    /// name has no address.
+    ///
+    /// That is known at once, and a person waits: waits of 0.25 + 0.5 s and halves of what is left,
+    /// long enough for a server that is started anew.
+    package static let absentHostSeconds = 3.0
     /// Request timeout, too many requests, and what servers and proxies say in trouble.
     package static let retriedStatuses: Set<Int> = [408, 429, 500, 502, 503, 504]
 
@@ -43,10 +50,17 @@ package struct RetryPolicy: Sendable {
     private var statusAttempts = 0
     private var brokenAttempts = 0
     private var seed: UInt64
+    private let absentHostSeconds: Double
+    /// Until when a host that is not there is waited for, since it was seen to be missing.
+    private var absentHostDeadline: MonotonicInstant?
 
-    /// - Parameter seed: of the jitter; equal seeds give equal waits.
-    package init(seed: UInt64) {
+    /// - Parameters:
+    ///   - seed: of the jitter; equal seeds give equal waits.
+    ///   - absentHostSeconds: how long a host is waited for that is not there at all; without end
+    ///     by default, which leaves it to the deadline.
+    package init(seed: UInt64, absentHostSeconds: Double = .infinity) {
         self.seed = seed
+        self.absentHostSeconds = absentHostSeconds
     }
 
     /// What follows a failure at `now`: never a wait that would pass `deadline`.
@@ -54,13 +68,22 @@ package struct RetryPolicy: Sendable {
         after failure: AttemptFailure, now: MonotonicInstant, deadline: MonotonicInstant
     ) -> RetryDecision {
         var pause: Double?
+        var deadline = deadline
         switch failure {
         case .transport(let error):
+            if RetryPolicy.showsNoHost(error) {
+                let limit = absentHostDeadline ?? now + absentHostSeconds
+                absentHostDeadline = limit
+                deadline = min(deadline, limit)
+            } else {
+                absentHostDeadline = nil
+            }
             if RetryPolicy.mostlyStays(error) { brokenAttempts += 1 }
             if !RetryPolicy.isRetried(error) || brokenAttempts >= RetryPolicy.brokenAttemptsMax {
                 return .giveUp
             }
         case .status(let status, let pauseSeconds):
+            absentHostDeadline = nil
             statusAttempts += 1
             if !RetryPolicy.retriedStatuses.contains(status)
                 || statusAttempts >= RetryPolicy.statusAttemptsMax
@@ -80,15 +103,25 @@ package struct RetryPolicy: Sendable {
     package static func isRetried(_ error: TransportError) -> Bool {
         switch error {
         case .nameResolution, .connectionRefused, .connectTimeout, .stalled, .closedEarly, .tls,
-            .protocolError, .queueFull:
+            .proxyRefused, .protocolError, .queueFull:
             true
         case .deadline, .tooLarge, .cancelled, .shutDown: false
         }
     }
 
+    /// Whether an error says at once that there is nobody to talk to.
+    package static func showsNoHost(_ error: TransportError) -> Bool {
+        switch error {
+        case .nameResolution, .connectionRefused: true
+        case .connectTimeout, .stalled, .closedEarly, .tls, .proxyRefused, .protocolError,
+            .queueFull, .deadline, .tooLarge, .cancelled, .shutDown:
+            false
+        }
+    }
+
     private static func mostlyStays(_ error: TransportError) -> Bool {
         switch error {
-        case .tls, .protocolError: true
+        case .tls, .proxyRefused, .protocolError: true
         case .nameResolution, .connectionRefused, .connectTimeout, .stalled, .closedEarly,
             .queueFull, .deadline, .tooLarge, .cancelled, .shutDown:
             false

@@ -17,6 +17,8 @@ final class XetBoard: Sendable {
     struct TokenKey: Hashable, Sendable {
         let id: RepositoryID
         let commit: GitObjectID
+        /// Of the Hub's token that it was got with: with another one, another is asked for.
+        let generation: UInt64
     }
 
     /// What a lasting failure is about.
@@ -42,13 +44,15 @@ final class XetBoard: Sendable {
     static let refusalCountMax = 1024
     /// Xet is tried again after that, in seconds; until then plain ranges are fetched at once.
     static let refusalSeconds = 60.0
-    /// Decoded bytes that wait for earlier ones, of all fetches, in bytes.
+    /// Bytes handed on before others that come earlier in the same fetch, of all fetches, in bytes.
     ///
-    /// Beyond it only what comes next in its file is decoded.
-    static let aheadByteCountMax = 32 << 20
+    /// Sinks may keep a part of them, until what lies between has come. Beyond it only what comes
+    /// next in its fetch is decoded.
+    static let aheadByteCountMax = 64 << 20
 
-    /// Decoded bytes that wait for earlier ones.
+    /// Bytes handed on before their turn.
     let aheadByteCount = Atomic<Int>(0)
+    let seams = XetSeams()
     private let workers: [XetWorker]
     private let state = Lock(State())
 
@@ -70,9 +74,9 @@ final class XetBoard: Sendable {
     }
 
     /// Does something with a fetch on its thread, if it is a Xet fetch and still under way.
-    func run(_ id: FetchID, _ body: @escaping @Sendable (XetFetch) -> Void) {
+    func run(_ id: FetchID, _ body: @escaping @Sendable (XetFetch, XetLoop) -> Void) {
         worker(of: id)?.run { loop in
-            if let fetch = loop.active[id] { body(fetch) }
+            if let fetch = loop.active[id] { body(fetch, loop) }
         }
     }
 }
@@ -163,12 +167,32 @@ final class XetWorker: Sendable {
     }
 }
 
+/// Room for one decoded chunk.
+@safe
+final class ChunkRoom {
+    private let bytes: UnsafeMutableRawBufferPointer
+
+    init() {
+        unsafe bytes = .allocate(byteCount: GearChunker.maximumByteCount, alignment: 64)
+    }
+
+    deinit {
+        unsafe bytes.deallocate()
+    }
+
+    /// The first bytes; at most as many as the longest chunk has.
+    func prefix(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
+        unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[..<byteCount])
+    }
+}
+
 /// The state of a "xet" thread; made and used on it alone.
 final class XetLoop {
     /// The longest wait without looking at anything.
     private static let idleSeconds = 60.0
 
     let scratch = CodecScratch()
+    let chunk = ChunkRoom()
     var active: [FetchID: XetFetch] = [:]
     private(set) var isStopping = false
     private var timers: [(at: MonotonicInstant, body: () -> Void)] = []

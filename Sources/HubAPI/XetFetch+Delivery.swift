@@ -1,93 +1,144 @@
-// Decoded chunks on their way to the sink, in the order of the file.
+// Decoded chunks on their way to the sink, each at its place in the file.
 
+internal import Platform
 internal import Synchronization
 internal import Transport
 internal import Xet
 
 extension XetFetch {
-    /// Keeps a chunk until everything before it has been handed on.
-    func hold(_ bytes: [UInt8], _ identity: IdentifiedChunk) {
-        let held = HeldChunk(bytes: bytes, identity: identity)
-        guard ahead.updateValue(held, forKey: identity.fileOffset) == nil else { return }
-        client.xet.aheadByteCount.add(bytes.count, ordering: .relaxed)
+    /// Local chunks that are read in a row before downloads are looked at again: 1 MiB.
+    private static let localCountMax = 16
+
+    /// Whether a part of these bytes of the file is to be handed on, and was not yet.
+    func isWanted(_ range: Range<Int64>) -> Bool {
+        let part = range.clamped(to: request.bytes)
+        return !part.isEmpty && !delivered.gaps(in: part).isEmpty
     }
 
-    /// Puts chunks that are here in their places.
-    func useLocal(_ uses: [LocalUse], _ loop: XetLoop) {
-        for local in uses {
-            var offset = local.use.fileOffset
-            for index in local.use.chunks {
-                guard let bytes = sink.localChunk(local.xorb, index), !bytes.isEmpty,
-                    offset + Int64(bytes.count) <= local.use.fileRange.upperBound
-                else { return beginWithoutLocal(loop) }
-                let end = offset + Int64(bytes.count)
-                if end > position && offset < segment.upperBound {
-                    hold(
-                        bytes,
-                        IdentifiedChunk(
-                            hash: .chunk(bytes), fileOffset: offset, byteCount: bytes.count,
-                            xorb: local.xorb, index: index))
-                }
-                offset = end
+    /// Hands a chunk on at each of its places.
+    ///
+    /// - Returns: false when the sink wants no more for now; what it did not take is held.
+    func deliver(
+        _ bytes: UnsafeRawBufferPointer, _ chunks: [IdentifiedChunk], _ loop: XetLoop
+    ) -> Bool {
+        for (number, chunk) in chunks.enumerated() {
+            switch unsafe hand(bytes, at: chunk.fileOffset, of: chunk) {
+            case .proceed: unsafe fillSeam(chunk, bytes)
+            case .pause:
+                isSinkPaused = true
+                held = HeldChunk(
+                    bytes: unsafe [UInt8](bytes), identities: Array(chunks[number...]))
+                return false
+            case .cancel:
+                finish(.failure(.cancelled))
+                return false
             }
         }
+        return true
+    }
+
+    /// Hands on what is missing of some bytes of the file.
+    private func hand(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64, of chunk: IdentifiedChunk
+    ) -> TransferDirective {
+        let range = (offset..<offset + Int64(bytes.count)).clamped(to: request.bytes)
+        for gap in delivered.gaps(in: range) {
+            let part = Int(gap.lowerBound - offset)..<Int(gap.upperBound - offset)
+            let directive = unsafe sink.contentDidReceive(
+                UnsafeRawBufferPointer(rebasing: bytes[part]), at: gap.lowerBound, of: chunk)
+            if directive != .proceed { return directive }
+            delivered.insert(gap)
+        }
+        countAhead()
+        return .proceed
+    }
+
+    /// The rest of a chunk that a neighbour has brought.
+    func take(_ rest: XetSeams.Rest, at offset: Int64, _ loop: XetLoop) {
+        let directive = unsafe rest.bytes.span.bytes.withUnsafeBytes {
+            unsafe hand($0, at: offset, of: rest.chunk)
+        }
+        switch directive {
+        case .proceed: break
+        case .cancel: finish(.failure(.cancelled))
+        case .pause:
+            // Too little to wait for: it is asked for again when the rest of the range is here.
+            isSinkPaused = true
+        }
+    }
+
+    func addLocals(_ uses: [LocalUse]) {
+        locals += uses.map {
+            LocalRun(use: $0, index: $0.use.chunks.lowerBound, offset: $0.use.fileOffset)
+        }
+    }
+
+    /// Puts some of the chunks that are here in their places; whether there were any.
+    func useLocals(_ loop: XetLoop) -> Bool {
+        if locals.isEmpty { return false }
+        for _ in 0..<XetFetch.localCountMax {
+            guard !isSinkPaused, !isOver, var run = locals.first else { break }
+            let (xorb, use) = (run.use.xorb, run.use.use)
+            guard let bytes = sink.localChunk(xorb, run.index), !bytes.isEmpty,
+                run.offset + Int64(bytes.count) <= use.fileRange.upperBound
+            else {
+                beginWithoutLocal(loop)
+                return true
+            }
+            let chunk = IdentifiedChunk(
+                hash: .chunk(bytes), fileOffset: run.offset, byteCount: bytes.count, xorb: xorb,
+                index: run.index)
+            run.offset += Int64(bytes.count)
+            run.index += 1
+            locals[0] = run
+            if run.index == use.chunks.upperBound { locals.removeFirst() }
+            if isWanted(chunk.fileOffset..<run.offset) {
+                _ = unsafe bytes.span.bytes.withUnsafeBytes { unsafe deliver($0, [chunk], loop) }
+            }
+        }
+        return true
     }
 
     /// Chunks that were promised are gone: what is missing is planned anew without any.
     private func beginWithoutLocal(_ loop: XetLoop) {
         ignoresLocal = true
-        dropSegment()
+        dropPlan()
         begin(loop)
     }
 
-    /// Hands on what is next, until something is missing or the sink wants a pause.
-    func hand(_ loop: XetLoop) {
-        while !isSinkPaused, !isFinished, plain == nil, position < segment.upperBound {
-            guard let held = nextHeld() else {
-                if isSegmentRead {
-                    fallBack(.invalid(.inconsistentReconstruction("chunks that leave a gap")))
-                }
-                return
-            }
-            let offset = held.identity.fileOffset
-            if identified != offset {
-                identified = offset
-                sink.contentDidIdentify(held.identity)
-            }
-            let end = min(offset + Int64(held.bytes.count), segment.upperBound)
-            let part = Int(position - offset)..<Int(end - offset)
-            let directive = unsafe held.bytes.span.bytes.withUnsafeBytes { bytes in
-                unsafe sink.contentDidReceive(UnsafeRawBufferPointer(rebasing: bytes[part]))
-            }
-            switch directive {
-            case .pause:
-                isSinkPaused = true
-                return
-            case .cancel: return finish(.failure(.cancelled))
-            case .proceed:
-                position = end
-                ahead[offset] = nil
-                client.xet.aheadByteCount.subtract(held.bytes.count, ordering: .relaxed)
-                if !planned.isEmpty { beginDownloads(loop) }
-            }
-        }
-        if isSegmentRead && position == segment.upperBound { endSegment(loop) }
-    }
-
-    /// The chunk that has the next byte: where a segment begins it may begin before that.
-    private func nextHeld() -> HeldChunk? {
-        if let held = ahead[position] { return held }
-        guard position == segment.lowerBound else { return nil }
-        return ahead.values.first {
-            $0.identity.fileOffset < position
-                && $0.identity.fileOffset + Int64($0.bytes.count) > position
+    /// Hands on what the sink did not take before.
+    func deliverHeld(_ loop: XetLoop) {
+        guard let held else { return }
+        self.held = nil
+        _ = unsafe held.bytes.span.bytes.withUnsafeBytes {
+            unsafe deliver($0, held.identities, loop)
         }
     }
 
-    private func endSegment(_ loop: XetLoop) {
-        if isFinished || plain != nil { return }
-        dropSegment()
-        if position == request.bytes.upperBound { return finish(.success(())) }
-        begin(loop)
+    func endIfComplete(_ loop: XetLoop) {
+        if isOver || !isPlanRead || isSinkPaused || held != nil || !locals.isEmpty { return }
+        if delivered.gaps(in: request.bytes).isEmpty { return finish(.success(())) }
+        if !delivered.gaps(in: asked).isEmpty {
+            return fallBack(.invalid(.inconsistentReconstruction("chunks that leave a gap")))
+        }
+        switch head {
+        case .waiting, .owed: return
+        // The neighbour has failed, or what it brought was not taken.
+        case .none: begin(loop)
+        }
+    }
+
+    /// The next byte that the plan has to bring.
+    var position: Int64 { delivered.gaps(in: asked).first?.lowerBound ?? asked.upperBound }
+
+    /// Tells all fetches how much of this one came before its turn.
+    private func countAhead() {
+        let come = Int64(asked.count) - delivered.gaps(in: asked).reduce(0) { $0 + Int64($1.count) }
+        countAhead(Int(come - (position - asked.lowerBound)))
+    }
+
+    func countAhead(_ count: Int) {
+        client.xet.aheadByteCount.add(count - aheadByteCount, ordering: .relaxed)
+        aheadByteCount = count
     }
 }

@@ -21,13 +21,14 @@ extension XetFetch {
                 planned: next.download, policy: RetryPolicy(seed: seed),
                 decoder: DownloadDecoder(next.download))
             attempt(next.id, loop)
-            if isFinished || plain != nil { return }
+            if isOver { return }
         }
     }
 
     /// Whether a download brings the next byte for the sink.
     func isNext(_ download: XorbDownload) -> Bool {
-        download.uses.contains { $0.fileRange.contains(position) }
+        let position = position
+        return download.uses.contains { $0.fileRange.contains(position) }
     }
 
     private func attempt(_ id: Int, _ loop: XetLoop) {
@@ -47,73 +48,93 @@ extension XetFetch {
         started.start(url, priority: priority, deadline: request.deadline)
     }
 
-    /// Takes from each download what has come, as far as there is room for it, and hands on what
-    /// is next in the file.
+    /// Takes from each download what has come, as far as there is room for it.
     func pump(_ loop: XetLoop) {
         // What is done here may lead here again; the outermost call goes on until nothing moves.
         if isPumping { return }
         isPumping = true
         defer { isPumping = false }
         var hasMoved = true
-        while hasMoved && !isFinished && plain == nil {
-            hand(loop)
-            if isSinkPaused { return }
-            hasMoved = false
+        while hasMoved && !isOver && !isSinkPaused {
+            deliverHeld(loop)
+            hasMoved = useLocals(loop)
             for id in running.keys.sorted() {
-                if isFinished || plain != nil { return }
-                guard let item = running[id], let attempt = item.attempt else { continue }
-                let held = client.xet.aheadByteCount.load(ordering: .relaxed)
-                if held >= XetBoard.aheadByteCountMax && !isNext(item.planned) { continue }
-                let (pieces, end) = attempt.take()
-                if pieces.isEmpty && end == nil { continue }
-                hasMoved = true
-                if decode(pieces, id, loop), let end { ended(id, end, loop) }
+                if isOver || isSinkPaused { return }
+                if advance(id, loop) { hasMoved = true }
             }
+            if !isOver && !planned.isEmpty { beginDownloads(loop) }
         }
+        endIfComplete(loop)
     }
 
-    /// False when it is not what it should be.
-    private func decode(_ pieces: [[UInt8]], _ id: Int, _ loop: XetLoop) -> Bool {
+    /// Decodes what a download has brought; false if there was nothing to do.
+    private func advance(_ id: Int, _ loop: XetLoop) -> Bool {
         // Taken out, so that what the decoder keeps is not copied with every change.
         guard var item = running.removeValue(forKey: id) else { return false }
-        do throws(XetError) {
-            for piece in pieces {
-                try unsafe piece.span.bytes.withUnsafeBytes { (bytes) throws(XetError) in
-                    try unsafe item.decoder.feed(bytes) { (chunk, payload) throws(XetError) in
-                        try unsafe keep(chunk, payload, loop)
-                    }
-                }
-            }
+        guard let attempt = item.attempt else {
             running[id] = item
-            return true
+            return false
+        }
+        if item.pieces.isEmpty && item.end == nil {
+            let ahead = client.xet.aheadByteCount.load(ordering: .relaxed)
+            if ahead < XetBoard.aheadByteCountMax || isNext(item.planned) {
+                (item.pieces, item.end) = attempt.take()
+            }
+            if item.pieces.isEmpty && item.end == nil {
+                running[id] = item
+                return false
+            }
+        }
+        do throws(XetError) {
+            try decode(&item, loop)
         } catch {
             running[id] = item
             invalid(id, error, loop)
-            return false
+            return true
+        }
+        if isOver {
+            attempt.cancel()
+            return true
+        }
+        running[id] = item
+        if item.pieces.isEmpty, let end = item.end { ended(id, end, loop) }
+        return true
+    }
+
+    /// Decodes pieces until there are none, or the sink wants a pause.
+    private func decode(_ item: inout Running, _ loop: XetLoop) throws(XetError) {
+        while let piece = item.pieces.first, !isSinkPaused, !isOver {
+            let offset = item.pieceOffset
+            let count = try unsafe piece.span.bytes.withUnsafeBytes { bytes throws(XetError) in
+                try unsafe item.decoder.take(UnsafeRawBufferPointer(rebasing: bytes[offset...])) {
+                    (chunk, payload) throws(XetError) in
+                    try unsafe keep(chunk, payload, loop)
+                }
+            }
+            item.pieceOffset += count
+            if item.pieceOffset < piece.count { return }
+            item.pieces.removeFirst()
+            item.pieceOffset = 0
         }
     }
 
+    /// Decodes a chunk and hands it on; whether to go on.
     private func keep(
         _ chunk: ArrivedChunk, _ payload: UnsafeRawBufferPointer, _ loop: XetLoop
-    ) throws(XetError) {
+    ) throws(XetError) -> Bool {
         let count = Int64(chunk.header.chunkByteCount)
-        let wanted = chunk.fileOffsets.filter {
-            $0 + count > position && $0 < segment.upperBound && ahead[$0] == nil
+        let wanted = chunk.fileOffsets.filter { isWanted($0..<$0 + count) }
+        if wanted.isEmpty { return true }
+        let target = unsafe loop.chunk.prefix(chunk.header.chunkByteCount)
+        try unsafe chunk.header.decode(payload, into: target, scratch: loop.scratch)
+        let bytes = UnsafeRawBufferPointer(target)
+        let hash = unsafe XetHash.chunk(bytes)
+        let chunks = wanted.map { offset in
+            IdentifiedChunk(
+                hash: hash, fileOffset: offset, byteCount: Int(count), xorb: chunk.xorb,
+                index: chunk.index)
         }
-        if wanted.isEmpty { return }
-        var bytes = [UInt8](repeating: 0, count: chunk.header.chunkByteCount)
-        try unsafe bytes.withUnsafeMutableBufferPointer { (target) throws(XetError) in
-            try unsafe chunk.header.decode(
-                payload, into: UnsafeMutableRawBufferPointer(target), scratch: loop.scratch)
-        }
-        let hash = XetHash.chunk(bytes)
-        for offset in wanted {
-            hold(
-                bytes,
-                IdentifiedChunk(
-                    hash: hash, fileOffset: offset, byteCount: bytes.count, xorb: chunk.xorb,
-                    index: chunk.index))
-        }
+        return unsafe deliver(bytes, chunks, loop)
     }
 
     private func ended(_ id: Int, _ end: XetDownload.End, _ loop: XetLoop) {
@@ -138,6 +159,7 @@ extension XetFetch {
             failure = .status(number, pauseSeconds: pause)
         }
         item.attempt = nil
+        item.end = nil
         let now = MonotonicInstant.now
         let patience = item.patience ?? self.patience
         item.patience = patience
@@ -148,9 +170,9 @@ extension XetFetch {
         case .retry(let seconds):
             running[id] = item
             client.counters.retries.add()
-            let number = segmentNumber
+            let number = roundNumber
             loop.at(now + seconds) { [self] in
-                if isFinished || plain != nil || segmentNumber != number { return }
+                if isOver || roundNumber != number { return }
                 attempt(id, loop)
             }
         }

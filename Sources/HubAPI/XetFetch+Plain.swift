@@ -8,14 +8,23 @@ internal import Xet
 extension XetFetch {
     /// Changes the way for what is missing; whoever comes next does not try Xet for a while.
     func fallBack(_ reason: XetFallback) {
-        if isFinished || plain != nil { return }
-        dropSegment()
+        if isOver { return }
+        dropPlan()
+        leaveSeams()
         note(reason)
+        let gaps = delivered.gaps(in: request.bytes)
+        guard let first = gaps.first, let last = gaps.last else { return finish(.success(())) }
+        let missing = first.lowerBound..<last.upperBound
         let rest = ContentRequest(
             id: request.id, commit: request.commit, path: request.path,
-            expectedSize: request.expectedSize, range: position..<request.bytes.upperBound,
-            priority: priority, deadline: request.deadline)
-        plain = client.fetch(rest, sink: PlainRest(id: id, sink: sink, worker: worker))
+            expectedSize: request.expectedSize, range: missing, priority: priority,
+            deadline: request.deadline)
+        let (id, worker) = (id, worker)
+        plain = client.fetch(
+            rest,
+            sink: PlainRest(sink, from: missing.lowerBound, delivered: delivered) {
+                worker.run { $0.active[id] = nil }
+            })
     }
 
     private func note(_ reason: XetFallback) {
@@ -38,25 +47,45 @@ extension XetFetch {
     }
 }
 
-/// Passes the rest of a range on, in the name of the fetch that it completes.
-private final class PlainRest: ContentSink {
-    private let id: FetchID
-    private let sink: any XetSink
-    private let worker: XetWorker
+/// Passes plain bytes on to a sink of chunks: what it does not have, at its places.
+final class PlainRest: ContentSink {
+    private struct State {
+        var position: Int64
+        var delivered: RangeSet
+    }
 
-    init(id: FetchID, sink: any XetSink, worker: XetWorker) {
-        self.id = id
+    private let sink: any XetSink
+    private let onEnd: @Sendable () -> Void
+    // One thread calls at a time; the lock tells the compiler.
+    private let state: Lock<State>
+
+    init(
+        _ sink: any XetSink, from position: Int64, delivered: RangeSet,
+        onEnd: @escaping @Sendable () -> Void
+    ) {
         self.sink = sink
-        self.worker = worker
+        self.onEnd = onEnd
+        state = Lock(State(position: position, delivered: delivered))
     }
 
     func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective {
-        unsafe sink.contentDidReceive(bytes)
+        let (start, gaps) = state.withLock { state in
+            let range = state.position..<state.position + Int64(bytes.count)
+            return (range.lowerBound, state.delivered.gaps(in: range))
+        }
+        for gap in gaps {
+            let part = Int(gap.lowerBound - start)..<Int(gap.upperBound - start)
+            let directive = unsafe sink.contentDidReceive(
+                UnsafeRawBufferPointer(rebasing: bytes[part]), at: gap.lowerBound, of: nil)
+            if directive != .proceed { return directive }
+            state.withLock { $0.delivered.insert(gap) }
+        }
+        state.withLock { $0.position += Int64(bytes.count) }
+        return .proceed
     }
 
     func contentDidFinish(_ result: Result<Void, HubError>) {
         sink.contentDidFinish(result)
-        let id = self.id
-        worker.run { $0.active[id] = nil }
+        onEnd()
     }
 }

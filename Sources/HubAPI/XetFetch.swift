@@ -1,9 +1,10 @@
 // A range of a file on its way through Xet: carries out what `RangeRead` decides.
 //
-// Lives on one "xet" thread. A long range is read in segments, each with a plan of its own, so
-// what is kept has a limit whatever a plan says: a segment's bytes decoded, and for each download
-// what `XetDownload` lets wait. Downloads run side by side; what they bring is handed on in the
-// order of the file. When Xet fails for good, the rest comes over plain HTTP (`XetFetch+Plain`).
+// Lives on one "xet" thread. There is one plan for the range; its downloads run side by side, and
+// each chunk is handed on as soon as it is decoded, at its place in the file, so nothing is kept
+// but what `XetDownload` lets wait. Where the range touches that of another fetch under way, the
+// chunk over the seam comes from there (`XetFetch+Seams`). When Xet fails for good, the rest comes
+// over plain HTTP (`XetFetch+Plain`).
 
 internal import Hashing
 internal import Platform
@@ -17,12 +18,6 @@ internal import Xet
 /// Sendable because it is made complete before it is handed to its thread, and from then on
 /// touched on that thread only; `sink` is left to `PlainRest` when the way changes.
 final class XetFetch: @unchecked Sendable {
-    /// A decoded chunk, at one place of the file.
-    struct HeldChunk {
-        let bytes: [UInt8]
-        let identity: IdentifiedChunk
-    }
-
     /// A download of the plan, from its first attempt on.
     struct Running {
         let planned: XorbDownload
@@ -32,10 +27,27 @@ final class XetFetch: @unchecked Sendable {
         /// Nil between attempts.
         var attempt: XetDownload?
         var decoder: DownloadDecoder
+        /// Taken from the attempt and not yet decoded; of the first one the part behind
+        /// `pieceOffset`.
+        var pieces: [[UInt8]] = []
+        var pieceOffset = 0
+        /// How the attempt ended, once all that it brought was taken.
+        var end: XetDownload.End?
     }
 
-    /// A plan's range: a transfer of `ContentPlan`, so that those need one plan each.
-    static let segmentByteCountMax: Int64 = 8 << 20
+    /// Chunks that are here, on their way into the file.
+    struct LocalRun {
+        let use: LocalUse
+        var index: Int
+        var offset: Int64
+    }
+
+    /// A chunk that the sink did not take, until it goes on.
+    struct HeldChunk {
+        let bytes: [UInt8]
+        let identities: [IdentifiedChunk]
+    }
+
     /// Downloads of one fetch side by side; what comes next in the file is begun beyond that.
     static let runningCountMax = 4
 
@@ -48,26 +60,30 @@ final class XetFetch: @unchecked Sendable {
 
     var priority: TransferPriority
     var read: RangeRead?
-    /// Counts the segments, so that what was meant for an earlier one is known as late.
-    var segmentNumber = 0
-    var segment: Range<Int64>
-    /// The next byte of the file for the sink.
-    var position: Int64
+    /// Counts the plans begun, so that what was meant for an earlier one is known as late.
+    var roundNumber = 0
+    /// What the plan under way is to bring.
+    var asked: Range<Int64>
+    /// What the sink has.
+    var delivered = RangeSet()
+    /// Of this fetch in `XetBoard.aheadByteCount`.
+    var aheadByteCount = 0
     var token: XetToken?
     /// Planned and not begun.
     var planned: [(id: Int, download: XorbDownload)] = []
     var running: [Int: Running] = [:]
-    /// Decoded and not yet handed on, by where they stand in the file.
-    var ahead: [Int64: HeldChunk] = [:]
-    /// The chunk that the sink was told of last.
-    var identified: Int64?
-    var isSegmentRead = false
+    var locals: [LocalRun] = []
+    var held: HeldChunk?
+    var isPlanRead = false
     /// Whether chunks that seemed to be here were not, so that all are fetched from then on.
     var ignoresLocal = false
     var isSinkPaused = false
     var isPumping = false
     var isFinished = false
     var plain: FetchID?
+    var head = HeadSeam.none
+    /// The seam at the end, as long as this fetch owes its neighbour the chunk over it.
+    var tail: XetSeams.Key?
 
     init(
         id: FetchID, request: ContentRequest, hash: XetHash, sink: any XetSink, client: HubClient,
@@ -80,12 +96,12 @@ final class XetFetch: @unchecked Sendable {
         self.client = client
         self.worker = worker
         priority = request.priority
-        position = request.bytes.lowerBound
-        segment = position..<position
+        asked = request.bytes.lowerBound..<request.bytes.lowerBound
     }
 
     var tokenKey: XetBoard.TokenKey {
-        XetBoard.TokenKey(id: request.id, commit: request.commit)
+        XetBoard.TokenKey(
+            id: request.id, commit: request.commit, generation: client.credentials.generation)
     }
 
     /// How long one question may be repeated.
@@ -93,14 +109,26 @@ final class XetFetch: @unchecked Sendable {
         min(request.deadline, .now + HubClient.xetPatienceSeconds)
     }
 
+    /// Questions go before the prefetched bytes of others: without an answer nothing flows.
+    var questionPriority: TransferPriority { priority == .prefetch ? .metadata : priority }
+
+    var isOver: Bool { isFinished || plain != nil }
+
+    /// Plans what is missing, except what comes over the seam.
     func begin(_ loop: XetLoop) {
-        segmentNumber += 1
-        let end = min(position + XetFetch.segmentByteCountMax, request.bytes.upperBound)
-        segment = position..<end
-        isSegmentRead = false
+        roundNumber += 1
+        isPlanRead = false
+        if client.credentials.isDue(at: .now) { client.rereadToken(force: false) }
         token = client.xet.token(tokenKey, at: .now)
+        let gaps = delivered.gaps(in: head.end(after: request.bytes)..<request.bytes.upperBound)
+        guard let first = gaps.first, let last = gaps.last else {
+            asked = request.bytes.upperBound..<request.bytes.upperBound
+            isPlanRead = true
+            return endIfComplete(loop)
+        }
+        asked = first.lowerBound..<last.upperBound
         var read = RangeRead(
-            range: segment, fileByteCount: request.expectedSize, token: token,
+            range: asked, fileByteCount: request.expectedSize, token: token,
             version: client.xet.version(of: token?.serverURL))
         let actions = read.start()
         self.read = read
@@ -112,10 +140,11 @@ final class XetFetch: @unchecked Sendable {
         finish(.failure(.cancelled))
     }
 
-    func promote(to priority: TransferPriority) {
+    func promote(to priority: TransferPriority, _ loop: XetLoop) {
         self.priority = priority
         if let plain { return client.promote(plain, to: priority) }
         for item in running.values { item.attempt?.promote(to: priority) }
+        hastenSeam(loop)
     }
 
     func resume() {
@@ -124,11 +153,11 @@ final class XetFetch: @unchecked Sendable {
         onLoop { fetch, loop in fetch.pump(loop) }
     }
 
-    /// Has something done on this fetch's thread, unless the fetch or the segment is over.
+    /// Has something done on this fetch's thread, unless the fetch or the plan is over.
     func onLoop(_ body: @escaping @Sendable (XetFetch, XetLoop) -> Void) {
-        let number = segmentNumber
+        let number = roundNumber
         worker.run { [self] loop in
-            if isFinished || plain != nil || segmentNumber != number { return }
+            if isOver || roundNumber != number { return }
             body(self, loop)
         }
     }
@@ -137,7 +166,8 @@ final class XetFetch: @unchecked Sendable {
     func finish(_ result: Result<Void, HubError>) {
         if isFinished { return }
         isFinished = true
-        dropSegment()
+        dropPlan()
+        leaveSeams()
         if case .failure(let error) = result {
             client.noteProblem(.data, request.id.description, error)
         }
@@ -147,30 +177,29 @@ final class XetFetch: @unchecked Sendable {
     }
 
     /// Lets go of everything that is under way and held.
-    func dropSegment() {
+    func dropPlan() {
         for item in running.values { item.attempt?.cancel() }
         running = [:]
         planned = []
-        for held in ahead.values {
-            client.xet.aheadByteCount.subtract(held.bytes.count, ordering: .relaxed)
-        }
-        ahead = [:]
+        locals = []
+        held = nil
+        countAhead(0)
     }
 }
 
 // The conversation.
 extension XetFetch {
     func carryOut(_ actions: [RangeRead.Action], _ loop: XetLoop) {
-        let number = segmentNumber
+        let number = roundNumber
         for action in actions {
-            if isFinished || plain != nil || segmentNumber != number { return }
+            if isOver || roundNumber != number { return }
             switch action {
             case .readToken(let mustBeNew): readToken(mustBeNew: mustBeNew)
             case .reconstruct(let token, let version, let range):
                 reconstruct(token, version, range)
             case .download(let id, let download): planned.append((id, download))
-            case .useLocal(let uses): useLocal(uses, loop)
-            case .finish: isSegmentRead = true
+            case .useLocal(let uses): addLocals(uses)
+            case .finish: isPlanRead = true
             case .fallBack(let reason): fallBack(reason)
             }
         }
@@ -181,7 +210,7 @@ extension XetFetch {
     private func readToken(mustBeNew: Bool) {
         let refused = mustBeNew ? token : nil
         client.xetToken(
-            tokenKey, notLike: refused, deadline: patience, priority: priority
+            tokenKey, notLike: refused, deadline: patience, priority: questionPriority
         ) { [self] result in
             onLoop { fetch, loop in fetch.tokenCame(result, loop) }
         }
@@ -202,14 +231,15 @@ extension XetFetch {
     ) {
         client.reconstruction(
             of: hash, range, version, token, subject: request.id.description, deadline: patience,
-            priority: priority
+            priority: questionPriority
         ) { [self] answer in
-            onLoop { fetch, loop in fetch.reconstructionCame(answer, version, loop) }
+            onLoop { fetch, loop in fetch.reconstructionCame(answer, version, range, loop) }
         }
     }
 
     private func reconstructionCame(
-        _ answer: Result<HTTPAnswer, HubError>, _ version: ReconstructionVersion, _ loop: XetLoop
+        _ answer: Result<HTTPAnswer, HubError>, _ version: ReconstructionVersion,
+        _ range: Range<Int64>, _ loop: XetLoop
     ) {
         switch answer {
         case .success(let answer):
@@ -220,6 +250,7 @@ extension XetFetch {
             } catch {
                 made = .failure(error)
             }
+            if case .success(let found) = made { tellSeam(found, range) }
             step(loop) { [sink, ignoresLocal] read in
                 read.reconstructionArrived(made) { !ignoresLocal && sink.hasChunk($0, $1) }
             }

@@ -59,6 +59,13 @@ package struct WallTime: Comparable, Hashable, Sendable {
         self.secondsSince1970 = secondsSince1970
     }
 
+    /// The same in nanoseconds, in which dates after the year 2262 and before 1677 are the last and
+    /// the first whole second that fit.
+    package var nanosecondsSince1970: Int64 {
+        let limit = Int64.max / 1_000_000_000
+        return min(max(secondsSince1970, -limit), limit) * 1_000_000_000
+    }
+
     /// The current time of `CLOCK_REALTIME`.
     package static var now: WallTime {
         WallTime(secondsSince1970: Int64(Glibc.time(nil)))

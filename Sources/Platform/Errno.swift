@@ -33,6 +33,7 @@ package struct Errno: Error, Equatable, Hashable, Sendable, Codable {
     package static let noData = Errno(ENODATA)
     package static let outOfRange = Errno(ERANGE)
     package static let noSpace = Errno(ENOSPC)
+    package static let fileTooLarge = Errno(EFBIG)
     package static let readOnly = Errno(EROFS)
     package static let stale = Errno(ESTALE)
     package static let wouldBlock = Errno(EAGAIN)

@@ -48,7 +48,11 @@ package struct TextStyle: Equatable, Sendable {
 }
 
 /// Breaks text at spaces into lines of at most `columns`; a longer word stands alone.
+///
+/// What fits into a line stays as it is: it may be a command with blanks that count.
 package func wrap(_ text: String, columns: Int) -> [String] {
+    if text.isEmpty { return [] }
+    if text.count <= columns { return [text] }
     var lines: [String] = []
     var line = ""
     for word in text.split(separator: " ") {

@@ -101,7 +101,7 @@ final class Transfer {
         set(CURLOPT_TCP_KEEPALIVE, 1)
         set(CURLOPT_TCP_KEEPIDLE, 30)
         set(CURLOPT_TCP_KEEPINTVL, 15)
-        set(CURLOPT_BUFFERSIZE, 512 << 10)
+        set(CURLOPT_BUFFERSIZE, 256 << 10)
         set(CURLOPT_CONNECTTIMEOUT_MS, max(1, Int(request.connectTimeoutSeconds * 1000)))
         if let file = configuration.certificateFile { set(CURLOPT_CAINFO, file) }
         if let proxy = configuration.httpProxy, !request.url.origin.isSecure {
@@ -272,11 +272,20 @@ extension Transfer {
             CURLE_SSL_CIPHER, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR,
             CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_ENGINE_INITFAILED:
             .tls(curlText(code))
+        case CURLE_RECV_ERROR where proxyStatus >= 400:
+            .proxyRefused(status: proxyStatus)
         case CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE, CURLE_RECV_ERROR, CURLE_SEND_ERROR,
             CURLE_HTTP2, CURLE_HTTP2_STREAM:
             .closedEarly
         default: .protocolError(curlCode: Int(code.rawValue))
         }
+    }
+
+    /// What the proxy answered to `CONNECT`; 0 when nothing was asked or answered.
+    private var proxyStatus: Int {
+        var status = 0
+        unsafe modelfs_curl_info_long(easy, CURLINFO_HTTP_CONNECTCODE, &status)
+        return status
     }
 
     /// Whether the name service has answered.

@@ -20,6 +20,8 @@ package enum TransportError: Error, Equatable, Hashable, Sendable {
     case tooLarge
     /// By `Transport.cancel` or by the sink.
     case cancelled
+    /// The proxy has answered the wish for a connection with this HTTP status.
+    case proxyRefused(status: Int)
     /// What came is not the protocol; the number is libcurl's `CURLcode`.
     case protocolError(curlCode: Int)
     /// As many requests as are allowed wait already.
@@ -41,6 +43,8 @@ extension TransportError: CustomStringConvertible {
         case .closedEarly: "the connection was closed early"
         case .tooLarge: "the answer is larger than allowed"
         case .cancelled: "cancelled"
+        case .proxyRefused(407): "the proxy wants a name and a password (HTTP status 407)"
+        case .proxyRefused(let status): "the proxy refused the connection (HTTP status \(status))"
         case .protocolError(let code): "the answer is not HTTP (curl \(code))"
         case .queueFull: "too many requests are waiting"
         case .shutDown: "shutting down"

@@ -100,12 +100,10 @@ extension ChunkHeader {
         case .lz4: return .lz4
         case .grouped: return .lz4GroupedBy4
         case .auto:
-            switch unsafe ChunkCodec.predicted(for: chunk, scratch: scratch) {
-            case .stored: return .stored
-            case .lz4: return .lz4
+            let codec = unsafe ChunkCodec.predicted(for: chunk, scratch: scratch)
+            if codec == .stored { return .stored }
             // Xet has no grouping by two; by four does as well for 16-bit numbers.
-            case .lz4GroupedBy2, .lz4GroupedBy4: return .lz4GroupedBy4
-            }
+            return codec.groups == nil ? .lz4 : .lz4GroupedBy4
         }
     }
 }

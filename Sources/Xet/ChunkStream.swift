@@ -34,22 +34,39 @@ package struct ChunkStream {
         _ bytes: UnsafeRawBufferPointer,
         _ chunk: (ChunkHeader, UnsafeRawBufferPointer) throws(XetError) -> Void
     ) throws(XetError) {
+        _ = try unsafe take(bytes) { header, payload throws(XetError) in
+            try unsafe chunk(header, payload)
+            return true
+        }
+    }
+
+    /// Takes the next bytes until the receiver wants no more for now.
+    ///
+    /// - Parameter chunk: as above; says whether to go on. What it threw or said is about a chunk
+    ///   that counts as handed on.
+    /// - Returns: how many bytes were taken; the rest comes again with the next call.
+    package mutating func take(
+        _ bytes: UnsafeRawBufferPointer,
+        _ chunk: (ChunkHeader, UnsafeRawBufferPointer) throws(XetError) -> Bool
+    ) throws(XetError) -> Int {
         var rest = unsafe bytes
-        if !pending.isEmpty {
-            try unsafe completePending(&rest, chunk)
+        if !pending.isEmpty, try unsafe !completePending(&rest, chunk) {
+            return bytes.count - rest.count
         }
         while rest.count >= ChunkHeader.byteCount && pending.isEmpty && !footerSeen {
-            guard let next = try unsafe nextHeader(rest) else { return }
+            guard let next = try unsafe nextHeader(rest) else { return bytes.count }
             if rest.count < next.packedByteCount { break }
             let payload = unsafe UnsafeRawBufferPointer(
                 rebasing: rest[ChunkHeader.byteCount..<next.packedByteCount])
             chunkCount += 1
-            try unsafe chunk(next, payload)
+            let goesOn = try unsafe chunk(next, payload)
             unsafe rest = UnsafeRawBufferPointer(rebasing: rest[next.packedByteCount...])
+            if !goesOn { return bytes.count - rest.count }
         }
-        if footerSeen || rest.count == 0 { return }
+        if footerSeen || rest.count == 0 { return bytes.count }
         if chunkCount == expectedCount { throw .trailingBytes }
         unsafe pending.append(contentsOf: rest)
+        return bytes.count
     }
 
     /// Says that no more bytes come.
@@ -62,11 +79,12 @@ package struct ChunkStream {
         }
     }
 
-    /// Fills `pending` up to the end of its chunk and hands that on.
+    /// Fills `pending` up to the end of its chunk and hands that on; what the receiver said of it,
+    /// or true if it is not complete.
     private mutating func completePending(
         _ rest: inout UnsafeRawBufferPointer,
-        _ chunk: (ChunkHeader, UnsafeRawBufferPointer) throws(XetError) -> Void
-    ) throws(XetError) {
+        _ chunk: (ChunkHeader, UnsafeRawBufferPointer) throws(XetError) -> Bool
+    ) throws(XetError) -> Bool {
         unsafe Self.take(
             &rest, into: &pending, upTo: header?.packedByteCount ?? ChunkHeader.byteCount)
         // Moved out while it is lent, since lending it must not lend `self`.
@@ -81,16 +99,18 @@ package struct ChunkStream {
                 unsafe Self.take(&rest, into: &whole, upTo: header.packedByteCount)
             }
         }
-        guard let current = header, whole.count == current.packedByteCount else { return }
+        guard let current = header, whole.count == current.packedByteCount
+        else { return true }
         chunkCount += 1
         header = nil
-        try unsafe whole.withUnsafeBufferPointer { bytes throws(XetError) in
+        let goesOn = try unsafe whole.withUnsafeBufferPointer { bytes throws(XetError) in
             try unsafe chunk(
                 current,
                 UnsafeRawBufferPointer(
                     rebasing: UnsafeRawBufferPointer(bytes)[ChunkHeader.byteCount...]))
         }
         whole.removeAll(keepingCapacity: true)
+        return goesOn
     }
 
     /// Moves bytes from `rest` to `kept`, until that has `count`.

@@ -33,21 +33,24 @@ package struct DownloadDecoder {
 
     /// Takes the next bytes and hands on the chunks that are complete, in the xorb's order.
     ///
-    /// - Parameter chunk: is lent each payload for the time of the call.
-    package mutating func feed(
+    /// - Parameter chunk: is lent each payload for the time of the call; says whether to go on.
+    /// - Returns: how many bytes were taken; the rest comes again with the next call.
+    package mutating func take(
         _ bytes: UnsafeRawBufferPointer,
-        _ chunk: (ArrivedChunk, UnsafeRawBufferPointer) throws(XetError) -> Void
-    ) throws(XetError) {
+        _ chunk: (ArrivedChunk, UnsafeRawBufferPointer) throws(XetError) -> Bool
+    ) throws(XetError) -> Int {
         var index = download.place.chunks.lowerBound + stream.chunkCount
-        var arrived = arrivedByteCounts
-        defer { arrivedByteCounts = arrived }
-        try unsafe stream.feed(bytes) { header, payload throws(XetError) in
+        // Moved out while the stream lends its bytes, since that must not lend `self`.
+        var arrived: [Int64] = []
+        swap(&arrived, &arrivedByteCounts)
+        defer { swap(&arrived, &arrivedByteCounts) }
+        return try unsafe stream.take(bytes) { header, payload throws(XetError) in
             let offsets = try Self.place(index, header, in: download.uses, &arrived)
-            try unsafe chunk(
+            defer { index += 1 }
+            return try unsafe chunk(
                 ArrivedChunk(
                     xorb: download.place.xorb, index: index, header: header, fileOffsets: offsets),
                 payload)
-            index += 1
         }
     }
 

@@ -57,6 +57,13 @@ private let createCommand: Command = {
                 scopes: scopes.isEmpty ? nil : scopes, expiryDate: expiryDate, at: now)
         }
         writeText("\(secret)\n")
+        let store = RepositoryStore(root)
+        for scope in scopes {
+            let known = try reporting { () throws(LocalHubError) in
+                try store.holds(scope)
+            }
+            if !known { writeText("There is no repository \(scope) yet.\n", to: 2) }
+        }
         return .success
     }
     return command

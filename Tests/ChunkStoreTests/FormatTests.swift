@@ -1,5 +1,6 @@
 // The worked examples of docs/FORMATS.md: the bytes there are the bytes that are written.
 
+import Compression
 import Hashing
 import Platform
 import TestSupport
@@ -33,6 +34,23 @@ import Testing
             damaged[place] ^= 4
             #expect(PackHeader(damaged) == nil)
         }
+    }
+
+    @Test func topBytes() throws {
+        let digits = Array(try documented("one byte 09, the numbers"))
+        let payload = try stride(from: 0, to: digits.count, by: 2).map {
+            try #require(UInt8(String(digits[$0..<$0 + 2]), radix: 16))
+        }
+        var chunk = [UInt8](repeating: 0, count: 12)
+        var scratch = chunk
+        try payload.withUnsafeBytes { payload in
+            try chunk.withUnsafeMutableBytes { chunk in
+                try scratch.withUnsafeMutableBytes { scratch in
+                    try ChunkCodec.topBytesOf2.decode(payload, into: chunk, scratch: scratch)
+                }
+            }
+        }
+        #expect(hexString(chunk[...]) == "09013c023c033d043c053d08")
     }
 
     @Test func record() throws {
@@ -88,6 +106,27 @@ import Testing
         #expect(segment.entries(covering: 10..<70_000)?.count == 2)
         #expect(segment.entries(covering: 10..<100_000) == nil)
         #expect(segment.entries(covering: 131_100..<131_172)?.count == 1)
+    }
+
+    @Test func chunkList() throws {
+        let list = ChunkList(
+            index: 0,
+            chunks: [
+                ListedChunk(start: 8, byteCount: 65_536, hash: Digest256(1, 2, 3, 4)),
+                ListedChunk(start: 65_544, byteCount: 100, hash: Digest256(5, 6, 7, 8)),
+            ])
+        let blob = list.blob(key: 9)
+        let expected = try documented("two chunks")
+        #expect(hexString(blob) == expected)
+        #expect(ChunkList(blob: blob, index: 0, key: 9) == list)
+        #expect(ChunkList(blob: blob, index: 0, key: 8) == nil)
+        for place in blob.indices {
+            var damaged = blob
+            damaged[place] ^= 16
+            #expect(ChunkList(blob: damaged, index: 0, key: 9) == nil)
+        }
+        #expect(list.chunk(at: 65_544)?.byteCount == 100)
+        #expect(list.chunk(at: 9) == nil && list.chunk(at: 65_644) == nil)
     }
 
     @Test func numbersOfVariableLength() {

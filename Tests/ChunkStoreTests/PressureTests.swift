@@ -1,6 +1,7 @@
 // Many threads at once, a cache that is full, a disk that fails.
 
 import ChunkStore
+import Glibc
 import Hashing
 import Platform
 import Synchronization
@@ -101,6 +102,46 @@ import Testing
         store.close()
     }
 
+    @Test func theLimitHoldsUnderFullWriteLoad() throws {
+        let limit = Int64(400 * block)
+        let store = try ChunkStore(
+            directory: directory.path, sizeLimitBytes: limit, hotLimitBytes: limit / 4,
+            log: quietLog)
+        let path = directory.path
+        let isDone = Atomic<Bool>(false)
+        let sampler = Samples()
+        let failures = Counter()
+        let watch = OwnedThread {
+            while !isDone.load(ordering: .relaxed) {
+                sampler.add(store.usedByteCount, allocatedByteCount(path))
+                usleep(5_000)
+            }
+        }
+        var threads: [OwnedThread] = []
+        for number in 0..<4 {
+            threads.append(
+                OwnedThread {
+                    for round in 0..<40 {
+                        let content = Content(
+                            random: (10 + round % 7) * block, seed: UInt64(number * 100 + round))
+                        do { try store.write(content) } catch { failures.add() }
+                        if round % 5 == 0 {
+                            _ = try? store.cool(content.hash, size: content.size)
+                        }
+                    }
+                })
+        }
+        for thread in threads { thread.join() }
+        isDone.store(true, ordering: .relaxed)
+        watch.join()
+        #expect(failures.value == 0)
+        #expect(sampler.used <= limit + limit / 100)
+        // The index, its log, and bytes on their way into packs come on top.
+        #expect(sampler.allocated <= limit + limit / 10)
+        #expect(sampler.used > limit / 2)
+        store.close()
+    }
+
     @Test func aFileLargerThanTheCacheIsCachedInPart() throws {
         let store = try openStore(directory.path, limit: Int64(4 * block))
         defer { store.close() }
@@ -146,6 +187,26 @@ import Testing
 
     @Test func aReadOnlyDirectoryIsRefused() {
         #expect(throws: StoreError.self) { try openStore(directory.path + "/no/where") }
+    }
+}
+
+/// The most that was seen.
+private final class Samples: Sendable {
+    private let most = Lock<(used: Int64, allocated: Int64)>((0, 0))
+
+    func add(_ used: Int64, _ allocated: Int64) {
+        most.withLock { $0 = (max($0.used, used), max($0.allocated, allocated)) }
+    }
+
+    var used: Int64 { most.withLock { $0.used } }
+    var allocated: Int64 { most.withLock { $0.allocated } }
+}
+
+/// Bytes that the contents below a folder take on the disk, without the index.
+private func allocatedByteCount(_ folder: String) -> Int64 {
+    filesInTree(folder).filter { !$0.contains("store.db") }.reduce(0) { sum, path in
+        var status = stat()
+        return stat(path, &status) == 0 ? sum + Int64(status.st_blocks) * 512 : sum
     }
 }
 

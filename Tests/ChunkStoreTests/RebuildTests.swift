@@ -1,6 +1,7 @@
 // A lost index, made anew from what the packs tell.
 
 import ChunkStore
+import Database
 import Glibc
 import Hashing
 import Platform
@@ -10,14 +11,20 @@ import Testing
 @Suite struct RebuildTests {
     let directory = TemporaryDirectory()
 
-    enum Loss: CaseIterable { case removed, overwritten, emptied }
+    enum Loss: CaseIterable { case removed, overwritten, emptied, otherVersion }
 
     private func loseIndex(_ loss: Loss) throws {
+        if loss == .otherVersion {
+            let connection = try Connection(path: directory.path + "/store.db")
+            try connection.execute("ALTER TABLE total RENAME COLUMN negated TO minus")
+            return
+        }
         for path in filesInTree(directory.path) where path.contains("store.db") {
             switch loss {
             case .removed: unlink(path)
             case .overwritten: try writeFile(path, Array(repeating: 0x5a, count: 20_000))
             case .emptied: try writeFile(path, Array(contentsOfFile(path).prefix(1_000)))
+            case .otherVersion: break
             }
         }
     }

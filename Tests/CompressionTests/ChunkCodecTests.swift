@@ -28,7 +28,9 @@ func bytesOfWords<Word>(_ words: [Word]) -> [UInt8] {
     func encoded(_ chunk: [UInt8], _ codec: ChunkCodec, room: Int) -> [UInt8]? {
         var output = [UInt8](repeating: 0, count: room)
         let count = chunk.withUnsafeBytes { chunk in
-            output.withUnsafeMutableBytes { codec.encode(chunk, into: $0, scratch: scratch) }
+            output.withUnsafeMutableBytes { output in
+                scratch.withBuffer(chunk.count) { codec.encode(chunk, into: output, scratch: $0) }
+            }
         }
         return count.map { Array(output[..<$0]) }
     }
@@ -41,7 +43,10 @@ func bytesOfWords<Word>(_ words: [Word]) -> [UInt8] {
         payload.withUnsafeBytes { payload in
             output.withUnsafeMutableBytes { output in
                 do throws(CompressionError) {
-                    try codec.decode(payload, into: output, scratch: scratch)
+                    let room = min(count, CodecScratch.mostChunkBytes)
+                    try scratch.withBuffer(room) { scratch throws(CompressionError) in
+                        try codec.decode(payload, into: output, scratch: scratch)
+                    }
                 } catch {
                     failure = error
                 }
@@ -70,10 +75,15 @@ func bytesOfWords<Word>(_ words: [Word]) -> [UInt8] {
     func `what is encoded is decoded`(codec: ChunkCodec) throws {
         let chunks = [
             [], [7], bytesOfWords(Self.floats), bytesOfWords(Self.bfloats), Self.text,
+            bytesOfWords(Self.bfloats.map { UInt32($0) << 16 }),
             Array(Self.text[..<4097]),
         ]
         for chunk in chunks {
-            let payload = try #require(encoded(chunk, codec, room: chunk.count + 1000))
+            guard let payload = encoded(chunk, codec, room: 4 * chunk.count + 1000) else {
+                // Not every chunk is of such numbers.
+                #expect(chunk.count < 4 || codec == .topBytesOf2In4)
+                continue
+            }
             #expect(try decoded(payload, codec, count: chunk.count) == chunk)
             #expect(throws: CompressionError.self) {
                 try decoded(payload, codec, count: chunk.count + 1)

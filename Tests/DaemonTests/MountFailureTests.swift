@@ -60,6 +60,7 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     (.daemonUnkept(cache: "/c"), .failure),
     (.upgradeRefused(program: "/usr/bin/modelfs", detail: "it is older"), .cache),
     (.optionConflict(option: "--uid", held: "uid 0"), .failure),
+    (.environmentMalformed(detail: "HF_ENDPOINT is 'x', which is not a URL"), .usage),
     (.failed(detail: "it broke"), .failure),
 ]
 
@@ -108,12 +109,13 @@ private func position(_ failure: MountFailure) -> Int {
     case .notCached: 39
     case .daemonUnkept: 40
     case .upgradeRefused: 41
+    case .environmentMalformed: 42
     }
 }
 
 @Suite struct MountFailureTests {
     @Test func allAreListed() {
-        #expect(Set(allFailures.map { position($0.0) }) == Set(0...41))
+        #expect(Set(allFailures.map { position($0.0) }) == Set(0...42))
     }
 
     @Test(arguments: allFailures.indices)
@@ -124,6 +126,11 @@ private func position(_ failure: MountFailure) -> Int {
         #expect(!failure.message.hasSuffix("."))
         #expect(!failure.advice.isEmpty)
         #expect(!failure.advice.contains("Optional("))
+        for line in failure.advice.split(separator: "\n") {
+            // A line is a thought of its own, or something to type: it is wrapped when printed.
+            let isWhole = line.first?.isLowercase != true
+            #expect(isWhole || line.hasPrefix("hf://") || line.hasPrefix("rm "), "\(line)")
+        }
         let text = failure.commandFailure.rendered(for: "modelfs mount", style: .plain)
         #expect(text.hasPrefix("modelfs mount: \(failure.message)\n  "))
         #expect(text.hasSuffix("\n"))
@@ -144,18 +151,31 @@ private func position(_ failure: MountFailure) -> Int {
 
                 """)
         #expect(
-            text(.mountpointMissing(path: "/my models")) == """
-                modelfs mount: the mountpoint /my models does not exist
-                  Create it: mkdir -p '/my models'
+            text(.mountpointMissing(path: "/my  models")) == """
+                modelfs mount: the mountpoint /my  models does not exist
+                  Create it: mkdir -p '/my  models'
 
                 """)
         #expect(
             text(.gated(repository: "org/x", askAt: "https://huggingface.co/org/x")) == """
                 modelfs mount: org/x is gated, and access was not granted
                   Ask for access at https://huggingface.co/org/x
-                  and make the token known: HF_TOKEN, or 'hf auth login'.
+                  Then make the token known: HF_TOKEN, or 'hf auth login'.
 
                 """)
+        let notThere = MountFailure.repositoryNotFound(
+            repository: "models/org/modle", endpoint: "https://huggingface.co")
+        #expect(
+            text(notThere).hasSuffix(
+                """
+                  Check the name models/org/modle, and for a private repository the token: it is
+                  read from HF_TOKEN, or from the file that 'hf auth login' writes.
+
+                """))
+        for (source, isNamed) in [("org/model@v1", true), ("datasets/o/n", true), ("/x", false)] {
+            let failure = MountFailure.sourceMalformed(source: source, detail: "no scheme")
+            #expect(text(failure).contains("Did you mean hf://\(source)?") == isNamed)
+        }
         #expect(
             text(.allowOtherNotEnabled(configuration: "/etc/fuse.conf"))
                 .contains("echo user_allow_other | sudo tee -a /etc/fuse.conf"))

@@ -272,7 +272,7 @@ private func wait(_ seconds: Double, until condition: () -> Bool) -> Bool {
         #expect(entry?.fileSystemType == "fuse.modelfs")
         try Mounting.unmount(folder, isLazy: true)
         #expect(site.daemonEnds())
-        #expect(text(of: "\(site.cache)/daemon.log").contains("unmounted by somebody else"))
+        #expect(text(of: "\(site.cache)/daemon.log").contains("unmounted by another process"))
     }
 
     @Test(.enabled(if: canMount, "needs root and /dev/fuse"))
@@ -289,7 +289,7 @@ private func wait(_ seconds: Double, until condition: () -> Bool) -> Bool {
         let json = Data(try site.run("status", "--json").output.utf8)
         let status = try JSONDecoder().decode(DaemonStatus.self, from: json)
         #expect(status.mounts.count == names.count)
-        #expect(!text(of: "\(site.cache)/daemon.log").contains("by somebody else"))
+        #expect(!text(of: "\(site.cache)/daemon.log").contains("by another process"))
         #expect(try site.run("umount", "--all").code == 0)
     }
 

@@ -99,7 +99,8 @@ private func status() -> DaemonStatus {
                     1.20 GB of 4.80 GB (25 %)
 
                 Refused by the Hub
-                  models/org/closed: gated
+                  models/org/closed
+                    gated
                     Ask for access at https://huggingface.co/org/closed
 
                 Messages from the kernel

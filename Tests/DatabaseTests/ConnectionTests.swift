@@ -86,6 +86,32 @@ import Testing
         }
     }
 
+    @Test func tablesOfAnotherMakingAreRefused() throws {
+        let directory = TemporaryDirectory()
+        let path = directory.path + "/a.db"
+        let step: SchemaStep = "CREATE TABLE a (x, y); CREATE INDEX by_x ON a (x)"
+        let commented: SchemaStep = """
+            CREATE TABLE a (x,      -- the first
+                y);
+            CREATE INDEX by_x ON a (x)
+            """
+        try Connection(path: path).migrate([step])
+        try Connection(path: path).migrate([commented, "CREATE TABLE b (z)"])
+        for change in [
+            "ALTER TABLE a RENAME COLUMN y TO negated", "DROP INDEX by_x", "CREATE TABLE c (x)",
+            "PRAGMA user_version = 1", "PRAGMA user_version = 0",
+        ] {
+            let changed = path + ".changed"
+            try writeFile(changed, contentsOfFile(path))
+            let connection = try Connection(path: changed)
+            try connection.execute(change)
+            #expect(throws: DatabaseError.otherSchema) {
+                try connection.migrate([step, "CREATE TABLE b (z)"])
+            }
+            #expect(DatabaseError.otherSchema.meansDamaged)
+        }
+    }
+
     @Test func aFileThatIsNoDatabaseIsCorrupt() throws {
         let directory = TemporaryDirectory()
         let path = directory.path + "/a.db"

@@ -55,6 +55,9 @@ def mounts_are_handed_over(stage):
     said = stage.modelfs("mount", stage.path("third"), "--cache", mount.cache, "--ref-ttl", "5s",
                          "--cache-size", "1GB")
     says(said, "not used: --cache-size, --ref-ttl")
+    said = stage.modelfs("mount", stage.path("third"), "--cache", mount.cache,
+                         HF_ENDPOINT="http://127.0.0.1:9", HF_TOKEN="hf_x", HF_HUB_OFFLINE="1")
+    says(said, "not used: HF_ENDPOINT (its Hub is", "HF_TOKEN, HF_HUB_OFFLINE")
     equal(len(mount.status()["mounts"]), 3)
     said = stage.modelfs("mount", "hf://models", mount.path, "--cache", mount.cache)
     says(said, "mounted already")
@@ -261,8 +264,8 @@ def sources_that_cannot_be(stage):
             "--read-deadline", "1s", wanted=["not reachable", away], HF_ENDPOINT=away)
     failing(stage, 6, "mount", f"hf://{NAME}@v1", place, "--cache", stage.path("cache-away"),
             "--offline", wanted=["must not be asked"])
-    failing(stage, 1, "mount", place, "--cache", stage.path("cache-away"),
-            wanted=["HF_ENDPOINT", "not a URL"], HF_ENDPOINT="nonsense")
+    failing(stage, 2, "mount", place, "--cache", stage.path("cache-away"),
+            wanted=["HF_ENDPOINT", "not a URL", "unset it"], HF_ENDPOINT="nonsense")
     expect(place not in mounts_of(stage), "a failed mount is there")
 
 

@@ -76,6 +76,16 @@ def a_revision_can_be_mounted(stage):
 
 
 @promise("S42", "An unreachable Hub is EIO after the deadline")
+def an_unknown_name_is_soon_an_error_where_nobody_listens(stage):
+    stage.tree.restart("--ref-ttl", "1h")
+    path = stage.tree.path + "/acme/elsewhere@main"
+    with within(4.5, "the first lookup"), raises(errno.EIO):
+        os.stat(path)
+    with within(0.3, "the next one"), raises(errno.EIO):
+        os.stat(path)
+
+
+@promise("S42", "An unreachable Hub is EIO after the deadline")
 def what_is_not_cached_is_an_error(stage):
     stage.tree.restart("--read-deadline", "3s", "--ref-ttl", "1h")
     path = stage.top + "@v1/never-read.bin"

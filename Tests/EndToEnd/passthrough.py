@@ -252,6 +252,34 @@ def three_ways_to_do_without(stage):
         mount.end()
 
 
+@promise("S95", "What the kernel reads by itself is looked through in the background")
+def what_rots_is_healed_where_it_is_open(stage):
+    mount = stage.mount(stage.server, name="rotting", cache="cache-rotting").start()
+    path = f"{mount.path}/{NAME}@v1/part-2.bin"
+    proven(path)
+    mount.end()
+    files = subprocess.run(["find", mount.cache + "/flat", "-size", "+2M"], check=True, text=True,
+                           capture_output=True, timeout=10).stdout.split()
+    equal(len(files), 1, "flat files")
+    with open(files[0], "r+b") as file:
+        file.seek(MIB)
+        file.write(bytes([OTHERS[2][MIB] ^ 1]))
+    mount.start()
+    file = os.open(path, os.O_RDONLY)
+    mapped = mmap.mmap(file, 0, prot=mmap.PROT_READ)
+    wait_for(lambda: mount.status()["fileSystem"]["cache"]["checksumFailures"] > 0, 20, "a find")
+    wait_for(lambda: mapped[MIB] == OTHERS[2][MIB], 10, "the right byte in a mapping")
+    equal(os.pread(file, len(OTHERS[2]), 0), OTHERS[2], "an open file")
+    expect(way(mount, "part-2.bin")["isByKernel"], way(mount, "part-2.bin"))
+    mapped.close()
+    os.close(file)
+    expect("is damaged" in mount.log(), mount.log()[-1000:])
+    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 10, "proof")
+    equal(read(path), OTHERS[2])
+    expect(way(mount, "part-2.bin")["isByKernel"], way(mount, "part-2.bin"))
+    mount.end()
+
+
 @promise("S71", "What the kernel granted a mount is told")
 def settings_are_told(stage):
     told = {entry["name"]: entry for entry in reading(stage.tree)["settings"]}

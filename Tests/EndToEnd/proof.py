@@ -23,6 +23,7 @@ def prepare(stage):
     for name in ("large", "again", "disk", "never", "slow"):
         write(f"{folder}/{name}.bin", LARGE + name.encode())
     write(folder + "/always.bin", noise(3, 700_000))
+    write(folder + "/note.txt", "kept in git")
     hub = stage.hub()
     hub.add(NAME, folder, "--tag", "v1")
     hub.start()
@@ -111,9 +112,12 @@ def verified_tells_the_state(stage):
         equal(verified(path), "no", "while a part is here")
     read(path)
     told = wait_for(lambda: verified(path) != "no" and verified(path), 5, "the proof")
-    expect(re.fullmatch(r"yes \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told), told)
+    expect(re.fullmatch(r"yes \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ sha256", told), told)
     stage.tree.restart("--read-deadline", "5s")
     equal(verified(path), told, "after a restart")
+    note = stage.top + "/note.txt"
+    read(note)
+    expect(verified(note).endswith(" git"), verified(note))
 
 
 @promise("S37", "What the daemon reads from the disk is checked on every read")

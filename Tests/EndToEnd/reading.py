@@ -377,7 +377,7 @@ def expired_urls_are_asked_for_anew(stage):
     path = f"{mount.path}/{NAME}@v1/evicted/1.bin"
     with open(path, "rb", buffering=0) as file:
         equal(file.read(10), noise(301, 20_000_000)[:10])
-        stage.server.data_faults("expire,count=1")
+        stage.server.data_faults("expire,count=2")
         file.seek(15_000_000)
         equal(file.read(10), noise(301, 20_000_000)[15_000_000:15_000_010])
     stage.server.faults()

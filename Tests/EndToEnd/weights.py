@@ -30,7 +30,7 @@ def prepare(stage):
     hub.start()
     stage.server = hub
     stage.source = folder + "/model.safetensors"
-    stage.tree = stage.mount(hub).start()
+    stage.tree = stage.mount(hub).start("--prefetch", "none")
     stage.file = f"{stage.tree.path}/{NAME}@v1/model.safetensors"
 
 

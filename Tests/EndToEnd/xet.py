@@ -2,6 +2,7 @@
 # seconds: 150
 """Xet: files come as chunks, a new revision costs what changed, and failures go unnoticed."""
 
+import json
 import os
 import random
 
@@ -26,6 +27,7 @@ def changed(data):
 
 
 SECOND = changed(FIRST)
+THIRD = noise(72, 137) + SECOND
 
 
 def prepare(stage):
@@ -38,6 +40,8 @@ def prepare(stage):
     hub.add(NAME, folder, "--tag", "v1")
     write(folder + "/model.bin", SECOND)
     hub.add(NAME, folder, "--tag", "v2")
+    write(folder + "/model.bin", THIRD)
+    hub.add(NAME, folder, "--tag", "v3")
     stage.server = hub.start(xet=True)
 
 
@@ -70,6 +74,24 @@ def a_new_revision_costs_what_changed(stage):
     print(f"         2 % of {SIZE} bytes in {RUNS} runs: {fetched} bytes for {different}")
     expect(fetched <= different + RUNS * 256 * 1024, "fetched", fetched, "for", different)
     equal(count(stage, "data"), plain, "requests for plain data")
+    mount.end()
+
+
+@promise("S64", "A file in Xet comes as the chunks that are not here", seconds=90)
+def a_chunk_is_found_in_whichever_file_has_it(stage):
+    mount = fresh(stage, "anywhere")
+    for revision, data in (("v1", FIRST), ("v2", SECOND)):
+        path = f"{mount.path}/{NAME}@{revision}/model.bin"
+        equal(read(path), data)
+        wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 20,
+                 "proof")
+    # Most chunks were seen in the first file, and are in the second one now.
+    freed = stage.modelfs("cache", "evict", f"{NAME}@v1", "--json", "--cache", mount.cache)
+    expect(json.loads(freed)["freedBytes"] >= SIZE, freed)
+    before = stage.server.stats()["xorbBytes"]
+    equal(read(f"{mount.path}/{NAME}@v3/model.bin"), THIRD)
+    fetched = stage.server.stats()["xorbBytes"] - before
+    expect(fetched <= 137 + 256 * 1024, "fetched", fetched, "for 137 new bytes")
     mount.end()
 
 

@@ -144,6 +144,23 @@ import Transport
         #expect(active.expire(3, at: now) == nil)
     }
 
+    @Test func aHostOfDataThatStallsDoesNotMakeTheHubAbsent() throws {
+        var (active, _) = try reading()
+        guard case .retry = fail(&active, .dataUnreachable(.stalled), isAway: true) else {
+            Issue.record("tried again")
+            return
+        }
+        #expect(active.expire(1, at: now) == nil)
+        _ = active.read(0..<10, lost: [], waiter: 2, readsAhead: false)
+        guard
+            case .giveUp([2], .hub(.dataUnreachable(.stalled)), absence: nil) = fail(
+                &active, .dataUnreachable(.stalled), after: 59.9)
+        else {
+            Issue.record("given up at the deadline")
+            return
+        }
+    }
+
     @Test func prefetchesAreGivenUpSoonAndSilently() throws {
         var (active, _) = try reading()
         active.cancel(1)
@@ -202,7 +219,7 @@ import Transport
     @Test func aProofEndsTheCount() throws {
         var active = try active(sourceCount: 1)
         for _ in 0..<2 { _ = active.foundWrong(now: now) }
-        active.foundRight()
+        _ = active.foundRight()
         for _ in 0..<2 { _ = active.foundWrong(now: now) }
         #expect(active.currentRefusal(of: 0..<10, at: now) == nil)
         _ = active.foundWrong(now: now)

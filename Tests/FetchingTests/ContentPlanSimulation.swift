@@ -4,6 +4,7 @@
 // are tried again or given up; stored bytes vanish. All of it from a seed that a failure names.
 
 import Fetching
+import Platform
 import TestSupport
 import Testing
 
@@ -103,6 +104,7 @@ private struct PlanWorld {
                 plan.cancel(waiter)
             }
         case 86..<92: lose()
+        case 92..<95: obey(plan.startRest().map { [$0] } ?? [])
         default:
             let range = randomRange()
             if isServed(range) { obey(plan.readHit(range)) }
@@ -178,8 +180,9 @@ private struct PlanWorld {
         let underWay = transfers.values.reduce(0) { $0 + Int64($1.count) }
         if plan.underWayByteCount != underWay { fail("under way: \(plan.underWayByteCount)") }
         if plan.isIdle != (waiters.isEmpty && transfers.isEmpty) { fail("idle?") }
-        // 16 streams with their windows, and what readers wait for.
-        let bound = 16 * ContentPlan.windowByteCountMax + Int64(waiters.count + 1) * (2 << 20)
+        // 16 streams with their windows, what readers wait for, and all of the rest.
+        let bound =
+            16 * ContentPlan.windowByteCountMax + Int64(waiters.count + 1) * (2 << 20) + size
         if underWay > bound { fail("\(underWay) bytes are under way") }
         for (waiter, range) in waiters {
             let isCovered = units(range).allSatisfy { unit in
@@ -196,6 +199,19 @@ private struct PlanWorld {
         }
     }
 
+    /// All that is left is asked for, in transfers that nobody waits for, and is all of it then.
+    mutating func finishRest() {
+        while let action = plan.startRest(), problems.isEmpty {
+            if case .start(_, _, isUrgent: false) = action {
+            } else {
+                fail("\(action) for the rest")
+            }
+            obey([action])
+        }
+        settle()
+        if !isServed(0..<size) { fail("the rest is not all") }
+    }
+
     /// Everything that is under way arrives.
     mutating func settle() {
         while !transfers.isEmpty && problems.isEmpty { arrive() }
@@ -210,6 +226,7 @@ private struct PlanWorld {
         var world = PlanWorld(seed: seed)
         for _ in 0..<250 where world.problems.isEmpty { world.step() }
         world.settle()
+        world.finishRest()
         #expect(world.problems == [], "seed \(seed)")
     }
 }

@@ -1,6 +1,7 @@
 // The plan of one content, case by case.
 
 import Fetching
+import Platform
 import Testing
 
 @Suite struct ContentPlanTests {
@@ -59,10 +60,14 @@ import Testing
     }
 
     @Test func aReadOfSeveralTransfersWaitsForAll() {
-        let size = 20 * ContentPlanTests.mebi
+        let each = ContentPlan.transferByteCountMax
+        let size = 2 * each + 4 * ContentPlanTests.mebi
         var plan = plan(size)
         let started = starts(plan.read(0..<size, waiter: 1))
-        #expect(started == [0..<8 << 20, 8 << 20..<16 << 20, 16 << 20..<size])
+        guard started == [0..<each, each..<2 * each, 2 * each..<size] else {
+            Issue.record("\(started)")
+            return
+        }
         #expect(woken(plan.arrived(3, started[2])) == [])
         #expect(woken(plan.arrived(1, started[0])) == [])
         #expect(woken(plan.arrived(2, started[1])) == [1])
@@ -78,23 +83,24 @@ import Testing
 
     @Test func aReaderMakesWhatWasAheadUrgent() {
         let mebi = ContentPlanTests.mebi
+        let unit = ContentPlanTests.unit
+        let first = ContentPlan.windowByteCountMin
         var plan = plan(100 * mebi, readsAhead: true)
-        let first = plan.read(0..<4096, waiter: 1)
-        #expect(starts(first) == [0..<mebi])
+        #expect(starts(plan.read(0..<4096, waiter: 1)) == [0..<first])
         var number = 0
-        for step in 1...20 as ClosedRange<Int64> {
+        for step in 1...10 as ClosedRange<Int64> {
             for case .start(let started, let range, false) in plan.readHit(
-                step * 4096..<(step + 1) * 4096) where range.lowerBound >= mebi
+                step * unit..<(step + 1) * unit) where range.lowerBound >= first
             { number = max(number, started) }
         }
         #expect(number > 0, "a reader in order gets a window ahead")
-        let waiting = plan.read(mebi..<mebi + 10, waiter: 2)
+        let waiting = plan.read(first..<first + 10, waiter: 2)
         #expect(waiting.contains { if case .promote = $0 { true } else { false } })
         for case .start(_, let range, let isUrgent) in waiting {
-            #expect(!isUrgent && range.lowerBound > 2 * mebi, "only the window ahead goes on")
+            #expect(!isUrgent && range.lowerBound > 2 * first, "only the window ahead goes on")
         }
         #expect(
-            !plan.read(mebi..<mebi + 10, waiter: 3).contains {
+            !plan.read(first..<first + 10, waiter: 3).contains {
                 if case .promote = $0 { true } else { false }
             }, "once is enough")
     }
@@ -156,6 +162,59 @@ import Testing
         for place in places { #expect(ahead[place] ?? 0 > 8 << 20) }
     }
 
+    /// From where somebody read last to the end, then from the beginning; around what is there.
+    @Test func theRestGoesOnFromTheLastRead() {
+        let mebi = ContentPlanTests.mebi
+        let size = 32 * mebi + 5
+        var plan = plan(size, present: [16 * mebi..<17 * mebi])
+        #expect(starts(plan.read(12 * mebi..<13 * mebi, waiter: 1)) == [12 * mebi..<13 * mebi])
+        var rest: [Range<Int64>] = []
+        while let action = plan.startRest() {
+            #expect(!plan.isIdle)
+            rest += starts([action])
+        }
+        #expect(
+            rest == [
+                13 * mebi..<16 * mebi, 17 * mebi..<size, 0..<12 * mebi,
+            ])
+        #expect(starts(plan.read(0..<10, waiter: 2)) == [], "it is under way already")
+    }
+
+    /// A single read far from others costs a few blocks; so does one that is next to it in the end.
+    @Test func aTouchCostsLittle() {
+        var plan = plan(1 << 30, readsAhead: true)
+        let place: Int64 = 300 << 20
+        let started = starts(plan.read(place + 5000..<place + 9096, waiter: 1))
+        let most = ContentPlan.touchByteCount + 2 * ContentPlanTests.unit
+        #expect(started.count == 1 && started[0].count <= most)
+        #expect(started[0].contains(place + 100_000))
+        _ = plan.arrived(1, started[0])
+        _ = plan.finished(1)
+        #expect(plan.readHit(place + 9096..<place + 20_000) == [])
+        // What is skipped was not read, and opens no window.
+        let beyond = starts(plan.read(place + 3 << 20..<(place + 3 << 20) + 4096, waiter: 2))
+        #expect(beyond.reduce(0) { $0 + $1.count } <= Int(2 * most))
+    }
+
+    /// The parts of a transfer come in any order; what is missing of it is told when it fails.
+    @Test func partsOfATransferComeInAnyOrder() {
+        let unit = ContentPlanTests.unit
+        var plan = plan(8 * unit)
+        _ = plan.read(0..<8 * unit, waiter: 1)
+        #expect(plan.arrived(1, 5 * unit..<6 * unit) == [])
+        #expect(plan.arrived(1, 0..<unit) == [])
+        #expect(plan.underWayByteCount == 6 * unit)
+        #expect(plan.remaining(of: 1) == unit..<8 * unit)
+        // Another reader of what is still under way starts nothing.
+        #expect(starts(plan.read(2 * unit..<3 * unit, waiter: 2)) == [])
+        #expect(woken(plan.arrived(1, 2 * unit..<3 * unit)) == [2])
+        #expect(plan.failed(1)?.remaining == unit..<8 * unit)
+        #expect(woken(plan.arrived(1, unit..<2 * unit)) == [])
+        #expect(woken(plan.arrived(1, 3 * unit..<5 * unit)) == [])
+        #expect(woken(plan.arrived(1, 6 * unit..<8 * unit)) == [1])
+        #expect(plan.finished(1) == [] && plan.isIdle)
+    }
+
     @Test func aCancelledReaderIsNotWokenAndItsBytesStillCome() {
         let unit = ContentPlanTests.unit
         var plan = plan(10 * unit)
@@ -186,7 +245,7 @@ import Testing
     }
 
     @Test func whatIsGivenUpFailsItsReadersAndMayBeAskedForAgain() {
-        let size: Int64 = 24 << 20
+        let size = 2 * ContentPlan.transferByteCountMax
         var plan = plan(size)
         _ = plan.read(0..<10, waiter: 1)
         _ = plan.read(16 << 20..<(16 << 20) + 10, waiter: 2)

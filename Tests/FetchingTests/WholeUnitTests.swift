@@ -2,6 +2,7 @@
 // store has lost.
 
 import Fetching
+import Platform
 import Testing
 
 @Suite struct WholeUnitTests {

@@ -75,6 +75,40 @@ import Transport
         #expect(cost == 1)
     }
 
+    @Test func anAliasIsAskedAnewAfterAWhile() throws {
+        func lead(_ alias: String, to name: String?) {
+            bench.hub.change { state in
+                state.repositories["models/org/\(alias)"] =
+                    name.flatMap { state.repositories["models/org/\($0)"] }
+            }
+        }
+        bench.hub.commit("models/org/other", "b", ["f": [2]])
+        lead("former", to: "name")
+        let stack = try bench.stack()
+        let org = try stack.node("models/org")
+        let now = WallTime.now
+        func target(_ name: String, after seconds: Int64) throws -> String? {
+            let found = try stack.lookup(org, name, now: now + seconds)
+            return try found.attributes.map { try stack.target($0.node) }
+        }
+        #expect(try target("former@main", after: 0) == "../org/name@main")
+        lead("former", to: "other")
+        let cost = try bench.requests { () throws in
+            #expect(try target("former", after: 290) == "../org/name", "in its time to live")
+        }
+        #expect(cost == 0)
+        #expect(try target("former", after: 310) == "../org/other")
+        #expect(try target("former@main", after: 310) == "../org/other@main")
+        bench.hub.stop()
+        #expect(try target("former", after: 900) == "../org/other", "the old answer serves")
+        try bench.hub.start()
+        // The bench's Hub is taken for away until it is asked with success.
+        lead("former", to: nil)
+        let limit = MonotonicInstant.now + 20
+        while try target("former", after: 900) != nil && .now < limit { sleep(seconds: 0.2) }
+        #expect(try target("former", after: 900) == nil, "it is gone")
+    }
+
     @Test func aRefThatIsGoneIsMissingAndItsNodesStay() throws {
         bench.hub.commit("models/org/name", "b", ["h": [3]], branch: "gone")
         let stack = try bench.stack()

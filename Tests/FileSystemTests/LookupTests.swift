@@ -100,6 +100,23 @@ import Testing
         #expect(cost == 0)
     }
 
+    @Test func refsAreTheirBytesAndFitADirectory() throws {
+        let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}")
+        let deep = Array(repeating: "a", count: 99).joined(separator: "/")
+        bench.hub.commit("models/org/name", "c", ["c": [3]])
+        bench.hub.edit("models/org/name") { repository in
+            repository.branches[composed] = SmallHub.id("a")
+            repository.pullRequests[decomposed] = SmallHub.id("b")
+            repository.tags[deep] = SmallHub.id("a")
+        }
+        let stack = try bench.stack()
+        #expect(RevisionName(composed) != RevisionName(decomposed))
+        let names = try stack.names("models/org/name@")
+        #expect(names.contains { $0.utf8.elementsEqual(composed.utf8) })
+        #expect(!names.contains { $0.utf8.count > 255 })
+        #expect(try !stack.names("models/org").contains { $0.utf8.count > 255 })
+    }
+
     @Test func versionsAreLinks() throws {
         let stack = try bench.stack()
         let names = try stack.names("models/org/name@")
@@ -273,6 +290,21 @@ import Testing
         #expect(try stack.attributes(file.node) == file)
         let statistics = try stack.run { _ in stack.tree.statistics() }
         #expect(statistics.contentCount > 0 && statistics.limitBytes == 1 << 40)
+    }
+
+    @Test(arguments: [
+        ("9999-12-31T23:59:59Z", 9_223_372_036), ("0000-01-01T00:00:00Z", -9_223_372_036),
+    ])
+    func datesThatFitNoClockAreCut(date: String, seconds: Int64) throws {
+        let commit = try #require(WallTime(iso8601: date))
+        bench.hub.commit(
+            "models/org/dated", "c", ["f": [1]], seconds: commit.secondsSince1970)
+        let stack = try bench.stack()
+        let file = try #require(try stack.find("models/org/dated@main/f"))
+        #expect(file.modifiedNanoseconds == seconds * 1_000_000_000)
+        let folder = try stack.node("models/org/dated@main")
+        #expect(try stack.attributes(folder).modifiedNanoseconds == seconds * 1_000_000_000)
+        #expect(try stack.entries(folder).count == 1)
     }
 
     @Test func extendedAttributesTellWhereAndWhat() throws {

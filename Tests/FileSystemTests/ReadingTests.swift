@@ -111,7 +111,7 @@ import Testing
     @Test func aLargeFileThatIsWrongIsFetchedAgain() throws {
         let stack = try bench.stack()
         let told = Mailbox<Bool>()
-        stack.fetcher.observeDamage { _ in told.send(true) }
+        stack.fetcher.observeDamage { _, _ in told.send(true) }
         bench.hub.change { $0.contentFaults = [.flip] }
         let first = try stack.read("models/org/name/large")
         let isWrong = first != ReadingTests.large
@@ -177,7 +177,7 @@ import Testing
     }
 
     @Test func readingInOrderIsReadAhead() throws {
-        bench.options.fetch.readsAhead = true
+        bench.options.fetch.prefetch = .auto
         let stack = try bench.stack()
         let file = try node("large")
         var position: Int64 = 0
@@ -203,7 +203,7 @@ import Testing
     @Test(arguments: [1, 3])
     func aDiskThatIsFullKeepsNobodyFromReading(everyWrite: Int) throws {
         bench.options.files = FullDisk(everyWrite: everyWrite)
-        bench.options.fetch.readsAhead = true
+        bench.options.fetch.prefetch = .auto
         let stack = try bench.stack()
         expectSame(try stack.read("models/org/name/large"), ReadingTests.large)
         expectSame(try stack.read("models/org/name/small"), ReadingTests.small)

@@ -61,7 +61,7 @@ private final class TreeWorld {
         bench = try TreeBench()
         bench.options.storeByteCountMax = 1_500_000
         bench.options.fetch.refusalSeconds = 0
-        bench.options.fetch.readsAhead = seed % 2 == 0
+        bench.options.fetch.prefetch = seed % 2 == 0 ? .auto : .nothing
         for size in [0, 1, 999, 1001, 131_072, 131_073, 400_000] {
             contents.append(random.bytes(size))
         }

@@ -23,7 +23,7 @@ struct StackOptions: Sendable {
     init() {
         fetch.readDeadlineSeconds = 20
         fetch.metadataDeadlineSeconds = 20
-        fetch.readsAhead = false
+        fetch.prefetch = .nothing
         fetch.refusalSeconds = 30
         tree.renewalSeconds = 1
     }

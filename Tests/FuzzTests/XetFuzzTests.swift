@@ -164,8 +164,10 @@ private struct Sample {
         for codec in ChunkCodec.allCases {
             try guarded { output throws(CompressionError) in
                 try bytes.withUnsafeBufferPointer { bytes throws(CompressionError) in
-                    try codec.decode(
-                        UnsafeRawBufferPointer(bytes), into: output, scratch: scratch)
+                    try scratch.withBuffer(output.count) { scratch throws(CompressionError) in
+                        try codec.decode(
+                            UnsafeRawBufferPointer(bytes), into: output, scratch: scratch)
+                    }
                     return output.count
                 }
             }
@@ -179,11 +181,12 @@ private struct Sample {
         var decoder = DownloadDecoder(download)
         var misplaced: Range<Int64>?
         try? bytes.withUnsafeBytes { bytes in
-            try decoder.feed(bytes) { arrived, _ in
+            _ = try decoder.take(bytes) { arrived, _ in
                 for offset in arrived.fileOffsets {
                     let range = offset..<offset + Int64(arrived.header.chunkByteCount)
                     if range.upperBound > sample.file.upperBound { misplaced = range }
                 }
+                return true
             }
             try decoder.finish()
         }

@@ -156,24 +156,7 @@ private func exchange(_ server: HTTPServer, _ request: String) -> String? {
     }
 }
 
-@Suite struct PercentCodingTests {
-    @Test(arguments: [
-        ("a%20b", "a b"), ("%", "%"), ("%2", "%2"), ("%zz", "%zz"), ("%2f%2F", "//"), ("+", "+"),
-    ])
-    func decodes(text: String, decoded: String) {
-        #expect(percentDecoded(text) == decoded)
-    }
-
-    @Test func refusesWhatIsNotUTF8() {
-        #expect(percentDecoded("%ff") == nil)
-    }
-
-    @Test(arguments: ["a b/ü&=%", "plain-._~", "\u{1}"])
-    func roundTrips(text: String) {
-        #expect(percentDecoded(percentEncoded(text)) == text)
-        #expect(!percentEncoded(text).contains("/"))
-    }
-
+@Suite struct MessagePartTests {
     @Test func readsForms() {
         let query = HTTPQuery("paths=a%2Fb&paths=c+d&expand=&flag&bad=%ff")
         #expect(query.all("paths") == ["a/b", "c d"])

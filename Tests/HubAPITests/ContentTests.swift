@@ -108,10 +108,38 @@ import Transport
             #expect(client.fetch(size: 10, range: 0..<2).text == "01")
             #expect(client.fetch(size: 10, range: 2..<4).text == "23")
             #expect(storage.targets == ["/1", "/1", "/2"] && server.seen.count == 2)
-            // A URL that is new and refused is an error, and not remembered.
-            #expect(client.fetch("other", size: 10).error == .forbidden(message: ""))
+            // A URL that is new and refused is asked for anew too.
             #expect(client.fetch("other", size: 10).isSuccess)
-            #expect(server.seen.count == 4)
+            #expect(storage.targets.suffix(2) == ["/3", "/4"] && server.seen.count == 4)
+        }
+    }
+
+    @Test func dataThatIsRefusedForEverIsNoMissingPermission() throws {
+        let storage = try ScriptedServer { _ in answer(403, ["X-Error-Code: GatedRepo"]) }
+        defer { storage.stop() }
+        let target = storage.url
+        try withHub(script: { _ in answer(302, ["Location: \(target)/"]) }) { client, server in
+            #expect(client.fetch(size: 10).error == .server(status: 403))
+            #expect(server.seen.count == 3 && storage.seen.count == 3)
+        }
+    }
+
+    @Test func whatTheHubRefusesBehindARedirectOfItsOwnIsRefused() throws {
+        try withHub(script: { request in
+            request.target == "/data"
+                ? answer(403, ["X-Error-Code: GatedRepo", "X-Error-Message: Ask."])
+                : answer(302, ["Location: /data"])
+        }) { client, server in
+            #expect(client.fetch(size: 10).error == .gated(message: "Ask."))
+            #expect(server.seen.count == 2)
+        }
+    }
+
+    @Test func aHostOfDataThatIsAwayIsNotTheHub() throws {
+        let storage = try ScriptedServer { _ in [] }
+        storage.stop()
+        try withHub(script: { _ in answer(302, ["Location: \(storage.url)/"]) }) { client, _ in
+            #expect(client.fetch(size: 10).error == .dataUnreachable(.connectionRefused))
         }
     }
 

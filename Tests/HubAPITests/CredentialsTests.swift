@@ -153,6 +153,21 @@ import Transport
         #expect(back.seen[0]["authorization"] == nil)
     }
 
+    @Test func aClosedPortIsSoonTold() throws {
+        let server = try ScriptedServer { _ in answer(200, body: Self.info) }
+        server.stop()
+        let client = try TestClient(server.url)
+        defer { client.stop() }
+        var start = MonotonicInstant.now
+        #expect(client.revision(seconds: 30).error == .unreachable(.connectionRefused))
+        #expect((2..<4).contains(MonotonicInstant.now.seconds(since: start)))
+        start = .now
+        #expect(client.revision(seconds: 30).error == .unreachable(.connectionRefused))
+        #expect(MonotonicInstant.now.seconds(since: start) < 0.2)
+        // Readers of bytes go on trying.
+        #expect(client.hub.readerRefusal == nil)
+    }
+
     @Test func callersOfFetchesTellToo() throws {
         try withHub(script: { _ in answer(200, body: Self.info) }) { client, _ in
             client.hub.noteUnreachable(.cancelled)

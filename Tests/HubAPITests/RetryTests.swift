@@ -23,6 +23,37 @@ import Transport
         }
     }
 
+    @Test(arguments: [TransportError.connectionRefused, .nameResolution])
+    func aHostThatIsNotThereIsNotWaitedForLong(error: TransportError) {
+        var policy = RetryPolicy(seed: 1, absentHostSeconds: RetryPolicy.absentHostSeconds)
+        var now = start
+        var count = 0
+        while case .retry(let seconds) = policy.next(
+            after: .transport(error), now: now, deadline: .distantFuture)
+        {
+            now = now + seconds
+            count += 1
+        }
+        #expect((2..<3).contains(now.seconds(since: start)) && count >= 4)
+    }
+
+    @Test func aHostThatIsSlowIsNoneThatIsNotThere() {
+        var policy = RetryPolicy(seed: 1, absentHostSeconds: 3)
+        var now = start
+        for index in 0..<20 {
+            // Each time another sign of life comes between.
+            let failure: TransportError = index % 2 == 0 ? .connectionRefused : .stalled
+            guard
+                case .retry(let seconds) = policy.next(
+                    after: .transport(failure), now: now, deadline: .distantFuture)
+            else {
+                Issue.record("gave up")
+                return
+            }
+            now = now + seconds
+        }
+    }
+
     @Test func neverPassesTheDeadline() {
         var policy = RetryPolicy(seed: 7)
         var now = start
@@ -81,7 +112,9 @@ import Transport
                 == .giveUp)
     }
 
-    @Test(arguments: [TransportError.tls("not trusted"), .protocolError(curlCode: 1)])
+    @Test(arguments: [
+        TransportError.tls("not trusted"), .protocolError(curlCode: 1), .proxyRefused(status: 407),
+    ])
     func soonTellsWhatMostlyStays(error: TransportError) {
         var policy = RetryPolicy(seed: 1)
         var now = start
@@ -110,11 +143,15 @@ import Transport
         (503, [("RateLimit", "\"api\";r=0;t=55"), ("retry-after", " 7 ")], 8),
         (503, [("Retry-After", "Wed, 21 Oct 2026 07:28:00 GMT")], nil),
         (503, [("Retry-After", "-5")], nil), (429, [("RateLimit", "rubbish;;=;t=x")], nil),
-        (429, [], nil),
+        (429, [], nil), (503, [("Retry-After", "9223372036854775807")], 604_800),
+        (429, [("RateLimit", "\"api\";r=0;t=9223372036854775807")], 604_800),
     ])
     func reads(status: Int, fields: [(String, String)], seconds: Double?) {
         let headers = HTTPHeaders(fields.map { (name: $0.0, value: $0.1) })
         #expect(requestedPause(headers, status: status) == seconds)
+        // What the Hub says ends in a text for people, whatever number it is.
+        let error = HubError(status: 429, headers: headers, kind: .revision)
+        #expect(error?.description.contains("rate limit") == true)
     }
 }
 
@@ -134,6 +171,22 @@ import Transport
         #expect(hub.refusal == nil && hub.nextProbe == nil)
         let isBackAgain = hub.hostAnswered()
         #expect(!isBackAgain)
+    }
+
+    @Test func readersArePatientWhereALookupGaveUpEarly() {
+        var hub = Reachability(offline: false)
+        let isNews = hub.requestExhausted(.connectionRefused, isEarly: true, at: start)
+        #expect(isNews)
+        #expect(hub.refusal == .unreachable(.connectionRefused) && hub.readerRefusal == nil)
+        #expect(hub.nextProbe == start + 5)
+        let isNewsAgain = hub.requestExhausted(.connectionRefused, at: start)
+        #expect(!isNewsAgain && hub.readerRefusal == .unreachable(.connectionRefused))
+        // A lookup that gives up afterwards takes nothing back.
+        _ = hub.requestExhausted(.connectionRefused, isEarly: true, at: start)
+        #expect(hub.readerRefusal != nil)
+        _ = hub.hostAnswered()
+        _ = hub.requestExhausted(.connectionRefused, isEarly: true, at: start)
+        #expect(hub.readerRefusal == nil && hub.refusal != nil)
     }
 
     @Test func probesMoreAndMoreRarely() {

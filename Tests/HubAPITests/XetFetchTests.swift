@@ -119,7 +119,7 @@ import Transport
         let short = XetScript(file, tokenSeconds: 30)
         try withXet(short) { client, _ in
             #expect(client.fetchXet(file, range: 0..<10).plain.isSuccess)
-            #expect(client.fetchXet(file, range: 10..<20).plain.isSuccess)
+            #expect(client.fetchXet(file, range: 90_000..<90_020).plain.isSuccess)
             #expect(short.counts.withLock { $0.tokens } == 2)
         }
         let refusing = XetScript(file) { kind, number, request in
@@ -131,6 +131,29 @@ import Transport
             #expect(client.fetchXet(file).plain.body == file.content)
             #expect(refusing.counts.withLock { $0.tokens } == 2)
             #expect(client.hub.counters.xetFallbacks.value == 0)
+        }
+    }
+
+    @Test func `another token for the Hub means another token for Xet`() throws {
+        let script = XetScript(file)
+        try withFolder { folder in
+            let path = "\(folder)/token"
+            try write("hf_old", to: path)
+            try withXet(script, ["HF_TOKEN_PATH": path]) { client, server in
+                #expect(client.fetchXet(file, range: 0..<10).plain.isSuccess)
+                #expect(client.fetchXet(file, range: 10..<20).plain.isSuccess)
+                #expect(script.counts.withLock { $0.tokens } == 1)
+                try write("hf_new", to: path)
+                let deadline = MonotonicInstant.now + 10
+                while script.counts.withLock({ $0.tokens }) == 1, .now < deadline {
+                    _ = Mailbox<Bool>().receive(until: .now + 0.2)
+                    #expect(client.fetchXet(file, range: 20..<30).plain.isSuccess)
+                }
+                let asked = server.seen.filter { $0.target.contains("/xet-read-token/") }
+                #expect(asked.map { $0["authorization"] } == ["Bearer hf_old", "Bearer hf_new"])
+                let used = server.seen.filter { $0.target.contains("/reconstructions/") }
+                #expect(used.last?["authorization"] == "Bearer xet-2")
+            }
         }
     }
 

@@ -73,7 +73,10 @@ import Testing
     }
 
     /// Terms changed in ways that contradict the file or the xorbs.
-    @Test(arguments: ["short", "long", "swapped", "offset", "lengths", "elsewhere", "wrongBytes"])
+    @Test(arguments: [
+        "short", "long", "swapped", "offset", "lengths", "elsewhere", "wrongBytes", "overlap",
+        "wrongXorb",
+    ])
     func `a plan that lies`(how: String) throws {
         let honest = XetScript(file)
         let script = XetScript(file) { kind, _, request in
@@ -86,13 +89,25 @@ import Testing
             #expect(brought.plain.isSuccess)
             // What is swapped decodes well: only the file's hash can tell.
             let isCaught = brought.plain.body == file.content
-            #expect(isCaught == (how != "swapped"))
+            #expect(isCaught == !["swapped", "wrongXorb"].contains(how))
             if !isCaught {
                 let nodes = brought.chunks.map {
                     MerkleNode(hash: $0.hash, byteCount: UInt64($0.byteCount))
                 }
                 #expect(XetHash.file(root: MerkleTree.root(of: nodes)) != file.hash)
             }
+        }
+    }
+
+    @Test(arguments: [Int64(-1), 1, 70_000])
+    func `a file of another size than the tree's`(difference: Int64) throws {
+        try withXet(XetScript(file)) { client, _ in
+            let size = file.size + difference
+            let brought = client.fetchXet(file, size: size)
+            // Neither way gives such a file, and nothing beyond it is handed on.
+            #expect(!brought.plain.isSuccess)
+            #expect(brought.plain.body.count <= Int(size))
+            #expect(client.hub.counters.xetFallbacks.value == 1)
         }
     }
 
@@ -147,6 +162,22 @@ private func lie(_ how: String, _ made: Reconstruction) -> Reconstruction? {
     case "short": terms.removeLast()
     case "long": terms.append(terms[0])
     case "swapped": terms.swapAt(0, terms.count - 1)
+    case "overlap":
+        // The second term begins again with the last chunk of the first.
+        let second = terms[1]
+        let chunks = max(0, second.chunks.lowerBound - 1)..<second.chunks.upperBound
+        terms[1] = ReconstructionTerm(
+            xorb: second.xorb, chunks: chunks, byteCount: second.byteCount + 9000)
+        places = places.map {
+            ReconstructionPlace(
+                xorb: $0.xorb, chunks: 0..<max($0.chunks.upperBound, 1), url: $0.url,
+                bytes: 0..<$0.bytes.upperBound)
+        }
+    case "wrongXorb":
+        // The bytes of one xorb under the name of the other.
+        let (first, second) = (places[0], places[places.count - 1])
+        places[0] = ReconstructionPlace(
+            xorb: first.xorb, chunks: first.chunks, url: second.url, bytes: first.bytes)
     case "offset": offset = 1
     case "lengths":
         let (first, second) = (terms[0], terms[1])

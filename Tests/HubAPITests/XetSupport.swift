@@ -187,6 +187,8 @@ final class XetFetchSink: XetSink, Sendable {
     struct Brought {
         var plain = Fetched()
         var chunks: [IdentifiedChunk] = []
+        /// In the order in which they came.
+        var parts: [(offset: Int64, bytes: [UInt8])] = []
     }
 
     let brought = Lock(Brought())
@@ -202,11 +204,9 @@ final class XetFetchSink: XetSink, Sendable {
         self.pauseEvery = pauseEvery
     }
 
-    func contentDidIdentify(_ chunk: IdentifiedChunk) {
-        brought.withLock { $0.chunks.append(chunk) }
-    }
-
-    func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective {
+    func contentDidReceive(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int64, of chunk: IdentifiedChunk?
+    ) -> TransferDirective {
         let number = calls.withLock {
             $0 += 1; return $0
         }
@@ -215,7 +215,10 @@ final class XetFetchSink: XetSink, Sendable {
             return .pause
         }
         let copy = Array(bytes)
-        brought.withLock { $0.plain.body += copy }
+        brought.withLock { brought in
+            brought.parts.append((offset, copy))
+            if let chunk, chunk != brought.chunks.last { brought.chunks.append(chunk) }
+        }
         return .proceed
     }
 
@@ -233,7 +236,13 @@ final class XetFetchSink: XetSink, Sendable {
             if ends.receive(until: .now + 0.01) != nil { break }
             while pauses.receive(until: .now) != nil { resume() }
         }
-        return brought.withLock { $0 }
+        return brought.withLock { brought in
+            // In the order of the file, which is not that of arrival.
+            brought.chunks.sort { $0.fileOffset < $1.fileOffset }
+            brought.parts.sort { $0.offset < $1.offset }
+            brought.plain.body = brought.parts.flatMap(\.bytes)
+            return brought
+        }
     }
 }
 

@@ -25,7 +25,16 @@ import Testing
         #expect(Self.tree.root.hex == "2d3c5fbdc7e50c8ae7dde4c5634b127646be9f40")
         #expect(
             Self.tree.folders.mapValues(\.hex)
-                == ["sub": "aebda9dc3ba9fcf157d984e4875052d313f51a60"])
+                == [Array("sub".utf8): "aebda9dc3ba9fcf157d984e4875052d313f51a60"])
+    }
+
+    @Test func twoSpellingsOfAnAccentAreTwoFolders() throws {
+        let composed = "caf\u{e9}"
+        let decomposed = "cafe\u{301}"
+        let trees = GitTrees(
+            ["\(composed)/a", "\(decomposed)/b"].map { GitFile(path: $0, blob: Self.blob) })
+        #expect(Set(trees.folders.keys) == [Array(composed.utf8), Array(decomposed.utf8)])
+        #expect(trees.folders[Array(composed.utf8)] != trees.folders[Array(decomposed.utf8)])
     }
 
     @Test func commitsHaveTheIDsOfGit() throws {

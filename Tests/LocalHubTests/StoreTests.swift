@@ -66,6 +66,30 @@ private struct Fixture {
         #expect(commit.listing(of: "config.json", isRecursive: false) == nil)
     }
 
+    @Test func twoSpellingsOfAnAccentAreTwoFolders() throws {
+        let fixture = try Fixture()
+        let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}")
+        try fixture.write("\(composed)/a", "a")
+        try fixture.write("\(decomposed)/b", "b")
+        symlink("\(fixture.source)/\(composed)", "\(fixture.source)/\(decomposed)/link")
+        _ = try fixture.add()
+        let commit = try #require(try fixture.commit("main"))
+        #expect(commit.listing(of: composed, isRecursive: true)?.map(\.path) == ["\(composed)/a"])
+        #expect(
+            commit.listing(of: decomposed, isRecursive: true)?.map(\.path)
+                == ["\(decomposed)/link", "\(decomposed)/b", "\(decomposed)/link/a"])
+        // What lies beside the folder is not inside, however alike their names are.
+        let beside = "\(fixture.directory.path)/\(decomposed)"
+        mkdir(beside, 0o700)
+        let folder = "\(fixture.directory.path)/\(composed)"
+        mkdir(folder, 0o700)
+        try writeFile("\(beside)/secret", [1])
+        symlink("\(beside)/secret", "\(folder)/leak")
+        #expect(throws: LocalHubError.badLink(path: "\(folder)/leak")) {
+            try SourceFolder.files(of: folder)
+        }
+    }
+
     @Test func theSameFolderAgainMakesNoCommitButSetsTheTag() throws {
         let fixture = try Fixture()
         try fixture.write("a.txt", "a")

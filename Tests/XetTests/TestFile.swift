@@ -96,13 +96,14 @@ struct TestTarget {
             while offset < bytes.count {
                 let end = offset + min(piece, bytes.count - offset)
                 let part = UnsafeRawBufferPointer(rebasing: bytes[offset..<end])
-                try decoder.feed(part) { arrived, payload throws(XetError) in
+                _ = try decoder.take(part) { arrived, payload throws(XetError) in
                     var chunk = [UInt8](repeating: 0, count: arrived.header.chunkByteCount)
                     try chunk.withUnsafeMutableBufferPointer { chunk throws(XetError) in
                         try arrived.header.decode(
                             payload, into: UnsafeMutableRawBufferPointer(chunk), scratch: scratch)
                     }
                     for place in arrived.fileOffsets { placed.append((chunk, place)) }
+                    return true
                 }
                 offset = end
             }

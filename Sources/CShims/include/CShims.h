@@ -2,7 +2,11 @@
 #pragma once
 
 #include "blake3.h"
+#include "groups.h"
 #include "handover.h"
+#include "top_bytes.h"
+#include "vectors.h"
+#include "xxh3.h"
 
 // GNU extensions that Swift's Glibc module leaves out.
 int modelfs_set_thread_name(const char *name);

@@ -52,11 +52,13 @@ extension ModelFSCommand {
     /// What all of them have.
     private static func subcommand(
         _ name: String, purpose: String, target: Positional<String>? = nil,
-        flags: [Flag] = [], exitCodes: [ExitCode] = [],
+        flags: [Flag] = [], exitCodes: [ExitCode] = [], description: String, examples: [Example],
         _ makeBackend: @escaping BackendFactory,
         request: @escaping @Sendable (Arguments) throws(CommandFailure) -> CacheRequest
     ) -> Command {
         var command = Command(name, purpose: purpose)
+        command.description = [description]
+        command.examples = examples
         if let target { command.positionals = [target.specification] }
         command.options = [
             OptionGroup(flags + [cacheJSON] + [cacheOption] as [any OptionDeclaration])
@@ -72,154 +74,136 @@ extension ModelFSCommand {
     }
 
     private static func list(_ makeBackend: @escaping BackendFactory) -> Command {
-        var command = subcommand(
+        subcommand(
             "list", purpose: "lists the revisions that the cache knows", target: cacheTarget,
+            description: """
+                For each revision: how much of it can be read without the Hub, whether that was \
+                proven to be what its hashes say, whether it is pinned, and when it was last used. \
+                Revisions share what they have in common, so the sums may be more than the cache \
+                takes.
+                """,
+            examples: [
+                Example("All of it", "modelfs cache list"),
+                Example("One repository, for a script", "modelfs cache list org/name --json"),
+            ],
             makeBackend
         ) { arguments throws(CommandFailure) in .list(target: arguments[cacheTarget]) }
-        command.description = [
-            """
-            For each revision: how much of it can be read without the Hub, whether that was \
-            proven to be what its hashes say, whether it is pinned, and when it was last used. \
-            Revisions share what they have in common, so the sums may be more than the cache takes.
-            """
-        ]
-        command.examples = [
-            Example("All of it", "modelfs cache list"),
-            Example("One repository, for a script", "modelfs cache list org/name --json"),
-        ]
-        return command
     }
 
     private static func statistics(_ makeBackend: @escaping BackendFactory) -> Command {
-        var command = subcommand(
+        subcommand(
             "stats", purpose: "tells what the cache takes and what it saves", target: cacheTarget,
+            description: """
+                "Copies" is what plain copies of every revision would take; "logical" counts equal \
+                files once, "unique" equal chunks once, and "stored" is what that takes on the \
+                disk, compressed. Of a repository it is what it would take alone.
+                """,
+            examples: [Example("Look", "modelfs cache stats")],
             makeBackend
         ) { arguments throws(CommandFailure) in .statistics(target: arguments[cacheTarget]) }
-        command.description = [
-            """
-            "Copies" is what plain copies of every revision would take; "logical" counts equal \
-            files once, "unique" equal chunks once, and "stored" is what that takes on the disk, \
-            compressed. Of a repository it is what it would take alone.
-            """
-        ]
-        command.examples = [Example("Look", "modelfs cache stats")]
-        return command
     }
 
     private static func verify(_ makeBackend: @escaping BackendFactory) -> Command {
-        var command = subcommand(
+        subcommand(
             "verify", purpose: "reads and checks what is cached", target: cacheTarget,
-            flags: [repair], exitCodes: [.damaged], makeBackend
+            flags: [repair], exitCodes: [.damaged],
+            description: """
+                Every chunk is read and compared with its checksum, and every complete file with \
+                its hash. What is damaged is dropped, so that no reader gets it, and is fetched \
+                again: at once with --repair, else when it is read.
+                """,
+            examples: [
+                Example("All of it", "modelfs cache verify"),
+                Example("One revision, and mend it", "modelfs cache verify --repair org/name@main"),
+            ],
+            makeBackend
         ) { arguments throws(CommandFailure) in
             .verify(target: arguments[cacheTarget], repairs: arguments[repair])
         }
-        command.description = [
-            """
-            Every chunk is read and compared with its checksum, and every complete file with its \
-            hash. What is damaged is dropped, so that no reader gets it, and is fetched again: at \
-            once with --repair, else when it is read.
-            """
-        ]
-        command.examples = [
-            Example("All of it", "modelfs cache verify"),
-            Example("One revision, and mend it", "modelfs cache verify --repair org/name@main"),
-        ]
-        return command
     }
 
     private static func pin(_ makeBackend: @escaping BackendFactory) -> Command {
-        var command = subcommand(
+        subcommand(
             "pin", purpose: "keeps a revision from being evicted", target: neededTarget,
+            description: """
+                The files that the revision has now stay in the cache, also those that come later. \
+                Without @REV it is the default branch. A branch that moves leaves the pin at the \
+                commit that it had.
+                """,
+            examples: [Example("Keep a revision", "modelfs cache pin org/name@v1.0")],
             makeBackend
         ) { arguments throws(CommandFailure) in
             .pin(target: try arguments.required(neededTarget))
         }
-        command.description = [
-            """
-            The files that the revision has now stay in the cache, also those that come later. \
-            Without @REV it is the default branch. A branch that moves leaves the pin at the \
-            commit that it had.
-            """
-        ]
-        command.examples = [Example("Keep a revision", "modelfs cache pin org/name@v1.0")]
-        return command
     }
 
     private static func unpin(_ makeBackend: @escaping BackendFactory) -> Command {
-        var command = subcommand(
+        subcommand(
             "unpin", purpose: "lets a revision be evicted again", target: neededTarget,
+            description: "Without @REV, all pins of the repository are taken away.",
+            examples: [Example("Take it back", "modelfs cache unpin org/name@v1.0")],
             makeBackend
         ) { arguments throws(CommandFailure) in
             .unpin(target: try arguments.required(neededTarget))
         }
-        command.description = ["Without @REV, all pins of the repository are taken away."]
-        command.examples = [Example("Take it back", "modelfs cache unpin org/name@v1.0")]
-        return command
     }
 
     private static func evict(_ makeBackend: @escaping BackendFactory) -> Command {
-        var command = subcommand(
+        subcommand(
             "evict", purpose: "drops a repository or a revision from the cache",
-            target: neededTarget, flags: [shared], makeBackend
+            target: neededTarget, flags: [shared],
+            description: """
+                Its bytes are gone from the disk when this returns; its names stay, and reading \
+                fetches again. What other revisions have too stays unless --shared is given, and \
+                what is pinned stays in any case.
+                """,
+            examples: [
+                Example("Drop a repository", "modelfs cache evict org/name"),
+                Example("Drop what v1.0 alone has", "modelfs cache evict org/name@v1.0"),
+            ],
+            makeBackend
         ) { arguments throws(CommandFailure) in
             .evict(
                 target: try arguments.required(neededTarget), includesShared: arguments[shared])
         }
-        command.description = [
-            """
-            Its bytes are gone from the disk when this returns; its names stay, and reading \
-            fetches again. What other revisions have too stays unless --shared is given, and what \
-            is pinned stays in any case.
-            """
-        ]
-        command.examples = [
-            Example("Drop a repository", "modelfs cache evict org/name"),
-            Example("Drop what v1.0 alone has", "modelfs cache evict org/name@v1.0"),
-        ]
-        return command
     }
 
     private static func cool(_ makeBackend: @escaping BackendFactory) -> Command {
-        var command = subcommand(
+        subcommand(
             "cool", purpose: "packs what lies flat: deduplicated, compressed", target: cacheTarget,
+            description: """
+                That happens by itself when more lies flat than --hot-size of 'modelfs mount' \
+                allows. What is used again is made flat again where there is room.
+                """,
+            examples: [
+                Example("All of it", "modelfs cache cool"),
+                Example("One repository", "modelfs cache cool org/name"),
+            ],
             makeBackend
         ) { arguments throws(CommandFailure) in .cool(target: arguments[cacheTarget]) }
-        command.description = [
-            """
-            That happens by itself when more lies flat than --hot-size of 'modelfs mount' allows. \
-            What is used again is made flat again where there is room.
-            """
-        ]
-        command.examples = [
-            Example("All of it", "modelfs cache cool"),
-            Example("One repository", "modelfs cache cool org/name"),
-        ]
-        return command
     }
 
     private static func collect(_ makeBackend: @escaping BackendFactory) -> Command {
-        var command = subcommand(
-            "gc", purpose: "gives back to the disk what nothing uses", makeBackend
+        subcommand(
+            "gc", purpose: "gives back to the disk what nothing uses",
+            description: """
+                What a crash left behind, and space in packs that nothing uses. It is seldom needed.
+                """,
+            examples: [Example("Clean up", "modelfs cache gc")],
+            makeBackend
         ) { _ throws(CommandFailure) in .collectGarbage }
-        command.description = [
-            "What a crash left behind, and space in packs that nothing uses. It is seldom needed."
-        ]
-        command.examples = [Example("Clean up", "modelfs cache gc")]
-        return command
     }
 
     private static func rebuild(_ makeBackend: @escaping BackendFactory) -> Command {
-        var command = subcommand(
-            "rebuild", purpose: "makes the databases anew from the packs", makeBackend
+        subcommand(
+            "rebuild", purpose: "makes the databases anew from the packs",
+            description: """
+                That happens by itself when a database is missing or found damaged. What was there \
+                stays beside it under the name with .damaged at its end. While a daemon serves the \
+                cache it is noted, and done when a daemon starts next.
+                """,
+            examples: [Example("Make them anew", "modelfs cache rebuild")],
+            makeBackend
         ) { _ throws(CommandFailure) in .rebuild }
-        command.description = [
-            """
-            That happens by itself when a database is missing or found damaged. What was there \
-            stays beside it under the name with .damaged at its end. While a daemon serves the \
-            cache it is noted, and done when a daemon starts next.
-            """
-        ]
-        command.examples = [Example("Make them anew", "modelfs cache rebuild")]
-        return command
     }
 }

@@ -10,8 +10,8 @@ package enum ModelFSCommand {
     static let cacheOption = Option(
         "--cache", "DIR", .path,
         help: """
-            The cache folder, made if missing. Else MODELFS_CACHE, else /data/.cache/modelfs where \
-            /data can be written, else modelfs in $XDG_CACHE_HOME or ~/.cache.
+            The cache folder. Else MODELFS_CACHE, else /data/.cache/modelfs where /data can be \
+            written, else modelfs in $XDG_CACHE_HOME or ~/.cache. A mount makes it if missing.
             """)
 
     static let cacheVariable = (

@@ -1,6 +1,8 @@
 // `modelfs mount`: from words to mounts that answer.
 
+internal import Fetching
 internal import Glibc
+internal import HubAPI
 internal import Platform
 internal import Settings
 internal import Telemetry
@@ -34,11 +36,26 @@ extension ModelFSCommand {
             How long a reader waits for bytes that do not come before it gets an error: 30s, 2m \
             (which it is without this), forever.
             """)
+    private static let proof = Option(
+        "--proof", "WHEN", .word(ProofTime.allCases.map(\.rawValue)),
+        help: """
+            When a large file is proven: complete (which it is without this), when all of it has \
+            come, which may be after a part was read; or first, before its first byte is served, \
+            so that a reader waits for the whole file. Small files are always proven first.
+            """)
     private static let refLifetime = Option(
         "--ref-ttl", "TIME", .timeSpan,
         help: """
             For how long a branch or tag counts as unmoved before the Hub is asked again; 1m \
             without this. A commit never moves.
+            """)
+    private static let prefetch = Option(
+        "--prefetch", "MODE", .word(PrefetchMode.allCases.map(\.rawValue)),
+        help: """
+            What is fetched before it is asked for. auto, which it is without this: a window ahead \
+            of who reads in order, and the rest of a weight file (safetensors, GGUF, PyTorch, \
+            HDF5, NumPy) that was touched, in the order of its last use. sequential: the same, in \
+            the order of the file. none: nothing.
             """)
     private static let offline = Flag(
         "--offline", help: "Never ask the Hub: show what is cached.")
@@ -93,8 +110,8 @@ extension ModelFSCommand {
         command.options = [
             OptionGroup(
                 [
-                    cacheOption, cacheSize, hotSize, checkReads, readDeadline, refLifetime, offline,
-                    foreground, logLevel,
+                    cacheOption, cacheSize, hotSize, checkReads, readDeadline, proof, refLifetime,
+                    prefetch, offline, foreground, logLevel,
                 ], heading: "Options of the daemon"),
             OptionGroup(
                 [allowOther, noAllowOther, userID, groupID], heading: "Options of the mounts"),
@@ -140,7 +157,7 @@ extension ModelFSCommand {
             throw error.commandFailure
         }
         announce(outcome.mounts, outcome.notices)
-        if outcome.isHandedOver { warnAboutUnused(arguments) }
+        if outcome.isHandedOver { warnAboutUnused(arguments, cache) }
         return .success
     }
 
@@ -185,20 +202,41 @@ extension ModelFSCommand {
         for notice in notices { writeText("\(notice)\n") }
     }
 
-    /// Options that a daemon takes only when it starts must not be ignored silently.
-    private static func warnAboutUnused(_ arguments: Arguments) {
+    /// What a daemon takes only when it starts must not be ignored silently.
+    private static func warnAboutUnused(_ arguments: Arguments, _ cache: CacheDirectory) {
         var unused: [String] = []
         if arguments[cacheSize] != nil { unused.append("--cache-size") }
         if arguments[hotSize] != nil { unused.append("--hot-size") }
         if arguments[checkReads] { unused.append("--check-reads") }
         if arguments[readDeadline] != nil { unused.append("--read-deadline") }
+        if arguments[proof] != nil { unused.append("--proof") }
         if arguments[refLifetime] != nil { unused.append("--ref-ttl") }
+        if arguments[prefetch] != nil { unused.append("--prefetch") }
         if arguments[offline] { unused.append("--offline") }
         if arguments[logLevel] != nil { unused.append("--log-level") }
+        unused += unusedVariables(arguments.environment, cache)
         if unused.isEmpty { return }
         writeText(
             "The daemon that serves this cache keeps what it was started with; not used: "
                 + unused.joined(separator: ", ") + "\n", to: 2)
+    }
+
+    /// The variables that would have made another daemon than the one that serves the cache.
+    private static func unusedVariables(
+        _ environment: Environment, _ cache: CacheDirectory
+    ) -> [String] {
+        guard let client = try? ControlClient(cache),
+            case .status(let status)? = try? client.ask(.status),
+            let wanted = try? HubConfiguration(environment: environment.values)
+        else { return [] }
+        let hub = status.fileSystem.hub
+        var unused: [String] = []
+        if !hub.endpoint.isEmpty && hub.endpoint != wanted.endpoint {
+            unused.append("HF_ENDPOINT (its Hub is \(hub.endpoint))")
+        }
+        if wanted.environmentToken != nil && !hub.hasToken { unused.append("HF_TOKEN") }
+        if wanted.isOffline && hub.state != .offline { unused.append("HF_HUB_OFFLINE") }
+        return unused
     }
 
     private static func configuration(
@@ -216,7 +254,11 @@ extension ModelFSCommand {
         if let limit = arguments[hotSize] { configuration.hotLimit = limit }
         configuration.checksReads = arguments[checkReads]
         if let deadline = arguments[readDeadline] { configuration.readDeadline = deadline }
+        if let time = arguments[proof].flatMap({ ProofTime(rawValue: $0) }) {
+            configuration.proof = time
+        }
         if let lifetime = arguments[refLifetime] { configuration.refLifetime = lifetime }
+        if let mode = arguments[prefetch] { configuration.prefetch = mode }
         if let level = arguments[logLevel] { configuration.logLevel = level }
         configuration.isOffline =
             arguments[offline] || arguments.environment.isTrue("HF_HUB_OFFLINE")

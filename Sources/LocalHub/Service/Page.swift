@@ -5,6 +5,7 @@
 
 internal import HTTPService
 internal import Hashing
+internal import Platform
 
 /// Which items of a list are wanted.
 struct Page {

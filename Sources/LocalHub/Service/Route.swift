@@ -3,6 +3,7 @@
 
 internal import HTTPService
 internal import HubAPI
+internal import Platform
 internal import Xet
 
 /// What a path asks for.

@@ -14,41 +14,45 @@ package struct GitFile: Equatable, Sendable {
 package struct GitTrees: Sendable {
     /// The root's id.
     package let root: GitObjectID
-    /// All folders but the root, by path.
-    package let folders: [String: GitObjectID]
+    /// All folders but the root, by the bytes of their paths: equal strings may be spelled with
+    /// different ones.
+    package let folders: [[UInt8]: GitObjectID]
 
     /// Makes the trees of files whose paths are distinct and of which none is another's folder.
     package init(_ files: [GitFile]) {
-        var folders: [String: GitObjectID] = [:]
-        let slices = files.map { (parts: $0.path.split(separator: "/"), blob: $0.blob) }
-        root = GitTrees.makeTree(slices[...].map { ($0.parts[...], $0.blob) }, "", &folders)
+        var folders: [[UInt8]: GitObjectID] = [:]
+        let slices = files.map { file in
+            (parts: Array(file.path.utf8).split(separator: GitTrees.slash)[...], blob: file.blob)
+        }
+        root = GitTrees.makeTree(slices, [], &folders)
         self.folders = folders
     }
 
+    private static let slash = UInt8(ascii: "/")
+    /// A file by the rest of its path.
+    private typealias Place = (parts: ArraySlice<ArraySlice<UInt8>>, blob: GitObjectID)
+
     /// The id of the tree with these files; their paths are relative to it.
     private static func makeTree(
-        _ files: [(parts: ArraySlice<Substring>, blob: GitObjectID)], _ path: String,
-        _ folders: inout [String: GitObjectID]
+        _ files: [Place], _ path: [UInt8], _ folders: inout [[UInt8]: GitObjectID]
     ) -> GitObjectID {
         var entries: [(sortName: [UInt8], line: [UInt8])] = []
-        var inside: [Substring: [(parts: ArraySlice<Substring>, blob: GitObjectID)]] = [:]
+        var inside: [[UInt8]: [Place]] = [:]
         for file in files {
-            guard let name = file.parts.first else { continue }
+            guard let name = file.parts.first.map({ Array($0) }) else { continue }
             if file.parts.count == 1 {
-                let bytes = Array(name.utf8)
-                entries.append((bytes, Array("100644 ".utf8) + bytes + [0] + file.blob.bytes))
+                entries.append((name, Array("100644 ".utf8) + name + [0] + file.blob.bytes))
             } else {
                 inside[name, default: []].append((file.parts.dropFirst(), file.blob))
             }
         }
         for (name, files) in inside {
-            let childPath = path.isEmpty ? String(name) : "\(path)/\(name)"
+            let childPath = path.isEmpty ? name : path + [slash] + name
             let id = makeTree(files, childPath, &folders)
             folders[childPath] = id
-            let bytes = Array(name.utf8)
             // Git sorts a folder as if its name ended in a slash.
             entries.append(
-                (bytes + [UInt8(ascii: "/")], Array("40000 ".utf8) + bytes + [0] + id.bytes))
+                (name + [slash], Array("40000 ".utf8) + name + [0] + id.bytes))
         }
         entries.sort { $0.sortName.lexicographicallyPrecedes($1.sortName) }
         return GitObjectHasher.id(of: .tree, entries.flatMap(\.line))

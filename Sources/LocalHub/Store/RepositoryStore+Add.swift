@@ -142,7 +142,8 @@ extension RepositoryStore {
                 path: file.path, id: file.blob, byteCount: file.byteCount, sha256: file.sha256,
                 isFolder: false, lastCommit: lastCommit(file.path, file.blob))
         }
-        for (path, tree) in trees.folders {
+        for (bytes, tree) in trees.folders {
+            let path = String(decoding: bytes, as: UTF8.self)
             entries.append(
                 CommitEntry(
                     path: path, id: tree, byteCount: 0, sha256: nil, isFolder: true,

@@ -63,6 +63,15 @@ package final class RepositoryStore: Sendable {
         return record
     }
 
+    /// Whether there is a repository that a token of that scope opens.
+    package func holds(_ scope: TokenScope) throws(LocalHubError) -> Bool {
+        for kind in RepositoryKind.allCases where scope.kind == nil || scope.kind == kind {
+            guard let id = RepositoryID(kind: kind, name: scope.name) else { continue }
+            if try record(of: id) != nil { return true }
+        }
+        return false
+    }
+
     /// All repositories of a kind, sorted by name.
     package func records(of kind: RepositoryKind) throws(LocalHubError) -> [RepositoryRecord] {
         var records: [RepositoryRecord] = []

@@ -78,7 +78,9 @@ struct SourceFolder {
             }
             files.append(SourceFile(path: path, location: target))
         case S_IFDIR:
-            if chain.contains(target) { throw .badLink(path: location) }
+            if chain.contains(where: { $0.utf8.elementsEqual(target.utf8) }) {
+                throw .badLink(path: location)
+            }
             try add(folder: target, as: path, chain: chain + [target])
         default:
             throw .notAFile(path: location)
@@ -86,7 +88,9 @@ struct SourceFolder {
     }
 
     private func isInside(_ path: String) -> Bool {
-        path == real || path.hasPrefix(real == "/" ? "/" : "\(real)/")
+        // By bytes: a folder whose name is spelled otherwise is another folder.
+        path.utf8.elementsEqual(real.utf8)
+            || path.utf8.starts(with: (real == "/" ? "/" : "\(real)/").utf8)
     }
 
     /// Why a name cannot stand in a repository; nil if it can.

@@ -1,6 +1,6 @@
 // Range sets against the simplest model: one flag for each position.
 
-import Fetching
+import Platform
 import TestSupport
 import Testing
 

@@ -1,4 +1,4 @@
-// Percent-encoding of URL parts, and the `key=value&…` form of queries and posted forms.
+// Percent-encoding of URL parts, for clients and servers.
 //
 // Decoding never fails on the way a text is encoded, as servers have it: what is no valid escape
 // stands for itself. It fails only where the decoded bytes are no UTF-8.
@@ -40,36 +40,6 @@ package func percentEncoded(_ text: some StringProtocol, keeping: String = "") -
         }
     }
     return String(decoding: encoded, as: UTF8.self)
-}
-
-/// The values of a query or of a posted form, in order.
-package struct HTTPQuery: Sendable {
-    /// Decoded names and values.
-    package let items: [(name: String, value: String)]
-
-    /// The most items that are looked at: 10,000 paths of a posted form and some more.
-    package static let itemCountMax = 16_384
-
-    /// Reads `name=value&name=value`; items that are not UTF-8 are left out.
-    package init(_ text: some StringProtocol) {
-        var items: [(name: String, value: String)] = []
-        for part in text.split(separator: "&").prefix(HTTPQuery.itemCountMax) {
-            let halves = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = percentDecoded(halves[0], plusIsSpace: true),
-                let value = percentDecoded(halves.count > 1 ? halves[1] : "", plusIsSpace: true)
-            else { continue }
-            items.append((name, value))
-        }
-        self.items = items
-    }
-
-    /// The first value of that name.
-    package subscript(name: String) -> String? { items.first { $0.name == name }?.value }
-
-    /// All values of that name, in order.
-    package func all(_ name: String) -> [String] {
-        items.filter { $0.name == name }.map(\.value)
-    }
 }
 
 private func isUnreserved(_ byte: UInt8) -> Bool {

@@ -1,0 +1,64 @@
+// Proof first: where it is chosen, no byte of a content is served before all of it was proven.
+//
+// A reader then waits for the whole content. Its deadline counts from the last bytes that came, for
+// a large content takes longer than anybody would wait for a Hub that is silent. Small contents are
+// proven before they are stored in any case.
+
+internal import Catalog
+internal import ChunkStore
+internal import Hashing
+internal import Platform
+internal import Telemetry
+
+extension ContentFetcher {
+    /// How often deadlines are moved.
+    private static let extensionSeconds = 1.0
+
+    /// Whether nothing of a content may be served before it is proven.
+    func isServedProven(_ content: Content) -> Bool {
+        options.provesFirst && !ContentFetcher.isFetchedWhole(content)
+    }
+
+    /// Whether bytes of a content that are in the store may be served.
+    func mayServe(_ content: Content) -> Bool {
+        !isServedProven(content)
+            || store.state(of: content.hash, size: content.sizeBytes).verification.isProven
+    }
+
+    /// Bytes of a content came: who waits for all of it has reason to go on.
+    func noteProgress(_ id: ContentID) {
+        if !options.provesFirst { return }
+        let now = MonotonicInstant.now
+        let isDue = state.withLock {
+            $0.active[id]?.noteProgress(at: now, atMostEvery: ContentFetcher.extensionSeconds)
+                ?? false
+        }
+        if isDue { extendDeadlines(id, by: 0) }
+    }
+
+    /// Has the readers of a content wait for as long again from now on, and some seconds more.
+    func extendDeadlines(_ id: ContentID, by seconds: Double) {
+        if !options.provesFirst { return }
+        let deadline = MonotonicInstant.now + (options.readDeadlineSeconds + seconds)
+        let alarms = state.withLock { state in
+            state.waiters.filter { $0.value.content == id }.keys.compactMap { number in
+                state.deadlines.add(number, until: deadline)
+            }
+        }
+        for alarm in alarms { setAlarm(alarm) }
+    }
+
+    /// A content that has to be whole does not fit into the cache.
+    func refuseTooLarge(_ content: Content) {
+        let now = MonotonicInstant.now
+        let waiters = state.withLock { $0.active[content.id]?.foundTooLarge(now: now) ?? [] }
+        reportTooLarge(content)
+        answer(waiters, .failure(.tooLarge))
+    }
+
+    func reportTooLarge(_ content: Content) {
+        log.error(
+            "a file has no room in the cache and cannot be proven before it is served",
+            ["content": content.hash.hex, "bytes": "\(content.sizeBytes)"])
+    }
+}

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# seconds: 200
+"""Prefetch: the rest of weight files, by itself, and whole revisions when they are asked for."""
+
+import json
+import mmap
+import os
+import random
+import struct
+import time
+
+from suite import (PLAIN, XET, equal, expect, main, noise, promise, read, wait_for, within, write)
+
+NAME = "acme/model"
+MEBI = 1 << 20
+TENSORS = 16
+
+
+def safetensors(seed, tensor_count, tensor_size):
+    """A file as the official library writes it, of noise."""
+    header = {f"layer.{index:03}": {"dtype": "U8", "shape": [tensor_size],
+                                    "data_offsets": [index * tensor_size,
+                                                     (index + 1) * tensor_size]}
+              for index in range(tensor_count)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + noise(seed, tensor_count * tensor_size)
+
+
+WEIGHTS = safetensors(1, TENSORS, 4 * MEBI)
+
+
+def prepare(stage):
+    folder = stage.path("source")
+    write(folder + "/model.safetensors", WEIGHTS)
+    write(folder + "/config.json", "{}")
+    write(folder + "/noise.safetensors", noise(2, 24 * MEBI))
+    write(folder + "/other.safetensors", safetensors(3, 10, 4 * MEBI))
+    write(folder + "/plain.dat", noise(4, 24 * MEBI))
+    hub = stage.hub()
+    hub.add(NAME, folder, "--tag", "v1")
+    hub.start(xet=True)
+    stage.server = hub
+
+
+def fresh(stage, name, *options):
+    """A mount with an empty cache, on the way that is tested."""
+    if stage.way is XET:
+        name += "-xet"
+    mount = stage.mount(stage.server, "hf://models", name, f"cache-{name}")
+    return mount.start(*options, **(PLAIN if stage.way is None else stage.way))
+
+
+def cached(path):
+    return int(os.getxattr(path, "user.modelfs.cached"))
+
+
+def is_whole(path):
+    return cached(path) == os.path.getsize(path)
+
+
+def settled(stage):
+    """Waits until no more bytes come, and gives how many have."""
+    last, since = -1, time.monotonic()
+    while time.monotonic() - since < 0.7:
+        now = stage.server.data_bytes()
+        if now != last:
+            last, since = now, time.monotonic()
+        time.sleep(0.05)
+    return last
+
+
+def touch(path, position, size=4096):
+    """Reads a few bytes without the kernel's own reading ahead."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
+        return os.pread(file, size, position)
+    finally:
+        os.close(file)
+
+
+@promise("S90", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
+def the_first_tensor_brings_the_others(stage):
+    mount = fresh(stage, "rest")
+    path = f"{mount.path}/{NAME}@v1/model.safetensors"
+    before = stage.server.stats()
+    began = time.monotonic()
+    with open(path, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        length = struct.unpack("<Q", mapped[:8])[0]
+        place = json.loads(mapped[8:8 + length])["layer.000"]["data_offsets"]
+        equal(mapped[8 + length + place[0]], WEIGHTS[8 + length + place[0]])
+        mapped.close()
+    wait_for(lambda: is_whole(path), 20, "the rest of the file")
+    took = time.monotonic() - began
+    settled(stage)
+    after = stage.server.stats()
+    count = sum(after[kind] - before[kind] for kind in ("dataBytes", "xorbBytes"))
+    requests = sum(after["requests"].values()) - sum(before["requests"].values())
+    print(f"         64 MiB after {took:.2f} s, by {requests} requests, {count} bytes")
+    expect(len(WEIGHTS) <= count <= 1.02 * len(WEIGHTS), "bytes fetched:", count)
+    expect(requests <= 150, "requests:", requests)
+    expect(read(path) == WEIGHTS, "bytes differ")
+    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes "), 5, "the proof")
+    mount.end()
+
+
+@promise("S90", "The rest of a weight file comes by itself")
+def a_touch_in_the_middle_goes_on_from_there(stage):
+    mount = fresh(stage, "middle")
+    path = f"{mount.path}/{NAME}@v1/model.safetensors"
+    stage.server.weather(bandwidth="30MB/s")
+    equal(touch(path, 40 * MEBI), WEIGHTS[40 * MEBI:40 * MEBI + 4096])
+    wait_for(lambda: cached(path) > 16 * MEBI, 10, "some of the rest")
+    before = mount.fetched()
+    # What comes after the touch is there already, or on its way.
+    equal(touch(path, 44 * MEBI), WEIGHTS[44 * MEBI:44 * MEBI + 4096])
+    expect(mount.fetched() - before <= 4 * MEBI, "it was not on its way")
+    stage.server.weather(bandwidth="off")
+    wait_for(lambda: is_whole(path), 20, "the rest of the file")
+    mount.end()
+
+
+@promise("S90", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
+def several_readers_at_once_cost_each_byte_once(stage):
+    mount = fresh(stage, "ranks")
+    path = f"{mount.path}/{NAME}@v1/model.safetensors"
+    before = stage.server.data_bytes()
+    readers = [stage.python(
+        "import mmap, sys\n"
+        "file = open(sys.argv[1], 'rb')\n"
+        "view = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
+        "first, size = int(sys.argv[2]), len(view)\n"
+        "total = 0\n"
+        "for at in range(first * size // 8, (first + 1) * size // 8, 4096): total += view[at]\n"
+        "print(total)\n", path, str(index)) for index in range(8)]
+    size = len(WEIGHTS)
+    for index, reader in enumerate(readers):
+        wanted = sum(WEIGHTS[at] for at in
+                     range(index * size // 8, (index + 1) * size // 8, 4096))
+        equal(reader.communicate(timeout=30)[0].strip(), str(wanted), f"reader {index}")
+    count = settled(stage) - before
+    print(f"         8 readers of 64 MiB: {count / size:.4f} of its bytes")
+    # In Xet, a chunk on the border of two transfers comes with both; eight readers make borders.
+    most = (1.04 if stage.way is XET else 1.02) * size
+    expect(size <= count <= most, "bytes fetched:", count)
+    mount.end()
+
+
+@promise("S90", "The rest of a weight file comes by itself")
+def a_name_alone_brings_nothing(stage):
+    mount = fresh(stage, "noise")
+    before = stage.server.data_bytes()
+    for name in ("noise.safetensors", "plain.dat"):
+        touch(f"{mount.path}/{NAME}@v1/{name}", 12 * MEBI)
+    count = settled(stage) - before
+    expect(count <= 5 * MEBI, "bytes fetched for two touches:", count)
+    mount.end()
+
+
+@promise("S90", "The rest of a weight file comes by itself")
+def none_fetches_what_is_touched(stage):
+    mount = fresh(stage, "none", "--prefetch", "none")
+    path = f"{mount.path}/{NAME}@v1/model.safetensors"
+    before = stage.server.data_bytes()
+    equal(touch(path, 0), WEIGHTS[:4096])
+    equal(touch(path, 30 * MEBI), WEIGHTS[30 * MEBI:30 * MEBI + 4096])
+    equal(settled(stage) - before, 2 * 131_072, "bytes for two touches")
+    mount.end()
+
+
+@promise("S90", "The rest of a weight file comes by itself")
+def readers_overtake_it(stage):
+    mount = fresh(stage, "overtake")
+    folder = f"{mount.path}/{NAME}@v1"
+    os.listdir(folder)
+    stage.server.weather(bandwidth="10MB/s")
+    touch(folder + "/model.safetensors", 0)
+    wait_for(lambda: cached(folder + "/model.safetensors") > MEBI, 10, "the rest on its way")
+    for position in random.Random(3).sample(range(0, 23 * MEBI), 3):
+        # A window of 1 MiB, beside the transfers under way.
+        with within(2.5, "a reader beside a prefetch"):
+            touch(folder + "/plain.dat", position)
+    expect(not is_whole(folder + "/model.safetensors"), "the rest was too fast to tell")
+    stage.server.weather(bandwidth="off")
+    mount.end()
+
+
+@promise("S90", "The rest of a weight file comes by itself")
+def what_is_in_use_is_not_evicted_for_it(stage):
+    mount = fresh(stage, "full", "--cache-size", "80MB")
+    used = f"{mount.path}/{NAME}@v1/other.safetensors"
+    more = f"{mount.path}/{NAME}@v1/model.safetensors"
+    with open(used, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        wait_for(lambda: mapped[0] is not None and is_whole(used), 10, "the first file")
+        touch(more, 0)
+        settled(stage)
+        time.sleep(0.5)
+        expect(is_whole(used), "what is mapped was evicted:", cached(used))
+        expect(0 < cached(more) <= 80_000_000 - os.path.getsize(used), "cached:", cached(more))
+        mapped.close()
+    mount.end()
+
+
+main(__name__, prepare)
