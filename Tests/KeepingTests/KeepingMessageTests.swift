@@ -17,6 +17,12 @@ import Testing
         for message in messages { #expect(KeepingMessage(message.encoded) == message) }
     }
 
+    @Test func theExampleOfTheFormatHolds() {
+        // docs/FORMATS.md
+        let bytes: [UInt8] = [0x02, 0x04, 0x00, 0x6c, 0x6f, 0x63, 0x6b]
+        #expect(KeepingMessage.drop(name: "lock").encoded == bytes)
+    }
+
     @Test func whatIsNoMessageIsNone() {
         let bent: [[UInt8]] = [
             [], [1], [1, 0], [99, 0, 0], [0, 0, 0], [1, 5, 0, 65], [2, 255, 255], [66, 0, 0],
