@@ -19,7 +19,7 @@
 // network.
 
 package import Hashing
-internal import Platform
+package import Platform
 internal import Synchronization
 package import Telemetry
 
@@ -133,10 +133,16 @@ package final class ChunkStore: Sendable {
     /// Bytes that packs take on the disk, dead records included where no holes can be punched.
     var packFileByteCount: Int64 { packs.canPunch ? packedByteCount : packs.fileByteCount }
 
+    /// The version of the index's schema that this program makes; older ones become it.
+    package static var schemaVersion: Int { StoreIndex.schema.count }
+
     /// Tells the store which contents the kernel knows, so that they are evicted last.
     package func setInUse(_ isInUse: @escaping @Sendable (ContentHash) -> Bool) {
         self.isInUse.withLock { $0 = isInUse }
     }
+
+    /// When the thread that writes the index last showed that it is alive.
+    package var writerHeartbeat: MonotonicInstant { index.writerHeartbeat }
 
     /// Waits until all that was written is recorded in the index, on the disk.
     package func flush() {
