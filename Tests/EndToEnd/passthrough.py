@@ -51,7 +51,7 @@ def way(mount, name):
 def proven(path):
     """Reads all of a file, and waits until that is known to be right."""
     data = read(path)
-    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 10, "proof")
+    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 10, "proof")
     return data
 
 
