@@ -165,7 +165,10 @@ let package = Package(
             ]),
         tests(
             "FuseSessionTests",
-            ["Platform", "Catalog", "FileSystem", "FuseSession", "TestSupport"]),
+            [
+                "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore",
+                "Fetching", "FileSystem", "FuseSession", "TestSupport",
+            ]),
         tests(
             "FileSystemTests",
             [

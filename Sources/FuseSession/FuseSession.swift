@@ -70,8 +70,8 @@ package enum KernelNotice: Sendable {
 @safe
 package final class FuseSession: @unchecked Sendable {
     // Sendable because `handle` never changes, and libfuse's session may be used by all threads.
-    private let handle: OpaquePointer
-    private let context: MountContext
+    let handle: OpaquePointer
+    let context: MountContext
     /// Nil where opening and closing files sends no message.
     private let opens: FileOpens?
     /// Why that is so.
@@ -244,6 +244,8 @@ package final class FuseSession: @unchecked Sendable {
     /// closed.
     package func close() {
         unsafe fuse_session_exit(handle)
+        notices.close()
+        context.pusher.close()
         guard waitForEnd(until: .now + FuseSession.endSeconds) else { return }
         for box in threads.withLock({ $0.boxes }) { box.join() }
         unsafe fuse_session_destroy(handle)
