@@ -86,7 +86,10 @@ let package = Package(
         module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
         module(
             "ChunkStore",
-            ["Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Database"]),
+            [
+                "Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Weights",
+                "Database",
+            ]),
         module(
             "Fetching",
             [

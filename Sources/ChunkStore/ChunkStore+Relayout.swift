@@ -153,7 +153,8 @@ extension ChunkStore {
             isListed(work.key, id: work.incarnation)
             ? ListedChunks(index, id: work.incarnation) : nil
         let packer = Packer(
-            self, work.key, incarnation: work.nextID, known: known, reach: .recent
+            self, work.key, incarnation: work.nextID, known: known,
+            widths: NumberWidths(self, work.key), reach: .recent
         ) { [self] (change) throws(StoreError) in
             try commit(change, of: work.nextID)
         }
