@@ -16,6 +16,11 @@ extension StoreIndex {
         CREATE INDEX delivery_by_content ON delivery (hash, size, first);
         """
 
+    static let deliveryIndexSchema: SchemaStep =
+        "CREATE INDEX delivery_by_xorb ON delivery (xorb) WHERE xorb <> x''"
+    /// Runs of one xorb that are looked at: in more contents its chunks are the same.
+    private static let runCountMax: Int64 = 64
+
     /// The highest number of an entry, after those of contents that are gone were removed.
     static func newestDelivery(_ connection: Connection) throws(DatabaseError) -> Int64 {
         try connection.run(
@@ -72,15 +77,28 @@ extension StoreIndex {
             WHERE hash = ? AND size = ? ORDER BY first, id
             """, [.blob(key.hash.bytes), .integer(key.size)]
         ) { (row) throws(DatabaseError) in
-            let columns = DeliveryColumns(
-                number: row.integer(0), first: row.integer(1), end: row.integer(2),
-                xorb: row.blob(3), chunk: row.integer(4), data: row.blob(5))
-            let isSound = columns.checksum(key) == row.integer(6)
-            body(
-                DeliveryRow(
-                    number: columns.number, key: key,
-                    range: columns.first..<max(columns.first, columns.end),
-                    run: isSound ? columns.run : nil))
+            let columns = DeliveryColumns(row)
+            body(columns.delivery(key, isSound: columns.checksum(key) == row.integer(6)))
+        }
+    }
+
+    /// Entries with chunks of a xorb, of whichever contents.
+    func deliveries(ofXorb xorb: XetHash) throws(DatabaseError) -> [DeliveryRow] {
+        try readers.withReader { (connection) throws(DatabaseError) in
+            var found: [DeliveryRow] = []
+            try connection.query(
+                """
+                SELECT id, first, end, xorb, chunk, data, checksum, hash, size FROM delivery
+                WHERE xorb = ? AND xorb <> x'' LIMIT ?
+                """, [.blob(xorb.bytes), .integer(StoreIndex.runCountMax)]
+            ) { (row) throws(DatabaseError) in
+                guard let hash = ContentHash(bytes: row.blob(7)) else { return }
+                let key = ContentKey(hash: hash, size: row.integer(8))
+                let columns = DeliveryColumns(row)
+                found.append(
+                    columns.delivery(key, isSound: columns.checksum(key) == row.integer(6)))
+            }
+            return found
         }
     }
 }
@@ -94,7 +112,29 @@ private struct DeliveryColumns {
     let chunk: Int64
     let data: [UInt8]
 
-    var run: ChunkRun? {
+    init(number: Int64, first: Int64, end: Int64, xorb: [UInt8], chunk: Int64, data: [UInt8]) {
+        self.number = number
+        self.first = first
+        self.end = end
+        self.xorb = xorb
+        self.chunk = chunk
+        self.data = data
+    }
+
+    /// Of a query for id, first, end, xorb, chunk, data.
+    init(_ row: borrowing Row) {
+        self.init(
+            number: row.integer(0), first: row.integer(1), end: row.integer(2), xorb: row.blob(3),
+            chunk: row.integer(4), data: row.blob(5))
+    }
+
+    /// The entry that it stands for; a damaged one has no names.
+    func delivery(_ key: ContentKey, isSound: Bool) -> DeliveryRow {
+        DeliveryRow(
+            number: number, key: key, range: first..<max(first, end), run: isSound ? run : nil)
+    }
+
+    private var run: ChunkRun? {
         guard let xorb = XetHash(bytes: xorb), let index = Int(exactly: chunk),
             let run = ChunkRun(entries: data, fileOffset: first, xorb: xorb, firstIndex: index),
             run.fileRange.upperBound == end
