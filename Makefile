@@ -56,6 +56,7 @@ demo: release ## show it on a real model; HUB=https://huggingface.co uses the re
 .PHONY: bench
 bench: release bench-store ## measure it beside curl and the native disk, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
+	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/xet.py --bin .build/release
 
 .PHONY: bench-store
 bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
@@ -69,7 +70,8 @@ soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3
 	MODELFS_TINY_FILES=1000000 swift test --disable-xctest --filter veryManyTinyFiles
 	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 4800 )) \
 		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
-		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
+		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 \
+		MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
 		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak cache flips
 
 .PHONY: fuzz

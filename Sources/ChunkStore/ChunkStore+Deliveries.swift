@@ -40,10 +40,8 @@ extension ChunkStore {
     package func chunks(
         ofXorb xorb: XetHash
     ) -> [(content: ContentHash, size: Int64, chunk: IdentifiedChunk)] {
-        let rows = (try? index.deliveries(ofXorb: xorb)) ?? []
-        return rows.flatMap { row in
-            (row.run?.chunks ?? []).map { (row.key.hash, row.key.size, $0) }
-        }
+        let found = (try? index.deliveredRuns(ofXorb: xorb)) ?? []
+        return found.flatMap { key, run in run.chunks.map { (key.hash, key.size, $0) } }
     }
 
     /// Proves a complete content by the chunks that came, without reading it.

@@ -71,7 +71,7 @@ extension ChunkStore {
         return false
     }
 
-    private func change(
+    func change(
         _ job: @escaping @Sendable (Connection) throws(DatabaseError) -> Void
     ) throws(StoreError) {
         do throws(DatabaseError) { try index.writer.perform(job) } catch {

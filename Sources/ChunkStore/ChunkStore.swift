@@ -46,6 +46,7 @@ package final class ChunkStore: Sendable {
     let scrubber = Scrubber()
     /// 16 of 128 KiB are 2 MiB.
     let buffers = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 16)
+    let recentChunks = RecentChunks()
     /// 8 of 1 MiB.
     let recordBuffers = BlockBufferPool(
         byteCount: ChunkStore.recordReadByteCount, idleCountMax: 8)

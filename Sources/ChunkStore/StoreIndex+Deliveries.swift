@@ -67,6 +67,47 @@ extension StoreIndex {
             [.blob(key.hash.bytes), .integer(key.size)])
     }
 
+    /// The chunks of the entry that has a byte; nil if none has, or it has no names.
+    func deliveredRun(of key: ContentKey, at offset: Int64) throws(DatabaseError) -> ChunkRun? {
+        try readers.withReader { (connection) throws(DatabaseError) in
+            var found: ChunkRun?
+            try connection.query(
+                """
+                SELECT id, first, end, xorb, chunk, data, checksum FROM delivery
+                WHERE hash = ? AND size = ? AND first <= ? AND end > ? ORDER BY first DESC LIMIT 1
+                """,
+                [
+                    .blob(key.hash.bytes), .integer(key.size), .integer(offset), .integer(offset),
+                ]
+            ) { (row) throws(DatabaseError) in
+                let columns = DeliveryColumns(row)
+                found = columns.isSound(key, row) ? columns.run : nil
+            }
+            return found
+        }
+    }
+
+    /// Chunks of a xorb, each run with the content that it came with.
+    func deliveredRuns(
+        ofXorb xorb: XetHash
+    ) throws(DatabaseError) -> [(key: ContentKey, run: ChunkRun)] {
+        try readers.withReader { (connection) throws(DatabaseError) in
+            var found: [(key: ContentKey, run: ChunkRun)] = []
+            try connection.query(
+                """
+                SELECT id, first, end, xorb, chunk, data, checksum, hash, size FROM delivery
+                WHERE xorb = ? AND xorb <> x'' LIMIT ?
+                """, [.blob(xorb.bytes), .integer(StoreIndex.runCountMax)]
+            ) { (row) throws(DatabaseError) in
+                guard let hash = ContentHash(bytes: row.blob(7)) else { return }
+                let key = ContentKey(hash: hash, size: row.integer(8))
+                let columns = DeliveryColumns(row)
+                if columns.isSound(key, row), let run = columns.run { found.append((key, run)) }
+            }
+            return found
+        }
+    }
+
     /// The entries of a content, in the order in which they begin; a damaged one has no names.
     static func forEachDelivery(
         of key: ContentKey, _ connection: Connection, _ body: (DeliveryRow) -> Void
@@ -78,27 +119,11 @@ extension StoreIndex {
             """, [.blob(key.hash.bytes), .integer(key.size)]
         ) { (row) throws(DatabaseError) in
             let columns = DeliveryColumns(row)
-            body(columns.delivery(key, isSound: columns.checksum(key) == row.integer(6)))
-        }
-    }
-
-    /// Entries with chunks of a xorb, of whichever contents.
-    func deliveries(ofXorb xorb: XetHash) throws(DatabaseError) -> [DeliveryRow] {
-        try readers.withReader { (connection) throws(DatabaseError) in
-            var found: [DeliveryRow] = []
-            try connection.query(
-                """
-                SELECT id, first, end, xorb, chunk, data, checksum, hash, size FROM delivery
-                WHERE xorb = ? AND xorb <> x'' LIMIT ?
-                """, [.blob(xorb.bytes), .integer(StoreIndex.runCountMax)]
-            ) { (row) throws(DatabaseError) in
-                guard let hash = ContentHash(bytes: row.blob(7)) else { return }
-                let key = ContentKey(hash: hash, size: row.integer(8))
-                let columns = DeliveryColumns(row)
-                found.append(
-                    columns.delivery(key, isSound: columns.checksum(key) == row.integer(6)))
-            }
-            return found
+            body(
+                DeliveryRow(
+                    number: columns.number, key: key,
+                    range: columns.first..<max(columns.first, columns.end),
+                    run: columns.isSound(key, row) ? columns.run : nil))
         }
     }
 }
@@ -121,20 +146,18 @@ private struct DeliveryColumns {
         self.data = data
     }
 
-    /// Of a query for id, first, end, xorb, chunk, data.
+    /// Reads the columns of a query: these six, and the checksum.
     init(_ row: borrowing Row) {
         self.init(
-            number: row.integer(0), first: row.integer(1), end: row.integer(2), xorb: row.blob(3),
-            chunk: row.integer(4), data: row.blob(5))
+            number: row.integer(0), first: row.integer(1), end: row.integer(2),
+            xorb: row.blob(3), chunk: row.integer(4), data: row.blob(5))
     }
 
-    /// The entry that it stands for; a damaged one has no names.
-    func delivery(_ key: ContentKey, isSound: Bool) -> DeliveryRow {
-        DeliveryRow(
-            number: number, key: key, range: first..<max(first, end), run: isSound ? run : nil)
+    func isSound(_ key: ContentKey, _ row: borrowing Row) -> Bool {
+        checksum(key) == row.integer(6)
     }
 
-    private var run: ChunkRun? {
+    var run: ChunkRun? {
         guard let xorb = XetHash(bytes: xorb), let index = Int(exactly: chunk),
             let run = ChunkRun(entries: data, fileOffset: first, xorb: xorb, firstIndex: index),
             run.fileRange.upperBound == end
