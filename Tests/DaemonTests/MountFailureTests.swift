@@ -37,6 +37,7 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     (.cacheDamaged(path: "/c", detail: "catalog.db is no database"), .cache),
     (.cacheMissing(path: "/c"), .cache),
     (.notCached(target: "org/name@v9"), .notFound),
+    (.pathNotShown(path: "/m/x", detail: "it lies in no revision"), .notFound),
     (.sourceMalformed(source: "gpt2", detail: "it does not begin with hf://"), .usage),
     (
         .hubUnreachable(
@@ -106,12 +107,13 @@ private func position(_ failure: MountFailure) -> Int {
     case .cacheMissing: 38
     case .notCached: 39
     case .environmentMalformed: 40
+    case .pathNotShown: 41
     }
 }
 
 @Suite struct MountFailureTests {
     @Test func allAreListed() {
-        #expect(Set(allFailures.map { position($0.0) }) == Set(0...40))
+        #expect(Set(allFailures.map { position($0.0) }) == Set(0...41))
     }
 
     @Test(arguments: allFailures.indices)

@@ -308,7 +308,7 @@ private func wait(_ seconds: Double, until condition: () -> Bool) -> Bool {
         (["umount"], ["/proc"], .notFound, "no modelfs is mounted at /proc"),
         (["umount", "--all"], [], .notRunning, "no daemon serves the cache"),
         (["daemon"], [], .usage, "for modelfs itself"),
-        (["frobnicate"], [], .usage, "The commands are mount, umount, status or cache"),
+        (["frobnicate"], [], .usage, "The commands are mount, umount, status, prefetch or cache"),
     ])
     func mistakes(words: [String], rest: [String], code: ExitCode, part: String) throws {
         let site = try Site()

@@ -159,7 +159,7 @@ def a_reader_in_order_gets_every_chunk_once(stage):
     mount.end()
 
 
-@promise("S74", "Readers go before what is fetched ahead")
+@promise("S85", "Readers go before what is fetched ahead")
 def a_reader_overtakes_what_is_fetched_ahead(stage):
     mount = fresh(stage, "overtaking")
     stage.server.weather(bandwidth="10MB/s")

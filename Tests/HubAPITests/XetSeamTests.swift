@@ -4,6 +4,7 @@
 import HubAPI
 import Platform
 import ScriptedServer
+import Telemetry
 import Testing
 import Transport
 
