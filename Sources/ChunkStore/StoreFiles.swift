@@ -55,7 +55,7 @@ extension StoreFile {
         into buffers: [UnsafeMutableRawBufferPointer], at offset: Int64
     ) throws(Errno) -> Int {
         var done = 0
-        for unsafebuffer in unsafe buffers {
+        for unsafe buffer in unsafe buffers {
             let count = try unsafe read(into: buffer, at: offset + Int64(done))
             done += count
             if count < buffer.count { break }

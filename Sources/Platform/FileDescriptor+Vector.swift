@@ -25,7 +25,7 @@ extension FileDescriptor {
         }
         var skipped = 0
         // A read may stop anywhere; then the rest comes buffer by buffer.
-        for unsafebuffer in unsafe buffers {
+        for unsafe buffer in unsafe buffers {
             let done = min(max(0, count - skipped), buffer.count)
             if done < buffer.count {
                 let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
