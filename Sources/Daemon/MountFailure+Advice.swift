@@ -121,7 +121,7 @@ extension MountFailure {
             """
         case .pathNotShown:
             """
-            Name a place below NAME@REVISION of a mount, or hf://ORG/NAME@REVISION/PATH, which
+            Name a place below NAME@REVISION of a mount, or hf://ORG/NAME@REVISION/PATH, which \
             needs none. 'modelfs status' lists the mounts.
             """
         case .cacheDamaged(let path, _):
