@@ -15,6 +15,7 @@ docs/PERFORMANCE.md.
 
 import argparse
 import concurrent.futures
+import contextlib
 import functools
 import glob
 import json
@@ -59,7 +60,8 @@ def drop(paths):
     """Has the kernel forget the pages of files that nobody maps."""
     for path in paths:
         with open(path, "rb") as file:
-            os.fsync(file.fileno())
+            with contextlib.suppress(OSError):  # images have nothing to write
+                os.fsync(file.fileno())
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
