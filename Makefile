@@ -42,6 +42,7 @@ build: ## build everything for debugging, into .build/debug
 release: ## build the programs for use, into .build/release
 	@scripts/bootstrap.sh
 	swift build $(RELEASE_FLAGS) --product modelfs
+	swift build $(RELEASE_FLAGS) --product modelfs-keeper
 	swift build $(RELEASE_FLAGS) --product modelfs-hub
 
 .PHONY: test
@@ -72,7 +73,9 @@ soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3
 		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
 		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 \
 		MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
-		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) scripts/test.sh soak cache flips
+		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) \
+		MODELFS_TAKEOVER_KILLS=1000 MODELFS_TAKEOVER_UPGRADES=50 \
+		scripts/test.sh soak cache takeover flips
 
 .PHONY: fuzz
 fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=
@@ -91,9 +94,23 @@ lint: ## check style: swift format, scripts, and the rules in Tests/TidyTests
 	swift test --disable-xctest --filter TidyTests
 
 .PHONY: install
-install: release ## install the programs: make install [PREFIX=/usr/local] [DESTDIR=]
+install: release ## install programs and systemd units: make install [PREFIX=/usr/local] [DESTDIR=]
+	$(MAKE) install-files
+
+# What install does when all is built.
+.PHONY: install-files
+install-files:
 	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 .build/release/modelfs .build/release/modelfs-hub "$(DESTDIR)$(PREFIX)/bin/"
+	install -m 755 .build/release/modelfs .build/release/modelfs-keeper .build/release/modelfs-hub \
+		"$(DESTDIR)$(PREFIX)/bin/"
+	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d"
+	for unit in systemd/*.service; do \
+		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "$$unit" | install -m 644 /dev/stdin \
+			"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; done
+	install -m 644 systemd/modelfs.tmpfiles.conf "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/modelfs.conf"
+	install -d -m 700 "$(DESTDIR)/etc/modelfs" "$(DESTDIR)/etc/modelfs/mounts"
+	test -e "$(DESTDIR)/etc/modelfs/modelfs.env" || \
+		install -m 600 systemd/modelfs.env "$(DESTDIR)/etc/modelfs/modelfs.env"
 
 .PHONY: clean
 clean: ## remove what was built, measured and downloaded into the checkout

@@ -24,6 +24,13 @@ let testSettings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// For a program that is small in memory, and depends on no file that is replaced under it.
+///
+/// No test can depend on it: what it is linked with would be linked into the test program.
+let whollyStatic: [LinkerSetting] = [
+    .unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections", "-Xlinker", "-s"])
+]
+
 func system(_ name: String, pkgConfig: String, apt: String) -> Target {
     .systemLibrary(
         name: name, path: "Sources/System/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
@@ -45,6 +52,7 @@ let package = Package(
     name: "ModelFS",
     products: [
         .executable(name: "modelfs", targets: ["modelfs"]),
+        .executable(name: "modelfs-keeper", targets: ["modelfs-keeper"]),
         .executable(name: "modelfs-hub", targets: ["modelfs-hub"]),
     ],
     targets: [
@@ -62,6 +70,7 @@ let package = Package(
         module("Platform", ["CShims"]),
         module("Telemetry", ["Platform"]),
         module("Settings", ["Platform", "CShims"]),
+        module("Keeping", ["Platform", "Telemetry", "Settings", "CShims"]),
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Platform", "CShims", "Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
@@ -77,7 +86,10 @@ let package = Package(
         module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
         module(
             "ChunkStore",
-            ["Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Database"]),
+            [
+                "Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Weights",
+                "Database",
+            ]),
         module(
             "Fetching",
             [
@@ -99,12 +111,15 @@ let package = Package(
         module(
             "Daemon",
             [
-                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "Transport", "Database",
-                "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
+                "Platform", "Telemetry", "Settings", "Keeping", "Hashing", "HubAPI", "Transport",
+                "Database", "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
             ]),
 
         // The programs: arguments and wiring only.
         program("modelfs", ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon"]),
+        .executableTarget(
+            name: "modelfs-keeper", dependencies: ["Platform", "Settings", "Keeping"],
+            swiftSettings: settings, linkerSettings: whollyStatic),
         program(
             "modelfs-hub",
             [
@@ -112,6 +127,7 @@ let package = Package(
             ]),
 
         tests("PlatformTests", ["Platform", "TestSupport"]),
+        tests("KeepingTests", ["Platform", "Keeping"]),
         tests("HashingTests", ["Platform", "Hashing", "CXXHash"]),
         tests("CompressionTests", ["Platform", "Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),

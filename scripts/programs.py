@@ -46,7 +46,8 @@ class Programs:
         self.scratch = scratch
         self.modelfs = os.path.join(binaries, "modelfs")
         self.hub = os.path.join(binaries, "modelfs-hub")
-        for program in (self.modelfs, self.hub):
+        keeper = os.path.join(binaries, "modelfs-keeper")
+        for program in (self.modelfs, keeper, self.hub):
             if not os.access(program, os.X_OK):
                 raise ProgramError(f"{program} is missing: make release")
 

@@ -5,6 +5,9 @@
 internal import Database
 
 extension Catalog {
+    /// The version of the database's schema that this program makes; older ones become it.
+    package static var schemaVersion: Int { schema.count }
+
     static let schema: [SchemaStep] = [
         """
         CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;

@@ -19,7 +19,7 @@
 // network.
 
 package import Hashing
-internal import Platform
+package import Platform
 internal import Synchronization
 package import Telemetry
 
@@ -61,6 +61,7 @@ package final class ChunkStore: Sendable {
     /// One element, taken by the thread that gives space back.
     let holeTurn = Mailbox<Void>()
     let isInUse: Lock<@Sendable (ContentHash) -> Bool>
+    let wrongObserver = Lock<(@Sendable (ContentHash, Int64) -> Void)?>(nil)
     private let lockFile: Lock<(any StoreFile)?>
 
     /// Opens the cache in a directory, which is made if its parent exists.
@@ -133,10 +134,24 @@ package final class ChunkStore: Sendable {
     /// Bytes that packs take on the disk, dead records included where no holes can be punched.
     var packFileByteCount: Int64 { packs.canPunch ? packedByteCount : packs.fileByteCount }
 
+    /// The version of the index's schema that this program makes; older ones become it.
+    package static var schemaVersion: Int { StoreIndex.schema.count }
+
+    /// Has somebody told of a complete content that turned out wrong where nobody asked for its
+    /// proof, who then proves it and has it dropped; without that it is dropped at once.
+    ///
+    /// It is called on the store's threads, and must not wait.
+    package func observeWrong(_ observer: @escaping @Sendable (ContentHash, Int64) -> Void) {
+        wrongObserver.withLock { $0 = observer }
+    }
+
     /// Tells the store which contents the kernel knows, so that they are evicted last.
     package func setInUse(_ isInUse: @escaping @Sendable (ContentHash) -> Bool) {
         self.isInUse.withLock { $0 = isInUse }
     }
+
+    /// When the thread that writes the index last showed that it is alive.
+    package var writerHeartbeat: MonotonicInstant { index.writerHeartbeat }
 
     /// Waits until all that was written is recorded in the index, on the disk.
     package func flush() {

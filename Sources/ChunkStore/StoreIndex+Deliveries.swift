@@ -16,6 +16,11 @@ extension StoreIndex {
         CREATE INDEX delivery_by_content ON delivery (hash, size, first);
         """
 
+    static let deliveryIndexSchema: SchemaStep =
+        "CREATE INDEX delivery_by_xorb ON delivery (xorb) WHERE xorb <> x''"
+    /// Runs of one xorb that are looked at: in more contents its chunks are the same.
+    private static let runCountMax: Int64 = 64
+
     /// The highest number of an entry, after those of contents that are gone were removed.
     static func newestDelivery(_ connection: Connection) throws(DatabaseError) -> Int64 {
         try connection.run(
@@ -77,6 +82,27 @@ extension StoreIndex {
             ) { (row) throws(DatabaseError) in
                 let columns = DeliveryColumns(row)
                 found = columns.isSound(key, row) ? columns.run : nil
+            }
+            return found
+        }
+    }
+
+    /// Chunks of a xorb, each run with the content that it came with.
+    func deliveredRuns(
+        ofXorb xorb: XetHash
+    ) throws(DatabaseError) -> [(key: ContentKey, run: ChunkRun)] {
+        try readers.withReader { (connection) throws(DatabaseError) in
+            var found: [(key: ContentKey, run: ChunkRun)] = []
+            try connection.query(
+                """
+                SELECT id, first, end, xorb, chunk, data, checksum, hash, size FROM delivery
+                WHERE xorb = ? AND xorb <> x'' LIMIT ?
+                """, [.blob(xorb.bytes), .integer(StoreIndex.runCountMax)]
+            ) { (row) throws(DatabaseError) in
+                guard let hash = ContentHash(bytes: row.blob(7)) else { return }
+                let key = ContentKey(hash: hash, size: row.integer(8))
+                let columns = DeliveryColumns(row)
+                if columns.isSound(key, row), let run = columns.run { found.append((key, run)) }
             }
             return found
         }

@@ -20,7 +20,7 @@ final class StoreIndex: Sendable {
     /// Segments of one content: 2^20 of 64 MiB are 64 TiB.
     static let segmentCountMax: Int64 = 1 << 20
 
-    private static let schema: [SchemaStep] = [
+    static let schema: [SchemaStep] = [
         """
         CREATE TABLE content (
             id INTEGER PRIMARY KEY,          -- its incarnation
@@ -96,9 +96,12 @@ final class StoreIndex: Sendable {
         ) WITHOUT ROWID;
         """,
         deliverySchema,
+        deliveryIndexSchema,
     ]
 
     let writer: DatabaseWriter
+    /// When the thread that writes the database last showed that it is alive.
+    var writerHeartbeat: MonotonicInstant { writer.heartbeat }
     let readers: DatabaseReaders
 
     init(path: String) throws(DatabaseError) {

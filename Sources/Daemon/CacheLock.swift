@@ -1,7 +1,8 @@
 // The lock that lets one daemon alone open a cache, whatever races at start.
 //
-// It is an flock(2) on the file `lock`: it belongs to the open file, ends with the process however
-// that ends, and cannot be left behind. The file holds the process number, for messages only.
+// It is an flock(2) on the file `lock`: it belongs to the open file, ends with the processes that
+// have that open however they end, and cannot be left behind. The keeper has it open too, and hands
+// it to the next daemon. The file holds the daemon's process number, for messages only.
 
 internal import Glibc
 internal import Platform
@@ -13,6 +14,9 @@ package struct CacheLock: ~Copyable, Sendable {
     init(file: consuming FileDescriptor) {
         self.file = file
     }
+
+    /// For those who hand the lock on: it is held as long as any duplicate of this is open.
+    var descriptorNumber: CInt { file.rawValue }
 }
 
 extension CacheDirectory {

@@ -76,6 +76,7 @@ extension PrefetchReport {
         case .hub(.offline): ("the Hub must not be asked (offline)", .hubUnreachable)
         case .hub: ("the Hub did not give it", .hubUnreachable)
         case .catalog: ("the catalog cannot be read", .cache)
+        case .tooLarge: ("the cache has no room for all of it (--cache-size)", .cache)
         case .noRoom: ("the cache has no room for it beside what is in use", .cache)
         case .notProven: ("it is not what its hash says, again and again", .failure)
         case .noSource: ("no repository is known that has it", .notFound)

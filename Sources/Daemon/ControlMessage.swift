@@ -27,6 +27,8 @@ package enum ControlRequest: Equatable, Sendable, Codable {
     case unmount(mountpoint: String, isLazy: Bool)
     case status
     case cache(CacheRequest)
+    /// Be followed by the program that is installed now.
+    case upgrade
     /// Unmount everything and end.
     case stop
 }
@@ -39,6 +41,8 @@ package enum ControlReply: Equatable, Sendable, Codable {
     case unmounted
     case status(DaemonStatus)
     case cache(CacheAnswer)
+    /// The daemon is about to end, to be followed by the program at that path.
+    case upgrading(program: String)
     /// The daemon is about to end; who wants a mount asks its successor.
     case stopping
     case failed(MountFailure)

@@ -120,9 +120,12 @@ private struct StartingDaemon: ~Copyable {
         let log = try DaemonLog.open(cache)
         let pair = try SocketPair()
         let own = try pair.first.duplicate()
+        let words = ["daemon", "--cache", cache.path]
+        let keeper = KeeperProgram.installed()
         child = try ChildProcess(
-            "/proc/self/exe", ["daemon", "--cache", cache.path], name: "modelfs",
-            environment: environment.entries,
+            keeper?.path ?? "/proc/self/exe",
+            keeper.map { ["--order", $0.worker] + words } ?? words,
+            name: keeper == nil ? "modelfs" : "modelfs-keeper", environment: environment.entries,
             descriptors: [-1, log.rawValue, log.rawValue, pair.second.rawValue],
             isSessionLeader: true)
         channel = ControlChannel(socket: own)

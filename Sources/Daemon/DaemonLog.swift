@@ -22,9 +22,12 @@ enum DaemonLog {
     /// Puts a new file behind the descriptors, once the one there is large.
     ///
     /// Does nothing when they lead elsewhere, as in the foreground.
+    ///
+    /// - Returns: whether it did.
+    @discardableResult
     static func rotateIfLarge(
         _ cache: CacheDirectory, descriptors: [CInt] = [1, 2], sizeMax: Int64 = sizeMax
-    ) {
+    ) -> Bool {
         let directory = cache.descriptor.rawValue
         var named = stat()
         var held = stat()
@@ -33,8 +36,9 @@ enum DaemonLog {
             named.st_ino == held.st_ino, named.st_dev == held.st_dev, named.st_size > sizeMax,
             unsafe renameat(directory, name, directory, oldName) == 0,
             let file = try? open(cache)
-        else { return }
+        else { return false }
         // Replaced in one step each, so a line written meanwhile is in one file or the other.
         for descriptor in descriptors { _ = dup2(file.rawValue, descriptor) }
+        return true
     }
 }

@@ -15,6 +15,8 @@ package struct DaemonProcess {
         case signal(CInt)
         case stopRequested
         case mountsChanged
+        case keeperLost
+        case replaced
     }
 
     /// Between looks at the log's size, in seconds.
@@ -22,18 +24,21 @@ package struct DaemonProcess {
 
     private let configuration: DaemonConfiguration
     private let cache: CacheDirectory
+    private let keeping: MountKeeping
     private let makeBackend: BackendFactory
 
     /// - Parameters:
     ///   - configuration: kept until the end.
     ///   - cache: opened and checked.
+    ///   - keeping: what an earlier daemon left, and this one leaves.
     ///   - makeBackend: makes the filesystem once the cache is locked.
     package init(
-        configuration: DaemonConfiguration, cache: CacheDirectory,
+        configuration: DaemonConfiguration, cache: CacheDirectory, keeping: MountKeeping,
         makeBackend: @escaping BackendFactory
     ) {
         self.configuration = configuration
         self.cache = cache
+        self.keeping = keeping
         self.makeBackend = makeBackend
     }
 
@@ -54,14 +59,36 @@ package struct DaemonProcess {
                 _ = report(.cacheTaken)
                 return .inUse
             }
-            try cache.noteHolder(lock, processID: getpid())
-            try cache.prepare(holding: lock)
+            keeping.keep(lock)
+            keeping.keep(configuration)
             return try serve(mounts, holding: lock, report: report)
         } catch {
             _ = report(.failed(error))
             return error.exitCode
         }
     }
+
+    /// Serves what an earlier daemon served, until the end.
+    ///
+    /// `Signals.blockTermination` must have been called before any thread was started.
+    ///
+    /// - Returns: what the process should end with.
+    func takeOver() -> ExitCode {
+        let log = makeLog()
+        do {
+            // The lock has not been let go of since the first daemon of this keeper took it.
+            guard let lock = keeping.takeLock() else {
+                log.error("the keeper has no lock of the cache to hand on")
+                return .failure
+            }
+            return try serve(nil, holding: lock) { _ in true }
+        } catch {
+            log.error("the mounts cannot be taken over", ["reason": error.message])
+            return error.exitCode
+        }
+    }
+
+    private func makeLog() -> Log { Log(minimum: LogLevel(named: configuration.logLevel) ?? .info) }
 
     /// The lock; nil when another process keeps it.
     ///
@@ -74,31 +101,47 @@ package struct DaemonProcess {
         return nil
     }
 
+    /// - Parameter mounts: nil to go on with those of an earlier daemon.
     private func serve(
-        _ mounts: [MountRequest], holding lock: borrowing CacheLock,
+        _ mounts: [MountRequest]?, holding lock: borrowing CacheLock,
         report: (StartReply) -> Bool
     ) throws(MountFailure) -> ExitCode {
-        let log = Log(minimum: LogLevel(named: configuration.logLevel) ?? .info)
+        let log = makeLog()
         let events = Mailbox<Event>()
         try watchSignals(events, log)
+        let pulse = try keeping.beginPulse(log) { events.send(.keeperLost) }
+        try cache.noteHolder(lock, processID: getpid())
+        try cache.prepare(holding: lock)
         let backend = try makeBackend(configuration, cache, log)
-        let service = MountService(backend: backend, cachePath: cache.path, log: log)
+        backend.begin(keeping)
+        pulse?.watch { backend.vitalSigns() }
+        let service = MountService(
+            backend: backend, keeping: keeping, cachePath: cache.path, log: log)
         let server: ControlServer
         let watcher: MountWatcher
         do throws(MountFailure) {
             server = try ControlServer(cache: cache, holding: lock, log: log) {
                 request, progress in
-                DaemonProcess.answer(request, service, events, progress)
+                answer(request, service, events, progress)
             }
             try server.start()
             watcher = try DaemonProcess.watchMounts(service, events)
-            try start(mounts, service, events)
+            if let mounts { try start(mounts, service, events) } else { service.resume() }
         } catch {
             _ = backend.stop()
             throw error
         }
-        let code = wait(events, service, log, report: report)
+        if mounts == nil {
+            tellTakeover(log)
+            keeping.tellReady()
+            events.send(.mountsChanged)
+        }
+        guard
+            let code = wait(events, service, log, isSuccessor: mounts == nil, report: report)
+        else { leaveToSuccessor(backend, server, log) }
         log.info("stopping")
+        pulse?.watch { [] }
+        keeping.tellFinishing()
         service.close()
         watcher.stop()
         server.stop()
@@ -108,15 +151,36 @@ package struct DaemonProcess {
         return code
     }
 
-    /// Waits for the end, and says what to end with.
+    private func tellTakeover(_ log: Log) {
+        if !keeping.takeUpgrade() {
+            log.warning("the mounts were taken over from a daemon that died")
+        } else if Upgrade.isInstalled {
+            log.info("the installed program goes on with the mounts")
+        } else {
+            log.error("the installed program did not work; the one before goes on")
+        }
+    }
+
+    /// Ends at once, with all mounts and all requests that are under way left to the next daemon.
+    private func leaveToSuccessor(
+        _ backend: any MountBackend, _ server: ControlServer, _ log: Log
+    ) -> Never {
+        log.info("ending, to be followed by the installed program")
+        server.stop()
+        backend.flush()
+        keeping.tellReplace()
+        _exit(ExitCode.success.rawValue)
+    }
+
+    /// Waits for the end, and says what to end with; nil when another process is to go on.
     private func wait(
-        _ events: Mailbox<Event>, _ service: MountService, _ log: Log,
+        _ events: Mailbox<Event>, _ service: MountService, _ log: Log, isSuccessor: Bool,
         report: (StartReply) -> Bool
-    ) -> ExitCode {
-        var hasStarted = false
+    ) -> ExitCode? {
+        var hasStarted = isSuccessor
         while true {
             let event = events.receive(until: .now + DaemonProcess.housekeepingSeconds)
-            DaemonLog.rotateIfLarge(cache)
+            if DaemonLog.rotateIfLarge(cache) { keeping.tellOutput(STDERR_FILENO) }
             switch event {
             case .started(let reply):
                 hasStarted = true
@@ -128,6 +192,7 @@ package struct DaemonProcess {
                     log.warning("whoever started the daemon has gone away")
                     return .failure
                 }
+                keeping.tellReady()
             case .signal(let number):
                 log.info("signal received", ["signal": Signals.name(of: number)])
                 if !hasStarted {
@@ -137,8 +202,16 @@ package struct DaemonProcess {
                 }
                 return .success
             case .stopRequested: return .success
+            case .replaced: return nil
             case .mountsChanged:
                 service.reconcile()
+            case .keeperLost:
+                if Environment.process["NOTIFY_SOCKET"] != nil {
+                    // The service manager has what the keeper kept, and starts the service anew.
+                    log.error("the keeper has died; ending, for the service to be started again")
+                    _exit(ExitCode.failure.rawValue)
+                }
+                log.error("the keeper has died; the mounts end with this process from now on")
             case nil: break
             }
             if hasStarted && service.closeIfIdle() { return .success }
@@ -181,7 +254,7 @@ package struct DaemonProcess {
         return .ready(infos, notices: allNotices)
     }
 
-    private static func answer(
+    private func answer(
         _ request: ControlRequest, _ service: MountService, _ events: Mailbox<Event>,
         _ progress: (String) -> Bool
     ) -> ControlReply {
@@ -194,10 +267,25 @@ package struct DaemonProcess {
         case .status: return .status(service.status())
         case .cache(let request):
             return service.answer(request) { progress($0.line) }
+        case .upgrade: return upgrade(events)
         case .stop:
             service.close()
             events.send(.stopRequested)
             return .stopping
+        }
+    }
+
+    /// Ends this process, and has the installed program go on, if that can.
+    private func upgrade(_ events: Mailbox<Event>) -> ControlReply {
+        do throws(MountFailure) {
+            guard keeping.isKept, let program = Upgrade.program else {
+                throw .daemonUnkept(cache: cache.path)
+            }
+            try Upgrade.check(program, cachePath: cache.path)
+            events.send(.replaced)
+            return .upgrading(program: program)
+        } catch {
+            return .failed(error)
         }
     }
 

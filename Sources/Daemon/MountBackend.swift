@@ -11,6 +11,14 @@ package protocol MountBackend: Sendable {
     /// Checks whether this machine can mount at all; called before every mount.
     func checkPrerequisites(_ options: MountOptions) throws(MountFailure)
 
+    /// Goes on with the mounts that an earlier process left, and leaves its own there from now on.
+    ///
+    /// Called once, before all others.
+    func begin(_ keeping: MountKeeping)
+
+    /// Counts a mount that an earlier process made among its own.
+    func adopt(mountpoint: String)
+
     /// Mounts, and returns when the mount answers.
     func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo
 
@@ -35,6 +43,13 @@ package protocol MountBackend: Sendable {
 
     /// The state as of now. Called at any time, also during a mount, and does not wait for others.
     func status() -> BackendStatus
+
+    /// For how long the parts that a mount cannot do without have given no sign. Called every
+    /// second, and does not wait.
+    func vitalSigns() -> [VitalSign]
+
+    /// Puts on the disk what came from the Hub, since the process ends and another goes on.
+    func flush()
 
     /// Unmounts everything, fetches nothing more, and closes what is open. Called once, last;
     /// possibly while a mount is under way.

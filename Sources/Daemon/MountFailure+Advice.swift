@@ -24,7 +24,7 @@ extension MountFailure {
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
             hubAdvice
         case .daemonAbsent, .daemonSilent, .daemonDied, .daemonOfOtherVersion, .daemonBusy,
-            .optionConflict, .environmentMalformed, .failed:
+            .daemonUnkept, .upgradeRefused, .optionConflict, .environmentMalformed, .failed:
             daemonAdvice
         }
     }
@@ -192,6 +192,9 @@ extension MountFailure {
         case .daemonOfOtherVersion(_, let process):
             "Stop it, which unmounts, and mount again: kill \(process)"
         case .daemonBusy: "Try again in a moment."
+        case .daemonUnkept: "Unmount, and mount again: modelfs umount --all"
+        case .upgradeRefused:
+            "The daemon and its mounts are as they were. Its log tells more: modelfs status"
         case .optionConflict(let option, _):
             """
             Give the same \(option), or use a cache of its own for this mount: --cache DIR

@@ -44,6 +44,9 @@ extension MountFailure {
             "the cache \(cache) is served by another version of modelfs (process \(process))"
         case .daemonBusy(let cache):
             "the daemon of the cache \(cache) is busy with too many requests"
+        case .daemonUnkept(let cache):
+            "the daemon of the cache \(cache) has no keeper that could start another one"
+        case .upgradeRefused(let program, let detail): "\(program) cannot go on: \(detail)"
         case .optionConflict(let option, let held):
             "a mount that is there has another \(option): \(held)"
         case .environmentMalformed(let detail), .failed(let detail): detail
@@ -134,7 +137,8 @@ extension MountFailure {
         case .gated, .tokenRefused: .accessDenied
         case .daemonAbsent: .notRunning
         case .daemonSilent, .daemonDied, .daemonOfOtherVersion, .daemonBusy: .daemonSilent
-        case .optionConflict, .failed: .failure
+        case .upgradeRefused: .cache
+        case .daemonUnkept, .optionConflict, .failed: .failure
         }
     }
 }

@@ -55,6 +55,8 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case daemonDied(ending: String, log: String)
     case daemonOfOtherVersion(cache: String, processID: Int32)
     case daemonBusy(cache: String)
+    case daemonUnkept(cache: String)
+    case upgradeRefused(program: String, detail: String)
     case optionConflict(option: String, held: String)
     /// `detail` names the variable and what is wrong with it.
     case environmentMalformed(detail: String)

@@ -34,6 +34,7 @@ package final class MountService: Sendable {
     }
 
     private let backend: any MountBackend
+    private let keeping: MountKeeping
     private let cachePath: String
     private let log: Log
     private let readTable: @Sendable () throws(Errno) -> MountTable
@@ -42,14 +43,16 @@ package final class MountService: Sendable {
 
     /// - Parameters:
     ///   - backend: the filesystem.
+    ///   - keeping: told of every mount.
     ///   - cachePath: shown by `status`, and not to be mounted on.
     ///   - log: told about every change.
     ///   - readTable: the kernel's mount table, as of the call.
     init(
-        backend: any MountBackend, cachePath: String, log: Log,
+        backend: any MountBackend, keeping: MountKeeping, cachePath: String, log: Log,
         readTable: @escaping @Sendable () throws(Errno) -> MountTable = MountTable.current
     ) {
         self.backend = backend
+        self.keeping = keeping
         self.cachePath = cachePath
         self.log = log
         self.readTable = readTable
@@ -105,10 +108,19 @@ package final class MountService: Sendable {
             log.warning("cleaned up after a dead daemon", ["mountpoint": request.mountpoint])
             notices.append("A mount that a dead daemon had left at this place was cleaned up.")
         }
-        var info = try backend.mount(request)
+        // Known before it is there: a successor asks the kernel's table whether it came about.
+        keeping.keep(MountRecord(request: request, info: nil))
+        var info: MountInfo
+        do {
+            info = try backend.mount(request)
+        } catch {
+            keeping.dropMount(at: request.mountpoint)
+            throw error
+        }
         // What the kernel's table says is what later tells that the mount is gone.
         info.deviceID = (try? readTable())?.topmost(at: info.mountpoint)?.deviceID
         let mounted = info
+        keeping.keep(MountRecord(request: request, info: mounted))
         state.withLock { state in
             state.mountCount += 1
             state.mounts[mounted.mountpoint] = Held(
@@ -116,6 +128,29 @@ package final class MountService: Sendable {
         }
         log.info("mounted", ["source": info.source, "mountpoint": info.mountpoint])
         return .mounted(info, notices: notices)
+    }
+
+    /// Takes over the mounts of an earlier daemon that the kernel's table still has.
+    func resume() {
+        guard let table = try? readTable() else { return }
+        for record in keeping.takeMounts() {
+            let place = record.request.mountpoint
+            guard let entry = table.topmost(at: place), entry.isModelFS else {
+                keeping.dropMount(at: place)
+                backend.forget(mountpoint: place)
+                continue
+            }
+            var info = record.info ?? MountInfo(source: record.request.source, mountpoint: place)
+            info.deviceID = info.deviceID ?? entry.deviceID
+            backend.adopt(mountpoint: place)
+            let known = info
+            state.withLock { state in
+                state.mountCount += 1
+                state.mounts[place] = Held(
+                    info: known, options: record.request.options, number: state.mountCount)
+            }
+        }
+        reconcile()
     }
 
     /// Takes one mount away.
@@ -128,6 +163,7 @@ package final class MountService: Sendable {
             defer { release(mountpoint) }
             try backend.unmount(mountpoint: mountpoint, isLazy: isLazy)
             state.withLock { _ = $0.mounts.removeValue(forKey: mountpoint) }
+            keeping.dropMount(at: mountpoint)
             log.info("unmounted", ["mountpoint": mountpoint])
             return .unmounted
         } catch {
@@ -182,6 +218,7 @@ package final class MountService: Sendable {
             }
             if !isGone { continue }
             log.info("unmounted by another process", ["mountpoint": mountpoint])
+            keeping.dropMount(at: mountpoint)
             backend.forget(mountpoint: mountpoint)
         }
     }

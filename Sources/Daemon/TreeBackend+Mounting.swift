@@ -107,6 +107,60 @@ extension TreeBackend {
         }
     }
 
+    // MARK: After another daemon
+
+    package func begin(_ keeping: MountKeeping) {
+        mounts.withLock { $0.keeping = keeping }
+        keeping.takeConnections { record, device in
+            do throws(FuseSessionError) {
+                try resume(record, device)
+            } catch {
+                log.error(
+                    "a mount cannot be taken over",
+                    ["mountpoint": record.mountpoint, "reason": "\(error)"])
+                keeping.dropConnection(at: record.mountpoint)
+            }
+        }
+    }
+
+    package func adopt(mountpoint: String) {
+        mounts.withLock { mounts in
+            if mounts.sessions[mountpoint] == nil { mounts.binds.insert(mountpoint) }
+        }
+    }
+
+    private func resume(
+        _ record: ConnectionRecord, _ device: consuming FileDescriptor
+    ) throws(FuseSessionError) {
+        let connection = KeptConnection(
+            device: device, initMessage: record.initMessage, mountpoint: record.mountpoint)
+        let options = sessionOptions(
+            source: record.source, root: NodeID(rawValue: record.root), record.options)
+        let session = try FuseSession(fileSystem, continuing: connection, options: options)
+        mounts.withLock { mounts in
+            if record.mountpoint.hasPrefix("\(TreeBackend.runtimeFolder)/") {
+                mounts.shared = session
+                mounts.sharedOptions = record.options
+            } else {
+                mounts.sessions[record.mountpoint] = session
+            }
+        }
+        tune(session)
+    }
+
+    /// Leaves a connection for the next daemon.
+    private func keep(
+        _ session: FuseSession, source: String, root: NodeID, _ options: MountOptions
+    ) {
+        guard let keeping = mounts.withLock({ $0.keeping }) else { return }
+        let connection = session.connection
+        keeping.keep(
+            ConnectionRecord(
+                mountpoint: session.mountpoint, source: source, root: root.rawValue,
+                options: options, initMessage: connection.initMessage),
+            device: connection.device)
+    }
+
     // MARK: As root
 
     private func bind(_ root: PinnedRoot, _ request: MountRequest) throws(MountFailure) {
@@ -185,12 +239,11 @@ extension TreeBackend {
     private func startSession(
         at mountpoint: String, root: NodeID, source: String, _ options: MountOptions
     ) throws(MountFailure) -> FuseSession {
-        let sessionOptions = FuseSessionOptions(
-            sourceName: source, root: root,
-            owner: Ownership(user: options.userID, group: options.groupID),
-            allowsOthers: options.allowOther, passthrough: passthroughWish)
         do throws(FuseSessionError) {
-            let session = try FuseSession(fileSystem, at: mountpoint, options: sessionOptions)
+            let session = try FuseSession(
+                fileSystem, at: mountpoint,
+                options: sessionOptions(source: source, root: root, options))
+            keep(session, source: source, root: root, options)
             tune(session)
             return session
         } catch {
@@ -202,6 +255,15 @@ extension TreeBackend {
                 throw .failed(detail: "there is no room for a thread: \(error)")
             }
         }
+    }
+
+    private func sessionOptions(
+        source: String, root: NodeID, _ options: MountOptions
+    ) -> FuseSessionOptions {
+        FuseSessionOptions(
+            sourceName: source, root: root,
+            owner: Ownership(user: options.userID, group: options.groupID),
+            allowsOthers: options.allowOther, passthrough: passthroughWish)
     }
 
     /// Whether the kernel is to read flat files by itself.
@@ -258,7 +320,9 @@ extension TreeBackend {
             mounts.pastMessages.merge(session.messageCounts, uniquingKeysWith: +)
             return session
         }
-        session?.close()
+        guard let session else { return }
+        mounts.withLock { $0.keeping }?.dropConnection(at: mountpoint)
+        session.close()
     }
 
     /// Takes all mounts away.

@@ -29,6 +29,8 @@ package final class TreeBackend: MountBackend {
         var sessions: [String: FuseSession] = [:]
         /// Mountpoints that are binds of the shared mount.
         var binds: Set<String> = []
+        /// Where connections are left for a successor.
+        var keeping: MountKeeping?
         /// What the newest of them asked of the kernel.
         var settings: [KernelSetting] = []
         /// Whether flat files are looked through in the background.
@@ -49,6 +51,7 @@ package final class TreeBackend: MountBackend {
     let fetcher: Fetcher
     let fileSystem: FileSystem
     let upkeep: Upkeep
+    private let transferEcho = Echo()
     package let notices: [String]
     let configuration: DaemonConfiguration
     let log: Log
@@ -320,6 +323,25 @@ package final class TreeBackend: MountBackend {
             return "log in again with `hf auth login`, or set HF_TOKEN to a valid token"
         default: return "use a token that may read \(page)"
         }
+    }
+
+    package func flush() { store.flush() }
+
+    package func vitalSigns() -> [VitalSign] {
+        let now = MonotonicInstant.now
+        let databases = [
+            ("catalog writer", catalog.writerHeartbeat), ("store writer", store.writerHeartbeat),
+        ]
+        var signs = databases.map { part, heartbeat in
+            VitalSign(part: part, secondsSilent: now.seconds(since: heartbeat))
+        }
+        let transfers = transferEcho.secondsSilent(now: now) { transport.run($0) }
+        signs.append(VitalSign(part: "transfers", secondsSilent: transfers))
+        let sessions = mounts.withLock { $0.all }
+        signs += sessions.map {
+            VitalSign(part: $0.mountpoint, secondsSilent: $0.secondsSilent(now: now))
+        }
+        return signs
     }
 
     package func stop() -> [String] {

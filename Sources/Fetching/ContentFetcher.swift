@@ -118,6 +118,7 @@ final class ContentFetcher: Sendable {
         }
         started.append(
             try ThreadBox(named: "proof") { [self] in
+                proveLeftOver()
                 while let content = proofs.receive() { proveByChunks(content) }
             })
         started.append(
@@ -130,6 +131,7 @@ final class ContentFetcher: Sendable {
             })
         let all = started
         threads.withLock { $0 = all }
+        store.observeWrong { [weak self] hash, size in self?.enqueueProof(hash, size) }
     }
 
     func close() {

@@ -15,6 +15,7 @@
 // - FORGET frees nothing, since there is no table of nodes; it is counted (KnownContents.swift).
 
 internal import CFuse3
+internal import CShims
 package import Catalog
 package import FileSystem
 internal import Glibc
@@ -75,6 +76,8 @@ package final class FuseSession: @unchecked Sendable {
     private let opens: FileOpens?
     /// Why that is so.
     package let passthroughObstacle: PassthroughObstacle?
+    private let activity = Activity()
+    private let threadCount: Int
     private let threads: Lock<Threads>
     private let ended = Mailbox<Void>()
     private let notices = Mailbox<KernelNotice>()
@@ -133,6 +136,7 @@ package final class FuseSession: @unchecked Sendable {
         unsafe self.handle = handle
         self.context = context
         self.mountpoint = mountpoint
+        threadCount = options.threadCount
         threads = Lock(Threads())
         var functions = Handshake.functions
         _ = unsafe fuse_session_custom_io(handle, &functions, device)
@@ -208,6 +212,18 @@ package final class FuseSession: @unchecked Sendable {
     /// What the mount asked of the kernel.
     package var settings: ConnectionSettings? { context.handshake.settings }
 
+    /// What a successor needs to go on with this connection: the descriptor of /dev/fuse, which
+    /// stays the session's, and the message that began it.
+    package var connection: (device: CInt, initMessage: [UInt8]) {
+        unsafe (fuse_session_fd(handle), context.handshake.request)
+    }
+
+    /// For how long the kernel's messages have been taken by no thread, since all are at work on
+    /// earlier ones; 0 while one waits for a message.
+    package func secondsSilent(now: MonotonicInstant) -> Double {
+        activity.secondsSilent(threadCount: threadCount, now: now)
+    }
+
     /// Messages of the kernel by kind.
     package var messageCounts: [String: Int64] { context.messages.counts }
 
@@ -246,6 +262,8 @@ package final class FuseSession: @unchecked Sendable {
             let message = unsafe UnsafeRawBufferPointer(start: buffer.mem, count: buffer.size)
             guard let head = unsafe MessageHead(message) else { continue }
             context.messages.count(head.opcode)
+            activity.begin()
+            defer { activity.end() }
             switch (head.opcode, opens) {
             case (Opcode.open, let opens?): opens.open(context.node(head.node), head.unique)
             case (Opcode.release, let opens?): opens.release(context.node(head.node), head.unique)
@@ -267,6 +285,10 @@ package final class FuseSession: @unchecked Sendable {
     }
 
     private func notify() {
+        // The kernel may hold this thread back, even a killed one, until a read is answered, which
+        // after the process's death a successor has to do. With descriptors of its own it keeps
+        // nothing but the device open meanwhile: the keeper sees the death, and locks are let go.
+        _ = unsafe modelfs_unshare_descriptors(fuse_session_fd(handle))
         while let notice = notices.receive() {
             if unsafe fuse_session_exited(handle) != 0 { break }
             // The kernel not knowing the node is as good as its having forgotten.

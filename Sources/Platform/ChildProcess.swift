@@ -79,8 +79,14 @@ package struct ChildProcess: ~Copyable, Sendable {
 
     /// How it ended, or nil while it runs; then it is still to be waited for.
     package borrowing func poll() throws(Errno) -> Ending? {
+        try ChildProcess.poll(processID)
+    }
+
+    /// How a child of that number ended, or nil while it runs; then it is still to be waited for.
+    ///
+    /// - Throws: `ECHILD` when there is no such child, or it was waited for before.
+    package static func poll(_ number: pid_t) throws(Errno) -> Ending? {
         var status: CInt = 0
-        let number = processID
         let done = try retryingOnInterrupt { unsafe waitpid(number, &status, WNOHANG) }
         return done == 0 ? nil : ChildProcess.ending(status)
     }
@@ -114,7 +120,7 @@ package struct ChildProcess: ~Copyable, Sendable {
 }
 
 /// Lends a null-terminated array of C strings.
-private func withCStrings<Result>(
+func withCStrings<Result>(
     _ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
 ) -> Result {
     var pointers = unsafe strings.map { unsafe strdup($0) }

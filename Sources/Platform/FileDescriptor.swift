@@ -38,10 +38,12 @@ package struct FileDescriptor: ~Copyable, Sendable {
     }
 
     /// A second descriptor for the same open file, closed on exec.
-    package borrowing func duplicate() throws(Errno) -> FileDescriptor {
+    ///
+    /// - Parameter minimum: its number is this or the next that is free.
+    package borrowing func duplicate(from minimum: CInt = 0) throws(Errno) -> FileDescriptor {
         let number = rawValue
         return FileDescriptor(
-            owning: try retryingOnInterrupt { fcntl(number, F_DUPFD_CLOEXEC, 0) })
+            owning: try retryingOnInterrupt { fcntl(number, F_DUPFD_CLOEXEC, minimum) })
     }
 }
 

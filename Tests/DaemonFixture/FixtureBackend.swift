@@ -9,6 +9,10 @@ final class FixtureBackend: MountBackend {
 
     func checkPrerequisites(_ options: MountOptions) throws(MountFailure) {}
 
+    func begin(_ keeping: MountKeeping) {}
+
+    func adopt(mountpoint: String) { state.withLock { $0[mountpoint] = -1 } }
+
     func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo {
         let words = request.source.split(separator: "/").map(String.init)
         if words.contains("slow") { sleep(seconds: 0.5) }
@@ -57,6 +61,10 @@ final class FixtureBackend: MountBackend {
         status.limitBytes = 80_000_000_000
         return status
     }
+
+    func vitalSigns() -> [VitalSign] { [] }
+
+    func flush() {}
 
     func stop() -> [String] {
         for (mountpoint, _) in state.withLock({ $0 }) {

@@ -58,6 +58,8 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     (.daemonDied(ending: "it was killed by SIGKILL", log: "/c/daemon.log"), .daemonSilent),
     (.daemonOfOtherVersion(cache: "/c", processID: 42), .daemonSilent),
     (.daemonBusy(cache: "/c"), .daemonSilent),
+    (.daemonUnkept(cache: "/c"), .failure),
+    (.upgradeRefused(program: "/usr/bin/modelfs", detail: "it is older"), .cache),
     (.optionConflict(option: "--uid", held: "uid 0"), .failure),
     (.environmentMalformed(detail: "HF_ENDPOINT is 'x', which is not a URL"), .usage),
     (.failed(detail: "it broke"), .failure),
@@ -106,14 +108,16 @@ private func position(_ failure: MountFailure) -> Int {
     case .userNameless: 37
     case .cacheMissing: 38
     case .notCached: 39
-    case .environmentMalformed: 40
-    case .pathNotShown: 41
+    case .daemonUnkept: 40
+    case .upgradeRefused: 41
+    case .environmentMalformed: 42
+    case .pathNotShown: 43
     }
 }
 
 @Suite struct MountFailureTests {
     @Test func allAreListed() {
-        #expect(Set(allFailures.map { position($0.0) }) == Set(0...41))
+        #expect(Set(allFailures.map { position($0.0) }) == Set(0...43))
     }
 
     @Test(arguments: allFailures.indices)

@@ -12,6 +12,10 @@ private final class NotingBackend: MountBackend {
 
     func checkPrerequisites(_ options: MountOptions) throws(MountFailure) {}
 
+    func begin(_ keeping: MountKeeping) {}
+
+    func adopt(mountpoint: String) {}
+
     func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo {
         notes.withLock { $0.append("mount") }
         return MountInfo(source: request.source, mountpoint: request.mountpoint)
@@ -31,6 +35,8 @@ private final class NotingBackend: MountBackend {
     var notices: [String] { [] }
 
     func status() -> BackendStatus { BackendStatus() }
+    func vitalSigns() -> [VitalSign] { [] }
+    func flush() {}
     func stop() -> [String] { [] }
 }
 
@@ -59,7 +65,8 @@ private struct Site {
         mountpoint = try temporary.folder("m")
         let table = table
         service = MountService(
-            backend: backend, cachePath: "/nowhere", log: Log(minimum: .error),
+            backend: backend, keeping: MountKeeping(nil), cachePath: "/nowhere",
+            log: Log(minimum: .error),
             readTable: { () throws(Errno) in table.read() })
     }
 

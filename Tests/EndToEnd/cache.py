@@ -116,8 +116,8 @@ def prove(mount, revision="v1"):
     for place, _, files in os.walk(f"{mount.path}/{NAME}@{revision}"):
         for name in files:
             path = os.path.join(place, name)
-            wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 10,
-                     "proof of", path)
+            wait_for(lambda: os.getxattr(path, "user.modelfs.verified").split()[-1]
+                     in (b"sha256", b"git"), 10, "proof of", path)
 
 
 def flip(path, seed, count=1, start=0):

@@ -258,11 +258,21 @@ class MountedTree(Mount):
         """Takes all mounts of the daemon away, in the orderly way."""
         self.programs.run(self.programs.modelfs, "umount", "--all", "--cache", self.cache)
 
+    def keeper(self):
+        """The process that starts the daemon again when it dies; None where there is none."""
+        try:
+            pid = parent(self.daemon())
+            with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+                return pid if file.read().strip() == "modelfs-keeper" else None
+        except OSError:
+            return None
+
     def kill(self):
-        """As the kernel would for want of memory."""
-        pid = self.daemon()
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not alive(pid), 5, "a killed daemon")
+        """Leaves a dead mount, as the kernel might for want of memory: nobody takes it over."""
+        pids = [pid for pid in (self.keeper(), self.daemon()) if pid]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not any(alive(pid) for pid in pids), 5, "a killed daemon")
 
     def restart(self, *options, **variables):
         self.end()
@@ -276,6 +286,11 @@ def alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def parent(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
 
 
 class Stage:

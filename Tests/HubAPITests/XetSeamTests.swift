@@ -16,9 +16,10 @@ import Transport
     let seam: Int64
 
     init() throws {
-        file = try XetFile.shared.get()
-        let index = file.chunks.indices.first { file.chunks[$0].xorb == file.chunks[30].xorb } ?? 0
-        seam = file.chunks[..<(index + 20)].reduce(0) { $0 + $1.byteCount } + 1000
+        let file = try XetFile.shared.get()
+        let first = file.chunks.firstIndex { $0.xorb == file.chunks[30].xorb } ?? 0
+        seam = file.chunks[..<(first + 20)].reduce(0) { $0 + $1.byteCount } + 1000
+        self.file = file
     }
 
     private func start(

@@ -3,6 +3,7 @@
 
 #include "blake3.h"
 #include "groups.h"
+#include "handover.h"
 #include "top_bytes.h"
 #include "vectors.h"
 #include "xxh3.h"

@@ -166,10 +166,20 @@ extension ModelFSCommand {
         _ requests: [MountRequest], _ arguments: Arguments,
         _ makeBackend: @escaping BackendFactory
     ) throws(CommandFailure) -> ExitCode {
+        let link = KeeperProgram.link()
+        if link == nil, let keeper = KeeperProgram.installed() {
+            // Comes back only when that is not possible; then it is done without a keeper.
+            _ = ProgramFile.become(
+                keeper.path, [keeper.worker] + CommandLine.arguments.dropFirst(),
+                name: "modelfs-keeper", environment: arguments.environment.entries)
+        }
+        let keeping = MountKeeping(link)
         Signals.blockTermination()
+        Thread.nameCurrent("modelfs")
+        if keeping.isSuccessor { return try takeOver(keeping, makeBackend) }
         var failure: MountFailure?
         let process = DaemonProcess(
-            configuration: configuration, cache: cache, makeBackend: makeBackend)
+            configuration: configuration, cache: cache, keeping: keeping, makeBackend: makeBackend)
         let code = process.run(requests) { reply in
             switch reply {
             case .ready(let mounts, let notices): announce(mounts, notices)

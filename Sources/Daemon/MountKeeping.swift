@@ -1,0 +1,169 @@
+// What a daemon leaves with its keeper, so that its successor goes on where it ended.
+//
+// The cache's lock, what the daemon was started with, every connection to the kernel with the
+// message that began it, and every mountpoint. Without a keeper nothing is kept, and all of this
+// does nothing. That a keeper has gone is noticed and told elsewhere (Pulse), not at each call.
+
+internal import FoundationEssentials
+internal import Keeping
+package import Platform
+internal import Telemetry
+
+/// A mountpoint, as the successor needs to know it.
+struct MountRecord: Equatable, Sendable, Codable {
+    let request: MountRequest
+    /// Nil while it is being mounted.
+    let info: MountInfo?
+}
+
+/// A connection to the kernel, as the successor needs to know it.
+package struct ConnectionRecord: Equatable, Sendable, Codable {
+    /// Where the kernel mounted it.
+    let mountpoint: String
+    /// Shown as the device in the mount table.
+    let source: String
+    /// The node of its root.
+    let root: UInt64
+    /// How it looks to others.
+    let options: MountOptions
+    /// The bytes of its FUSE_INIT.
+    let initMessage: [UInt8]
+}
+
+/// What is kept across the deaths of daemons.
+package final class MountKeeping: Sendable {
+    /// The form of all that is kept here; a program of another one cannot go on.
+    static let formatVersion = 1
+    private static let lockName = "lock"
+    private static let upgradeName = "upgrade"
+    private static let configurationName = "configuration"
+    private static let connectionPrefix = "connection "
+    private static let mountPrefix = "mount "
+
+    private let link: KeeperLink?
+
+    init(_ link: KeeperLink?) {
+        self.link = link
+    }
+
+    /// Whether there is a keeper.
+    var isKept: Bool { link != nil }
+
+    /// Whether a daemon served before, and this one takes over.
+    var isSuccessor: Bool { takeoverCount > 0 }
+
+    /// Begins to show the keeper that this process lives.
+    ///
+    /// - Parameter lost: called once, when the keeper has gone.
+    /// - Returns: nil where there is no keeper.
+    func beginPulse(
+        _ log: Log, lost: @escaping @Sendable () -> Void
+    ) throws(MountFailure) -> Pulse? {
+        guard let link else { return nil }
+        do throws(Errno) {
+            return try Pulse(link, log, lost: lost)
+        } catch {
+            throw .failed(detail: "there is no room for a thread: \(error)")
+        }
+    }
+
+    /// How many daemons served before this one.
+    var takeoverCount: Int { link?.earlierWorkerCount ?? 0 }
+
+    // MARK: What an earlier daemon left
+
+    func takeLock() -> CacheLock? {
+        guard let file = link?.take(MountKeeping.lockName)?.takeDescriptor() else { return nil }
+        return CacheLock(file: file)
+    }
+
+    func takeConfiguration() -> DaemonConfiguration? {
+        guard let item = link?.take(MountKeeping.configurationName) else { return nil }
+        return MountKeeping.decoded(item.bytes)
+    }
+
+    /// Those that had a name like this, decoded.
+    private func take<Record: Decodable>(
+        _ prefix: String, _ type: Record.Type
+    ) -> [(record: Record, item: Keepsake)] {
+        guard let link else { return [] }
+        return link.keptNames.filter { $0.hasPrefix(prefix) }.compactMap { name in
+            guard let item = link.take(name), let record: Record = MountKeeping.decoded(item.bytes)
+            else { return nil }
+            return (record, item)
+        }
+    }
+
+    /// Whether the earlier daemon ended to be followed by what is installed now.
+    func takeUpgrade() -> Bool {
+        guard let link, link.take(MountKeeping.upgradeName) != nil else { return false }
+        try? link.drop(MountKeeping.upgradeName)
+        return true
+    }
+
+    func takeMounts() -> [MountRecord] {
+        take(MountKeeping.mountPrefix, MountRecord.self).map(\.record)
+    }
+
+    /// Goes through the connections that an earlier daemon had.
+    ///
+    /// - Parameter body: given the descriptor of /dev/fuse, which it owns from there on.
+    package func takeConnections(
+        _ body: (ConnectionRecord, consuming FileDescriptor) -> Void
+    ) {
+        for (record, item) in take(MountKeeping.connectionPrefix, ConnectionRecord.self) {
+            if let device = item.takeDescriptor() { body(record, device) }
+        }
+    }
+
+    // MARK: What this one leaves
+
+    func keep(_ lock: borrowing CacheLock) {
+        try? link?.keep(MountKeeping.lockName, [], descriptor: lock.descriptorNumber)
+    }
+
+    func keep(_ configuration: DaemonConfiguration) {
+        keep(MountKeeping.configurationName, configuration)
+    }
+
+    func keep(_ mount: MountRecord) {
+        keep(MountKeeping.mountPrefix + mount.request.mountpoint, mount)
+    }
+
+    func dropMount(at mountpoint: String) {
+        try? link?.drop(MountKeeping.mountPrefix + mountpoint)
+    }
+
+    /// - Parameter device: the descriptor of /dev/fuse, which stays the caller's.
+    func keep(_ connection: ConnectionRecord, device: CInt) {
+        keep(MountKeeping.connectionPrefix + connection.mountpoint, connection, device)
+    }
+
+    func dropConnection(at mountpoint: String) {
+        try? link?.drop(MountKeeping.connectionPrefix + mountpoint)
+    }
+
+    /// Requests are answered: a successor follows when this process dies.
+    func tellReady() { try? link?.tellReady() }
+
+    /// This process is about to end, and the program that is installed now is to follow.
+    func tellReplace() {
+        try? link?.keep(MountKeeping.upgradeName, [])
+        try? link?.tellReplace()
+    }
+
+    /// This process ends in order, and nobody follows.
+    func tellFinishing() { try? link?.tellFinishing() }
+
+    /// The log is another file now.
+    func tellOutput(_ descriptor: CInt) { try? link?.tellOutput(descriptor) }
+
+    private func keep(_ name: String, _ record: some Encodable, _ descriptor: CInt? = nil) {
+        guard let link, let json = try? JSONEncoder().encode(record) else { return }
+        try? link.keep(name, Array(json), descriptor: descriptor)
+    }
+
+    private static func decoded<Record: Decodable>(_ bytes: [UInt8]) -> Record? {
+        try? JSONDecoder().decode(Record.self, from: Data(bytes))
+    }
+}
