@@ -6,8 +6,8 @@
 Ways: a plain file; a mount whose files the kernel reads by itself (flat); a mount with flat files
 that the daemon reads and checks; a mount with packed ones; and, where their tools are installed,
 the kernel's EROFS with LZ4 and squashfuse with LZ4. Every way of a case runs once in each round, in
-turn. "Hot": all pages are in memory. "Warm": none is, and the bytes are on the local disk; only pages
-of our own files are dropped, so this disturbs nobody else.
+turn. "Hot": all pages are in memory. "Warm": none is, and the bytes are on the local disk. Only
+pages of our own files are dropped, so this disturbs nobody else.
 
 Beside the times it counts READ messages of the kernel. Writes out/mapping.json, and a section of
 docs/PERFORMANCE.md.
