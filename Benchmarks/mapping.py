@@ -6,7 +6,7 @@
 Ways: a plain file; a mount whose files the kernel reads by itself (flat); a mount with flat files
 that the daemon reads and checks; a mount with packed ones; and, where their tools are installed,
 the kernel's EROFS with LZ4 and squashfuse with LZ4. Every way of a case runs once in each round, in
-turn. "Hot": all pages are in memory. "Warm": none is, and the bytes are on the local disk; only
+turn. "Hot": all pages are in memory. "Warm": none is, and the bytes are on the local disk. Only
 pages of our own files are dropped, so this disturbs nobody else.
 
 Beside the times it counts READ messages of the kernel. Writes out/mapping.json, and a section of
@@ -15,6 +15,7 @@ docs/PERFORMANCE.md.
 
 import argparse
 import concurrent.futures
+import contextlib
 import functools
 import glob
 import json
@@ -59,7 +60,8 @@ def drop(paths):
     """Has the kernel forget the pages of files that nobody maps."""
     for path in paths:
         with open(path, "rb") as file:
-            os.fsync(file.fileno())
+            with contextlib.suppress(OSError):  # images have nothing to write
+                os.fsync(file.fileno())
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 

@@ -143,6 +143,9 @@ package final class Fetcher: Sendable {
         contents.leave(content)
     }
 
+    /// Whether bytes of a content that are in the store may be served before more is proven.
+    package func mayServe(_ content: Content) -> Bool { contents.mayServe(content) }
+
     /// The contents that are being fetched.
     package var progress: [FetchProgress] { contents.progress }
 

@@ -41,11 +41,12 @@ extension FileSystem {
     ///
     /// Nothing is fetched, and nobody's reading is noted.
     ///
-    /// - Returns: how many bytes; nil when one of them is not here.
+    /// - Returns: how many bytes; nil when one of them is not here, or none may be served before
+    ///   all are proven.
     package func storedBytes(
         _ id: NodeID, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
     ) -> Int? {
-        guard let content = try? content(id),
+        guard let content = try? content(id), fetcher.mayServe(content),
             case .bytes(let count) = try? unsafe store.read(
                 content.hash, size: content.sizeBytes, at: offset, into: buffer)
         else { return nil }

@@ -1,7 +1,6 @@
-// A connection that is taken over: by a session that has only the descriptor and the first message.
+// Sessions on real mounts: a connection that is taken over, and pages that a plan has pushed.
 //
-// The first session has no thread that answers, as if its process had stopped. Everything that
-// touches the mount is a process of its own with a time limit.
+// Everything that touches the mount is a process of its own with a time limit.
 
 import Catalog
 import ChunkStore
@@ -89,7 +88,39 @@ private func checksum(of path: String) -> OwnedProcess {
     OwnedProcess(["/usr/bin/timeout", "--signal=KILL", "10", "/usr/bin/sha256sum", path])
 }
 
-@Suite struct TakeoverTests {
+@Suite struct MountedSessionTests {
+    /// No READ comes for what was planned.
+    @Test(.enabled(if: canMount), .timeLimit(.minutes(1)))
+    func plannedPagesAreThereBeforeTheyAreTouched() throws {
+        let small = try SmallTree()
+        let mountpoint = "\(small.folder.path)/mount"
+        #expect(mkdir(mountpoint, 0o700) == 0)
+        let session = try FuseSession(
+            small.tree, at: mountpoint,
+            options: FuseSessionOptions(
+                sourceName: "test", root: small.tree.root, owner: Ownership(user: 0, group: 0),
+                allowsOthers: false, passthrough: .unwanted(.checkedReads)))
+        defer { try? Mounting.unmount(mountpoint, isLazy: true) }
+        let path = "\(mountpoint)/models/org/name/0.bin"
+        let row = ContentID(row: small.nodes[0].row)
+        let size = Int64(small.contents[0].count)
+        // The kernel takes no pages of a file that it does not know.
+        #expect(OwnedProcess(["/usr/bin/timeout", "10", "/usr/bin/stat", path]).output() != "")
+        session.push(row, [0..<size])
+        let deadline = MonotonicInstant.now + 20
+        while session.pushedByteCount < size && .now < deadline { usleep(10_000) }
+        #expect(session.pushedByteCount == size)
+        #expect(
+            checksum(of: path).output().hasPrefix(
+                SHA256Hasher.digest(of: small.contents[0]).hex))
+        #expect(session.messageCounts["READ"] == nil)
+        session.cancelPush(of: row)
+        try Mounting.unmount(mountpoint, isLazy: true)
+        session.close()
+        small.close()
+    }
+
+    /// The first session has no thread that answers, as if its process had stopped.
     @Test(.enabled(if: canMount), .timeLimit(.minutes(1)))
     func requestsWaitForASuccessorAndModesStay() throws {
         let small = try SmallTree()
