@@ -61,6 +61,17 @@ extension ChunkStore {
         }
     }
 
+    /// Contents of which all is on the disk, and which were not proven by their own hash: what a
+    /// crash, or the end of a daemon, left of the proofs that were due.
+    package func unprovenContents() throws(StoreError) -> [(hash: ContentHash, size: Int64)] {
+        do throws(DatabaseError) {
+            return try index.completeUnproven().map { ($0.hash, $0.size) }
+        } catch {
+            noteFailure(error)
+            throw StoreError(error)
+        }
+    }
+
     /// Forgets a content that is complete and not what it should be.
     package func dropWrong(_ content: ContentHash, size: Int64) throws(StoreError) {
         dropWrong(try loaded(ContentKey(hash: content, size: size), blocks: 0..<0))

@@ -85,6 +85,21 @@ extension StoreIndex {
         }
     }
 
+    /// Contents of which all is here, and which are not proven by their own hash.
+    func completeUnproven() throws(DatabaseError) -> [ContentKey] {
+        try readers.withReader { (connection) throws(DatabaseError) in
+            var keys: [ContentKey] = []
+            try connection.query(
+                "SELECT hash, size FROM content WHERE valid = size AND verification <> 1"
+            ) { (row) throws(DatabaseError) in
+                if let hash = ContentHash(bytes: row.blob(0)) {
+                    keys.append(ContentKey(hash: hash, size: row.integer(1)))
+                }
+            }
+            return keys
+        }
+    }
+
     /// Contents by their ids, from the one after `id` on, for lists and checks of all.
     func contents(after id: Int64, limit: Int) throws(DatabaseError) -> [(ContentKey, Int64)] {
         try readers.withReader { (connection) throws(DatabaseError) in

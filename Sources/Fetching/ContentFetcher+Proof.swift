@@ -33,16 +33,11 @@ extension ContentFetcher {
     /// was not proven any more.
     func proveLeftOver() {
         do throws(StoreError) {
-            try store.forEachContent { content throws(StoreError) in
-                if state.withLock({ $0.isClosed }) { throw .closed }
-                if content.state.isComplete && !content.state.verification.isProven {
-                    enqueueProof(content.hash, content.size)
-                }
+            for content in try store.unprovenContents() {
+                enqueueProof(content.hash, content.size)
             }
         } catch {
-            if error != .closed {
-                log.warning("contents could not be proven", ["error": "\(error)"])
-            }
+            log.warning("contents could not be proven", ["error": "\(error)"])
         }
     }
 

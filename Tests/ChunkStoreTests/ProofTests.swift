@@ -46,6 +46,20 @@ import Testing
         #expect(try !store.prove(content.hash, size: content.size))
     }
 
+    @Test func whatIsCompleteAndNotProvenIsTold() throws {
+        let store = try openStore(directory.path)
+        defer { store.close() }
+        let whole = Content(random: 2 * block, seed: 11)
+        let part = Content(random: 2 * block, seed: 12)
+        try store.write(whole)
+        try store.write(part, 0..<block)
+        store.flush()
+        #expect(try store.unprovenContents().map(\.hash) == [whole.hash])
+        #expect(try store.prove(whole.hash, size: whole.size))
+        store.flush()
+        #expect(try store.unprovenContents().isEmpty)
+    }
+
     @Test func anIncompleteContentCannotBeProven() throws {
         let store = try openStore(directory.path)
         defer { store.close() }
