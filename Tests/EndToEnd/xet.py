@@ -139,7 +139,9 @@ def a_touch_costs_a_plan_and_its_data(stage):
         try:
             for place in random.Random(6).sample(range(12, 39, 3), 8):
                 position = place * MEBIBYTE + 1234
-                equal(asked(position), [0, 1, 1, 0, 0], "the first read at", place)
+                # Where two xorbs meet, both are asked at the same time.
+                expect(asked(position) in ([0, 1, 1, 0, 0], [0, 1, 2, 0, 0]),
+                       "the first read at", place)
                 equal(asked(position + 8192), [0, 0, 0, 0, 0], "the next one at", place)
                 equal(asked(position + 65536), [0, 0, 0, 0, 0], "one near it at", place)
         finally:
