@@ -137,11 +137,15 @@ def a_touch_costs_a_plan_and_its_data(stage):
         equal(asked(9 * MEBIBYTE), [1, 1, 1, 0, 0], "with the token")
         stage.server.weather(latency="30ms")
         try:
-            for place in random.Random(6).sample(range(12, 39, 3), 8):
-                position = place * MEBIBYTE + 1234
-                equal(asked(position), [0, 1, 1, 0, 0], "the first read at", place)
+            # Farther from each other than a reader in order may skip.
+            for place in random.Random(6).sample(range(15, 39, 5), 5):
+                # Well inside what a touch brings, so that nothing is fetched ahead of it yet.
+                position = place * MEBIBYTE + 200_000
+                # Where two xorbs meet, both are asked at the same time.
+                expect(asked(position) in ([0, 1, 1, 0, 0], [0, 1, 2, 0, 0]),
+                       "the first read at", place)
                 equal(asked(position + 8192), [0, 0, 0, 0, 0], "the next one at", place)
-                equal(asked(position + 65536), [0, 0, 0, 0, 0], "one near it at", place)
+                equal(asked(position - 8192), [0, 0, 0, 0, 0], "the one before it at", place)
         finally:
             stage.server.weather(latency="off")
     mount.end()
