@@ -334,6 +334,39 @@ def a_reader_that_waits_for_the_network_goes_on(stage):
     mount.end()
 
 
+
+@promise("S77", "On an older kernel only what was under way fails")
+def without_resend(stage):
+    mount = stage.mount(stage.server, name="older", cache="cache-older")
+    mount.start(MODELFS_RESEND="0")
+    place = f"{mount.path}/{NAME}@v1"
+    file = os.open(f"{place}/large0.bin", os.O_RDONLY)
+    equal(os.pread(file, 1000, 0), stage.data["large0.bin"][:1000])
+    os.stat(f"{place}/large1.bin")
+    stage.server.stall_contents()
+    reader = stage.reader(f"{place}/large1.bin", count=100_000)
+    equal(reader.stdout.readline(), "reading\n")
+    wait_for(lambda: mount.status()["fileSystem"]["fetches"], 5, "a fetch")
+    # A process that looks up a name asks once, where reads of pages are tried again.
+    stage.server.faults("stall=600")
+    naming = stage.python("import os, sys\nprint('naming', flush=True)\nos.stat(sys.argv[1])",
+                          f"{mount.path}/acme/other@main/config.json")
+    equal(naming.stdout.readline(), "naming\n")
+    time.sleep(0.5)
+    expect(naming.poll() is None, "it does not wait")
+    os.kill(mount.daemon(), signal.SIGKILL)
+    _, errors = naming.communicate(timeout=10)
+    expect("ConnectionAborted" in errors, "a look that was under way", errors[-300:])
+    stage.server.faults()
+    reader.communicate(timeout=20)
+    for _ in range(2):
+        equal(os.pread(file, 1 << 20, 10 << 20), stage.data["large0.bin"][10 << 20:11 << 20])
+        equal(read(f"{place}/large1.bin"), stage.data["large1.bin"])
+        take_over(mount)
+    os.close(file)
+    mount.end()
+
+
 @promise("S73", "Without its keeper a daemon goes on by itself")
 def a_dead_keeper_is_not_the_end(stage):
     mount = start(stage, "unkept")
