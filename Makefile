@@ -70,7 +70,8 @@ soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3
 	MODELFS_TINY_FILES=1000000 swift test --disable-xctest --filter veryManyTinyFiles
 	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 4800 )) \
 		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
-		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
+		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 \
+		MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
 		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) MODELFS_TAKEOVER_KILLS=1000 \
 		MODELFS_TAKEOVER_UPGRADES=50 scripts/test.sh soak cache takeover flips
 
@@ -91,7 +92,7 @@ lint: ## check style: swift format, scripts, and the rules in Tests/TidyTests
 	swift test --disable-xctest --filter TidyTests
 
 .PHONY: install
-install: release ## install programs and systemd units: make install [PREFIX=/usr/local] [DESTDIR=]
+install: release ## install programs and units: make install [PREFIX=/usr/local] [DESTDIR=]
 	$(MAKE) install-files
 
 # What install does when all is built.
