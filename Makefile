@@ -57,6 +57,7 @@ demo: release ## show it on a real model; HUB=https://huggingface.co uses the re
 .PHONY: bench
 bench: release bench-store ## measure it beside curl and the native disk, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
+	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/xet.py --bin .build/release
 
 .PHONY: bench-store
 bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
@@ -72,8 +73,9 @@ soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3
 		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
 		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 \
 		MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
-		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) MODELFS_TAKEOVER_KILLS=1000 \
-		MODELFS_TAKEOVER_UPGRADES=50 scripts/test.sh soak cache takeover flips
+		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) \
+		MODELFS_TAKEOVER_KILLS=1000 MODELFS_TAKEOVER_UPGRADES=50 \
+		scripts/test.sh soak cache takeover flips
 
 .PHONY: fuzz
 fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=

@@ -86,7 +86,10 @@ let package = Package(
         module("Catalog", ["Platform", "Telemetry", "Hashing", "Database", "HubAPI"]),
         module(
             "ChunkStore",
-            ["Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Database"]),
+            [
+                "Platform", "Telemetry", "CShims", "Hashing", "Compression", "Xet", "Weights",
+                "Database",
+            ]),
         module(
             "Fetching",
             [
@@ -165,7 +168,10 @@ let package = Package(
             ]),
         tests(
             "FuseSessionTests",
-            ["Platform", "Catalog", "FileSystem", "FuseSession", "TestSupport"]),
+            [
+                "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore",
+                "Fetching", "FileSystem", "FuseSession", "TestSupport",
+            ]),
         tests(
             "FileSystemTests",
             [

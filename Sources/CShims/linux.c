@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int modelfs_set_thread_name(const char *name) {
@@ -37,6 +38,11 @@ int modelfs_peer_user(int socket, unsigned int *user, int *process) {
 
 int modelfs_spawn_set_new_session_flag(void) {
     return POSIX_SPAWN_SETSID;
+}
+
+long modelfs_get_attribute(
+    const char *path, const char *name, void *value, unsigned long size) {
+    return getxattr(path, name, value, size);
 }
 
 int modelfs_sync_filesystem(int descriptor) {

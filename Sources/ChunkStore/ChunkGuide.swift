@@ -91,6 +91,35 @@ final class ListedChunks: KnownChunks {
     }
 }
 
+/// Chunks of a content as they came, which have proven it.
+final class DeliveredChunks: KnownChunks {
+    private let index: StoreIndex
+    private let key: ContentKey
+    private var run: ChunkRun?
+    /// The place in `run` that is looked at first.
+    private var next = 0
+
+    init(_ index: StoreIndex, _ key: ContentKey) {
+        self.index = index
+        self.key = key
+    }
+
+    func chunk(at start: Int64) -> ListedChunk? {
+        if run.map({ !$0.fileRange.contains(start) }) ?? true {
+            run = (try? index.deliveredRun(of: key, at: start)) ?? nil
+            next = 0
+        }
+        guard let chunks = run?.chunks else { return nil }
+        if next >= chunks.count || chunks[next].fileOffset != start {
+            next = chunks.firstIndex { $0.fileOffset == start } ?? chunks.count
+        }
+        guard next < chunks.count else { return nil }
+        let chunk = chunks[next]
+        next += 1
+        return ListedChunk(start: start, byteCount: chunk.byteCount, hash: chunk.hash.digest)
+    }
+}
+
 /// Chunks of a content that lies in packs: the heads of their records have their hashes.
 final class PackedChunks: KnownChunks {
     private let store: ChunkStore

@@ -77,10 +77,16 @@ extension ChunkStore {
     /// What lists the chunks of a content while it is proven; nil if that is done, or not worth
     /// it because the content does not stay flat.
     func listerForProof(_ entry: CachedContent) -> ChunkLister? {
-        let (id, isFlat) = entry.state.withLock { ($0.id, $0.flatByteCount > 0) }
+        let (id, isFlat, verification) = entry.state.withLock {
+            ($0.id, $0.flatByteCount > 0, $0.verification)
+        }
         if !isFlat || hotLimitBytes == 0 || isListed(entry.key, id: id) { return nil }
         // The list goes with the content's row, which has to be there first.
         flush()
-        return ChunkLister(index, entry.key, id: id)
+        // What has proven the content need not be cut and hashed once more.
+        let hasProven = if case .provenByChunks = verification { true } else { false }
+        return ChunkLister(
+            index, entry.key, id: id,
+            known: hasProven ? DeliveredChunks(index, entry.key) : nil)
     }
 }

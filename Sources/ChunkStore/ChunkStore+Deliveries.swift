@@ -33,6 +33,17 @@ extension ChunkStore {
         deliveries.end(id, ChunkRun.runs(of: sorted), unnamed: unnamed)
     }
 
+    /// Chunks of a xorb that came with contents of the store, each with its content.
+    ///
+    /// What a transfer brought counts when that has ended and was committed. A chunk's content may
+    /// have lost its bytes since.
+    package func chunks(
+        ofXorb xorb: XetHash
+    ) -> [(content: ContentHash, size: Int64, chunk: IdentifiedChunk)] {
+        let found = (try? index.deliveredRuns(ofXorb: xorb)) ?? []
+        return found.flatMap { key, run in run.chunks.map { (key.hash, key.size, $0) } }
+    }
+
     /// Proves a complete content by the chunks that came, without reading it.
     ///
     /// - Parameter hash: the file's, as the tree names it.

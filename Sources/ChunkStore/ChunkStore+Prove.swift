@@ -66,6 +66,17 @@ extension ChunkStore {
         dropWrong(try loaded(ContentKey(hash: content, size: size), blocks: 0..<0))
     }
 
+    /// A content turned out wrong while its layout was changed.
+    ///
+    /// Who fetches contents may know which part is wrong, and tells the kernel.
+    func tellWrong(_ entry: CachedContent) {
+        if let observer = wrongObserver.withLock({ $0 }) {
+            observer(entry.key.hash, entry.key.size)
+        } else {
+            dropWrong(entry)
+        }
+    }
+
     private func dropWrong(_ entry: CachedContent) {
         counters.proofFailures.add()
         log.error(

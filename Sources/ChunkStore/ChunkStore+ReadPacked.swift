@@ -81,6 +81,9 @@ extension ChunkStore {
     ) throws(StoreError) -> ReadStep {
         var result = ReadStep.done
         var rest = entries
+        if let first = rest.first, unsafe isRestCopied(first, range, into: target) {
+            rest = rest.dropFirst()
+        }
         while let first = rest.first {
             let run = ChunkStore.run(rest, range)
             rest = rest.dropFirst(run.count)
@@ -198,26 +201,42 @@ extension ChunkStore {
         let slice = unsafe UnsafeMutableRawBufferPointer(
             rebasing: target[first..<first + part.count])
         let skipped = Int(part.lowerBound - entry.start)
-        if unsafe payload.codec == .stored {
-            // No more of it is needed than is wanted: the checksum is over all.
-            guard unsafe payload.bytes.count == entry.rawByteCount else { return false }
-            let wanted = unsafe UnsafeRawBufferPointer(
-                rebasing: payload.bytes[skipped..<skipped + part.count])
-            unsafe slice.copyMemory(from: wanted)
-            return true
-        }
         let scratch = buffers.take()
         defer { buffers.give(scratch) }
         if part.count == entry.rawByteCount {
             return unsafe isDecoded(payload, into: slice, scratch)
         }
         let whole = buffers.take()
-        defer { buffers.give(whole) }
         let raw = unsafe UnsafeMutableRawBufferPointer(rebasing: whole.bytes[..<entry.rawByteCount])
-        guard unsafe isDecoded(payload, into: raw, scratch) else { return false }
+        guard unsafe isDecoded(payload, into: raw, scratch) else {
+            buffers.give(whole)
+            return false
+        }
         let wanted = unsafe UnsafeRawBufferPointer(rebasing: raw[skipped..<skipped + part.count])
         unsafe slice.copyMemory(from: wanted)
+        keep(whole, of: entry, readTo: part.upperBound)
         return true
+    }
+
+    /// Copies the rest of a chunk, the first part of which was read just before; false if it is not
+    /// in memory.
+    private func isRestCopied(
+        _ entry: RecipeEntry, _ range: Range<Int64>, into target: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        guard entry.start < range.lowerBound, let whole = recentChunks.take(entry.location)
+        else { return false }
+        let part = (entry.start..<entry.end).clamped(to: range)
+        let first = Int(part.lowerBound - entry.start)
+        unsafe target.copyMemory(
+            from: UnsafeRawBufferPointer(rebasing: whole.bytes[first..<first + part.count]))
+        keep(whole, of: entry, readTo: part.upperBound)
+        return true
+    }
+
+    /// Keeps a decoded chunk while there is more of it to come.
+    private func keep(_ whole: BlockBuffer, of entry: RecipeEntry, readTo end: Int64) {
+        let spare = end < entry.end ? recentChunks.give(whole, entry.location) : whole
+        if let spare { buffers.give(spare) }
     }
 
     /// Decodes a payload that fills `target` exactly; false if it does not.

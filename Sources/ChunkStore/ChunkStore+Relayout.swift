@@ -59,7 +59,7 @@ extension ChunkStore {
             let built = try layout == .packed ? buildPacked(work) : buildFlat(work, flatFile)
             if let built, built.isWrong {
                 reap(nextID, flatFile: nil)
-                drop(entry, verification: .failed)
+                tellWrong(entry)
                 return false
             }
             if let built, try exchange(work, built, layout) { return true }
@@ -153,7 +153,8 @@ extension ChunkStore {
             isListed(work.key, id: work.incarnation)
             ? ListedChunks(index, id: work.incarnation) : nil
         let packer = Packer(
-            self, work.key, incarnation: work.nextID, known: known, reach: .recent
+            self, work.key, incarnation: work.nextID, known: known,
+            widths: NumberWidths(self, work.key), reach: .recent
         ) { [self] (change) throws(StoreError) in
             try commit(change, of: work.nextID)
         }
@@ -178,10 +179,6 @@ extension ChunkStore {
         if !isWhole { return nil }
         if isToBeProven {
             if hasher.finish() != work.key.hash {
-                counters.proofFailures.add()
-                log.error(
-                    "a content is not what its hash says; all of it is dropped",
-                    ["content": work.key.hash.hex])
                 built.isWrong = true
                 return built
             }

@@ -46,6 +46,7 @@ package final class ChunkStore: Sendable {
     let scrubber = Scrubber()
     /// 16 of 128 KiB are 2 MiB.
     let buffers = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 16)
+    let recentChunks = RecentChunks()
     /// 8 of 1 MiB.
     let recordBuffers = BlockBufferPool(
         byteCount: ChunkStore.recordReadByteCount, idleCountMax: 8)
@@ -60,6 +61,7 @@ package final class ChunkStore: Sendable {
     /// One element, taken by the thread that gives space back.
     let holeTurn = Mailbox<Void>()
     let isInUse: Lock<@Sendable (ContentHash) -> Bool>
+    let wrongObserver = Lock<(@Sendable (ContentHash, Int64) -> Void)?>(nil)
     private let lockFile: Lock<(any StoreFile)?>
 
     /// Opens the cache in a directory, which is made if its parent exists.
@@ -134,6 +136,14 @@ package final class ChunkStore: Sendable {
 
     /// The version of the index's schema that this program makes; older ones become it.
     package static var schemaVersion: Int { StoreIndex.schema.count }
+
+    /// Has somebody told of a complete content that turned out wrong where nobody asked for its
+    /// proof, who then proves it and has it dropped; without that it is dropped at once.
+    ///
+    /// It is called on the store's threads, and must not wait.
+    package func observeWrong(_ observer: @escaping @Sendable (ContentHash, Int64) -> Void) {
+        wrongObserver.withLock { $0 = observer }
+    }
 
     /// Tells the store which contents the kernel knows, so that they are evicted last.
     package func setInUse(_ isInUse: @escaping @Sendable (ContentHash) -> Bool) {

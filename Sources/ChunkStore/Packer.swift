@@ -55,17 +55,18 @@ final class Packer {
     /// Room for what is appended and not yet counted by the store.
     private var reservedByteCount: Int64 = 0
     private let reach: ChunkStore.EvictionReach
-    /// Numbers in the content, if they are known to be of one width.
-    var width: ElementWidth?
+    private var widths: NumberWidths
 
     /// - Parameters:
     ///   - incarnation: that the recipe is for.
     ///   - known: what is known of the content's chunks already.
+    ///   - widths: what is known of its numbers.
     ///   - reach: how far room is made for it.
     ///   - emit: takes the recipe's segments, in order, and counts their bytes.
     init(
         _ store: ChunkStore, _ key: ContentKey, incarnation: Int64,
-        known: (any KnownChunks)? = nil, reach: ChunkStore.EvictionReach,
+        known: (any KnownChunks)? = nil, widths: NumberWidths = NumberWidths(),
+        reach: ChunkStore.EvictionReach,
         emit: @escaping (RecipeChange) throws(StoreError) -> Void
     ) {
         self.store = store
@@ -74,6 +75,7 @@ final class Packer {
         self.key = key
         self.incarnation = incarnation
         guide = ChunkGuide(known)
+        self.widths = widths
         self.reach = reach
         self.emit = emit
     }
@@ -161,6 +163,8 @@ final class Packer {
             return (.known(found.location), found.storedByteCount)
         }
         if batch.isFull { try place() }
+        // A chunk that reaches from one tensor into the next is like the larger part of it.
+        let width = widths.width(at: position + Int64(chunk.count / 2))
         let storedByteCount = unsafe encoder.withEncoded(chunk, width: width) { codec, payload in
             unsafe batch.add(.chunk, codec, hash: hash, rawByteCount: chunk.count, payload)
             return payload.count

@@ -16,6 +16,11 @@ extension StoreIndex {
         CREATE INDEX delivery_by_content ON delivery (hash, size, first);
         """
 
+    static let deliveryIndexSchema: SchemaStep =
+        "CREATE INDEX delivery_by_xorb ON delivery (xorb) WHERE xorb <> x''"
+    /// Runs of one xorb that are looked at: in more contents its chunks are the same.
+    private static let runCountMax: Int64 = 64
+
     /// The highest number of an entry, after those of contents that are gone were removed.
     static func newestDelivery(_ connection: Connection) throws(DatabaseError) -> Int64 {
         try connection.run(
@@ -62,6 +67,47 @@ extension StoreIndex {
             [.blob(key.hash.bytes), .integer(key.size)])
     }
 
+    /// The chunks of the entry that has a byte; nil if none has, or it has no names.
+    func deliveredRun(of key: ContentKey, at offset: Int64) throws(DatabaseError) -> ChunkRun? {
+        try readers.withReader { (connection) throws(DatabaseError) in
+            var found: ChunkRun?
+            try connection.query(
+                """
+                SELECT id, first, end, xorb, chunk, data, checksum FROM delivery
+                WHERE hash = ? AND size = ? AND first <= ? AND end > ? ORDER BY first DESC LIMIT 1
+                """,
+                [
+                    .blob(key.hash.bytes), .integer(key.size), .integer(offset), .integer(offset),
+                ]
+            ) { (row) throws(DatabaseError) in
+                let columns = DeliveryColumns(row)
+                found = columns.isSound(key, row) ? columns.run : nil
+            }
+            return found
+        }
+    }
+
+    /// Chunks of a xorb, each run with the content that it came with.
+    func deliveredRuns(
+        ofXorb xorb: XetHash
+    ) throws(DatabaseError) -> [(key: ContentKey, run: ChunkRun)] {
+        try readers.withReader { (connection) throws(DatabaseError) in
+            var found: [(key: ContentKey, run: ChunkRun)] = []
+            try connection.query(
+                """
+                SELECT id, first, end, xorb, chunk, data, checksum, hash, size FROM delivery
+                WHERE xorb = ? AND xorb <> x'' LIMIT ?
+                """, [.blob(xorb.bytes), .integer(StoreIndex.runCountMax)]
+            ) { (row) throws(DatabaseError) in
+                guard let hash = ContentHash(bytes: row.blob(7)) else { return }
+                let key = ContentKey(hash: hash, size: row.integer(8))
+                let columns = DeliveryColumns(row)
+                if columns.isSound(key, row), let run = columns.run { found.append((key, run)) }
+            }
+            return found
+        }
+    }
+
     /// The entries of a content, in the order in which they begin; a damaged one has no names.
     static func forEachDelivery(
         of key: ContentKey, _ connection: Connection, _ body: (DeliveryRow) -> Void
@@ -72,15 +118,12 @@ extension StoreIndex {
             WHERE hash = ? AND size = ? ORDER BY first, id
             """, [.blob(key.hash.bytes), .integer(key.size)]
         ) { (row) throws(DatabaseError) in
-            let columns = DeliveryColumns(
-                number: row.integer(0), first: row.integer(1), end: row.integer(2),
-                xorb: row.blob(3), chunk: row.integer(4), data: row.blob(5))
-            let isSound = columns.checksum(key) == row.integer(6)
+            let columns = DeliveryColumns(row)
             body(
                 DeliveryRow(
                     number: columns.number, key: key,
                     range: columns.first..<max(columns.first, columns.end),
-                    run: isSound ? columns.run : nil))
+                    run: columns.isSound(key, row) ? columns.run : nil))
         }
     }
 }
@@ -93,6 +136,26 @@ private struct DeliveryColumns {
     let xorb: [UInt8]
     let chunk: Int64
     let data: [UInt8]
+
+    init(number: Int64, first: Int64, end: Int64, xorb: [UInt8], chunk: Int64, data: [UInt8]) {
+        self.number = number
+        self.first = first
+        self.end = end
+        self.xorb = xorb
+        self.chunk = chunk
+        self.data = data
+    }
+
+    /// Reads the columns of a query: these six, and the checksum.
+    init(_ row: borrowing Row) {
+        self.init(
+            number: row.integer(0), first: row.integer(1), end: row.integer(2),
+            xorb: row.blob(3), chunk: row.integer(4), data: row.blob(5))
+    }
+
+    func isSound(_ key: ContentKey, _ row: borrowing Row) -> Bool {
+        checksum(key) == row.integer(6)
+    }
 
     var run: ChunkRun? {
         guard let xorb = XetHash(bytes: xorb), let index = Int(exactly: chunk),

@@ -96,6 +96,7 @@ final class StoreIndex: Sendable {
         ) WITHOUT ROWID;
         """,
         deliverySchema,
+        deliveryIndexSchema,
     ]
 
     let writer: DatabaseWriter

@@ -3,8 +3,8 @@
 // The choice is made by trying all codecs that come into question; the smallest wins, the faster
 // to decode if they are nearly equal. Neighbours in a file are alike, so the choice is kept for the
 // chunks that follow: for 8 at first, for twice as many each time that it was right, and until one
-// of them does not come out as expected. A trial of windows of a few KiB was cheaper, and wrong
-// about data near the limit.
+// of them does not come out as expected, or is known to hold other numbers. A trial of windows of a
+// few KiB was cheaper, and wrong about data near the limit.
 //
 // A chunk is kept coded only if that saves 1/32 of it: LZ4 decodes at 4 to 5 GB/s a core and a
 // disk delivers 0.5 to 4 GB/s, so less than that is not worth the work. fp32 weights save 12 %,
@@ -40,8 +40,8 @@ package final class ChunkEncoder {
     private static let advantage = 64
     /// A chunk that is larger than its neighbours by this part of it is unlike them.
     private static let tolerance = 8
-    /// Chunks between trials: half a MiB to 8 MiB of the content.
-    private static let trialIntervals = 8...128
+    /// Chunks between trials: half a MiB to 4 MiB of the content.
+    private static let trialIntervals = 8...64
 
     /// A codec, and what it makes of a chunk.
     private struct Coding {
@@ -51,6 +51,8 @@ package final class ChunkEncoder {
 
     private let scratch = CodecScratch()
     private var choice = ChunkCodec.stored
+    /// What was known when it was made.
+    private var width: ElementWidth?
     /// Coded bytes of the chunk that was tried, and its own.
     private var outcome = (coded: 1, raw: 1)
     private var chunksUntilTrial = 0
@@ -68,7 +70,7 @@ package final class ChunkEncoder {
     ) throws(Failure) -> Result {
         precondition(raw.count <= CodecScratch.mostChunkBytes)
         let limit = raw.count * ChunkEncoder.keptNumerator / ChunkEncoder.keptDenominator
-        let coding = unsafe asNeighbours(raw, limit) ?? byTrial(raw, width, limit)
+        let coding = unsafe asNeighbours(raw, width, limit) ?? byTrial(raw, width, limit)
         if coding.codec == .stored { return try unsafe body(.stored, raw) }
         return try unsafe body(
             coding.codec, UnsafeRawBufferPointer(scratch.second(coding.byteCount)))
@@ -81,8 +83,10 @@ package final class ChunkEncoder {
     }
 
     /// Codes a chunk as those before it; nil if it is unlike them, or a trial is due.
-    private func asNeighbours(_ raw: UnsafeRawBufferPointer, _ limit: Int) -> Coding? {
-        if chunksUntilTrial == 0 { return nil }
+    private func asNeighbours(
+        _ raw: UnsafeRawBufferPointer, _ width: ElementWidth?, _ limit: Int
+    ) -> Coding? {
+        if chunksUntilTrial == 0 || width != self.width { return nil }
         chunksUntilTrial -= 1
         if choice == .stored { return Coding(byteCount: raw.count) }
         guard let count = unsafe encode(raw, choice, limit),
@@ -112,6 +116,7 @@ package final class ChunkEncoder {
         // Nothing shows that chunks that are stored are not like this one.
         if best.codec == .stored { trialInterval = min(trialInterval, 2 * intervals.lowerBound) }
         choice = best.codec
+        self.width = width
         outcome = (best.byteCount, max(1, raw.count))
         chunksUntilTrial = trialInterval
         // What the trial has left may be another codec's.

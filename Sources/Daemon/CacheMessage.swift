@@ -16,6 +16,8 @@ package enum CacheRequest: Equatable, Sendable, Codable {
     case pin(target: String)
     case unpin(target: String)
     case cool(target: String?)
+    /// Fetch all of these and prove it.
+    case prefetch(targets: [PrefetchTarget])
     /// Make both databases anew from the packs; at the next start where a daemon runs.
     case rebuild
 }
@@ -30,6 +32,7 @@ package enum CacheAnswer: Equatable, Sendable, Codable {
     case pinned(CacheChange)
     case unpinned(CacheChange)
     case cooled(CacheChange)
+    case prefetched(PrefetchReport)
     case rebuilt(CacheRebuild)
 }
 

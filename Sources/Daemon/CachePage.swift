@@ -34,6 +34,7 @@ struct CachePage {
             text += "\(files(change.contentCount)) packed, \(size(change.contentBytes));"
             text += " the cache takes \(size(change.freedBytes)) less\n"
         case .rebuilt(let rebuild): writeRebuild(rebuild)
+        case .prefetched(let report): writePrefetched(report)
         }
     }
 
@@ -131,6 +132,18 @@ struct CachePage {
             text += "made anew: \(files(rebuild.contentCount)),"
             text += " \(rebuild.revisionCount) revisions\n"
         }
+    }
+
+    private mutating func writePrefetched(_ report: PrefetchReport) {
+        text += "\(files(report.fileCount)), \(size(report.sizeBytes)): "
+        text += "\(size(report.presentBytes)) there before"
+        text += report.failedCount == 0 ? ", " + style.good("all there and proven") : ""
+        text += " after \(TimeSpan(milliseconds: Int64(report.seconds * 1000)))\n"
+        if report.inMemoryBytes > 0 { text += "\(size(report.inMemoryBytes)) read into memory\n" }
+        if report.failedCount == 0 { return }
+        text += style.error("\(files(report.failedCount)) not there") + "\n"
+        for failure in report.failures { text += "  \(failure.file): \(failure.reason)\n" }
+        if report.failures.count < report.failedCount { text += "  and more\n" }
     }
 
     private func size(_ byteCount: Int64) -> String { "\(ByteSize(max(0, byteCount)))" }

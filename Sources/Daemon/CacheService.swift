@@ -7,6 +7,7 @@
 internal import Catalog
 internal import ChunkStore
 internal import Fetching
+internal import FileSystem
 internal import Hashing
 internal import HubAPI
 internal import Platform
@@ -20,6 +21,8 @@ struct CacheService: Sendable {
     let store: ChunkStore
     let fetcher: Fetcher
     let log: Log
+    /// The files of a target; the Hub is asked where it was never seen.
+    let findFiles: @Sendable (PrefetchTarget) throws(MountFailure) -> RevisionFiles
 
     typealias Progress = (CacheProgress) -> Bool
 
@@ -46,6 +49,7 @@ struct CacheService: Sendable {
         case .pin(let target): return .pinned(try pin(try find(target, forPinning: true)))
         case .unpin(let target): return .unpinned(try unpin(try find(target)))
         case .cool(let target): return .cooled(try cool(target, progress))
+        case .prefetch(let targets): return .prefetched(try prefetch(targets, progress))
         case .rebuild:
             try CacheService.requestRebuild(cachePath)
             var rebuild = CacheRebuild()

@@ -17,7 +17,8 @@ extension MountFailure {
             .mountpointInUse, .notMounted:
             mountpointAdvice
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
-            .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached:
+            .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached,
+            .pathNotShown:
             cacheAdvice
         case .sourceMalformed, .hubUnreachable, .offlineNotCached, .repositoryNotFound,
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
@@ -117,6 +118,11 @@ extension MountFailure {
             """
             'modelfs cache list' shows what is there. A revision is known once it was looked at in \
             a mount; a branch or tag is written NAME@BRANCH, as there.
+            """
+        case .pathNotShown:
+            """
+            Name a place below NAME@REVISION of a mount, or hf://ORG/NAME@REVISION/PATH, which
+            needs none. 'modelfs status' lists the mounts.
             """
         case .cacheDamaged(let path, _):
             """

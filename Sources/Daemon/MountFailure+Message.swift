@@ -30,7 +30,7 @@ extension MountFailure {
             .mountpointInUse, .notMounted:
             mountpointMessage
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
-            .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached:
+            .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached, .pathNotShown:
             cacheMessage
         case .sourceMalformed, .hubUnreachable, .offlineNotCached, .repositoryNotFound,
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
@@ -91,6 +91,8 @@ extension MountFailure {
         case .cacheDamaged(let path, let detail): "the cache \(path) is damaged: \(detail)"
         case .cacheMissing(let path): "there is no cache at \(path)"
         case .notCached(let target): "the cache knows no files of \(target)"
+        case .pathNotShown(let path, let detail):
+            "\(path) is no file or folder of a revision in a mount: \(detail)"
         default: ""
         }
     }
@@ -129,7 +131,8 @@ extension MountFailure {
             .cache
         case .sourceMalformed, .environmentMalformed: .usage
         case .hubUnreachable, .offlineNotCached: .hubUnreachable
-        case .notMounted, .repositoryNotFound, .revisionNotFound, .folderNotFound, .notCached:
+        case .notMounted, .repositoryNotFound, .revisionNotFound, .folderNotFound, .notCached,
+            .pathNotShown:
             .notFound
         case .gated, .tokenRefused: .accessDenied
         case .daemonAbsent: .notRunning

@@ -37,6 +37,7 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case cacheDamaged(path: String, detail: String)
     case cacheMissing(path: String)
     case notCached(target: String)
+    case pathNotShown(path: String, detail: String)
 
     // The Hub.
     case sourceMalformed(source: String, detail: String)

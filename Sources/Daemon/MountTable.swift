@@ -73,7 +73,8 @@ package struct MountTable: Equatable, Sendable {
     }
 
     private static func entry(_ line: Substring.UTF8View) -> MountEntry? {
-        let fields = line.split(separator: UInt8(ascii: " "))
+        // What a filesystem was made from may be nothing, between two blanks.
+        let fields = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
         // A variable number of optional fields ends with a lone dash, at index 6 or later.
         guard fields.count >= 10,
             let dash = fields.indices.dropFirst(6).first(where: {

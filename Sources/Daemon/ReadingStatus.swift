@@ -11,6 +11,10 @@ package struct ReadingStatus: Equatable, Sendable, Codable {
     package var reason: String?
     /// Files that are open or were lately, where the kernel reads some by itself.
     package var files: [FileReadingStatus] = []
+    /// Bytes that were put into the page cache ahead of readers.
+    package var pushedBytes: Int64 = 0
+    /// Bytes that were not, since memory was short.
+    package var refusedPushBytes: Int64 = 0
     /// What the mounts asked of the kernel for speed.
     package var settings: [KernelSetting] = []
 
@@ -20,6 +24,8 @@ package struct ReadingStatus: Equatable, Sendable, Codable {
     /// That of mounts, which are alike in what is possible.
     init(_ sessions: [FuseSession], _ settings: [KernelSetting]) {
         self.settings = settings
+        pushedBytes = sessions.reduce(0) { $0 + $1.pushedByteCount }
+        refusedPushBytes = sessions.reduce(0) { $0 + $1.refusedPushByteCount }
         guard let first = sessions.first else { return }
         isByKernel = first.passthroughObstacle == nil
         reason = first.passthroughObstacle?.reason

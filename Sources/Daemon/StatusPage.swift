@@ -119,6 +119,9 @@ package struct StatusPage {
                     ? "by the kernel" : "through the daemon: \(file.reason ?? "not known why")",
                 indent: 4)
         }
+        if reading.pushedBytes > 0 {
+            text += "  \(ByteSize(reading.pushedBytes)) put into memory ahead of readers\n"
+        }
         for setting in reading.settings where setting.granted != setting.wanted {
             let granted = setting.granted.map { grouped($0) } ?? "not known"
             paragraph(

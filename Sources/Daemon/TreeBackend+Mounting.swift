@@ -44,25 +44,29 @@ extension TreeBackend {
         do throws(FileSystemError) {
             return try find(source)
         } catch {
-            throw failure(error, source, request)
+            throw failure(error, source, named: request.source)
         }
     }
 
     private func find(_ source: HubURI) throws(FileSystemError) -> PinnedRoot {
-        let answers = Mailbox<Result<PinnedRoot, FileSystemError>>()
         let tree = fileSystem
-        let operation = Operation(tree) { context in
-            tree.pin(source, context)
-        } answer: { result in
-            answers.send(result)
-        }
+        return try wait { context in tree.pin(source, context) }
+    }
+
+    /// The answer to a question, for which this thread waits.
+    func wait<Value: Sendable>(
+        _ attempt: @escaping @Sendable (AttemptContext) -> Outcome<Value>
+    ) throws(FileSystemError) -> Value {
+        let answers = Mailbox<Result<Value, FileSystemError>>()
+        let operation = Operation(fileSystem, attempt: attempt) { result in answers.send(result) }
         operation.start()
         guard let result = answers.receive() else { throw .unavailable }
         return try result.get()
     }
 
-    private func failure(
-        _ error: FileSystemError, _ source: HubURI, _ request: MountRequest
+    /// What a failure means to who named a source.
+    func failure(
+        _ error: FileSystemError, _ source: HubURI, named text: String
     ) -> MountFailure {
         let endpoint = hub.configuration.endpoint
         guard case .repository(let location) = source else {
@@ -87,10 +91,10 @@ extension TreeBackend {
             return .gated(repository: repository, askAt: page)
         case .unavailable, .stale, .noAttribute, .tooLarge, .interrupted:
             if case .offline = hub.status.reachability {
-                return .offlineNotCached(source: request.source)
+                return .offlineNotCached(source: text)
             }
             let detail = hub.status.problems.last.map { "\($0.error)" } ?? "no answer"
-            return .hubUnreachable(source: request.source, endpoint: endpoint, detail: detail)
+            return .hubUnreachable(source: text, endpoint: endpoint, detail: detail)
         }
     }
 

@@ -154,12 +154,25 @@ package final class TreeBackend: MountBackend {
     ) throws(MountFailure) -> CacheAnswer {
         let service = CacheService(
             cachePath: configuration.cachePath, catalog: catalog, store: store, fetcher: fetcher,
-            log: log)
+            log: log, findFiles: files)
         let answer = try service.answer(request, progress: progress)
         guard case .statistics(var sums) = answer else { return answer }
         sums.limitBytes = store.sizeLimitBytes
         sums.hotLimitBytes = store.hotLimitBytes
         return .statistics(sums)
+    }
+
+    @Sendable
+    private func files(of target: PrefetchTarget) throws(MountFailure) -> RevisionFiles {
+        guard let location = target.location else {
+            throw .sourceMalformed(source: target.text, detail: "it names no repository")
+        }
+        let tree = fileSystem
+        do throws(FileSystemError) {
+            return try wait { context in tree.files(below: location, context) }
+        } catch {
+            throw failure(error, .repository(location), named: target.text)
+        }
     }
 
     /// Has the kernel forget, in every mount.

@@ -20,6 +20,32 @@ extension ContentFetcher {
         if found.isComplete && !found.verification.isProven { enqueueProof(content) }
     }
 
+    /// Has a content proven that is known by its hash.
+    func enqueueProof(_ hash: ContentHash, _ sizeBytes: Int64) {
+        for id in (try? catalog.contentIDs(of: hash)) ?? [] {
+            guard let content = try? catalog.content(id), content.sizeBytes == sizeBytes
+            else { continue }
+            enqueueProof(content)
+        }
+    }
+
+    /// On the proof thread, first of all: proves what was complete when the last daemon ended, and
+    /// was not proven any more.
+    func proveLeftOver() {
+        do throws(StoreError) {
+            try store.forEachContent { content throws(StoreError) in
+                if state.withLock({ $0.isClosed }) { throw .closed }
+                if content.state.isComplete && !content.state.verification.isProven {
+                    enqueueProof(content.hash, content.size)
+                }
+            }
+        } catch {
+            if error != .closed {
+                log.warning("contents could not be proven", ["error": "\(error)"])
+            }
+        }
+    }
+
     /// On the proof thread.
     func proveByChunks(_ content: Content) {
         if state.withLock({ $0.isClosed }) { return }

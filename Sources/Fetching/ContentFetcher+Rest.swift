@@ -64,10 +64,13 @@ extension ContentFetcher {
                 state.active[id] = fresh
             }
             if let sources = prepared.sources { state.active[id]?.replace(sources: sources) }
-            state.restFailures[id] = nil
-            return state.rest.add(id)
+            if !state.rest.add(id) { return false }
+            state.brought.updateValue(nil, forKey: id)
+            return true
         }
         guard let isInLine else { throw .stopped }
+        let content = state.withLock { $0.active[id]?.content }
+        if let content { proveIfComplete(content) }
         go()
         return isInLine
     }
@@ -78,14 +81,17 @@ extension ContentFetcher {
             (
                 state.rest.contains(id) || state.rest.isRunning(id)
                     || state.active[id].map { !$0.plan.isIdle } ?? false,
-                state.restFailures[id]
+                state.brought[id] ?? nil
             )
         }
     }
 
     /// Nobody wants the rest of a content any more.
     func leave(_ id: ContentID) {
-        state.withLock { $0.rest.remove(id) }
+        state.withLock { state in
+            state.rest.remove(id)
+            state.brought[id] = nil
+        }
     }
 
     /// Has the planner see whether a transfer may begin.
@@ -153,13 +159,13 @@ extension ContentFetcher {
             return ContentFetcher.hasRestSlot(state) ? state.rest.claimedByteCount : nil
         }
         guard let claimedByteCount else { return false }
-        if hub.refusal != nil || holdsMemory.load(ordering: .relaxed) {
-            state.withLock { $0.rest.removeAll() }
+        if let refusal = hub.refusal {
+            state.withLock { ContentFetcher.giveUp(.hub(refusal), &$0) }
             return false
         }
-        if !store.hasIdleRoom(for: claimedByteCount) {
+        if holdsMemory.load(ordering: .relaxed) || !store.hasIdleRoom(for: claimedByteCount) {
             state.withLock { state in
-                state.rest.removeAll()
+                ContentFetcher.giveUp(.noRoom, &state)
                 state.restPause = .now + ContentFetcher.pauseSeconds
             }
             log.info("nothing more is fetched ahead: the cache is full of what is in use")
@@ -190,6 +196,14 @@ extension ContentFetcher {
         return nil
     }
 
+    private static func giveUp(_ failure: FetchError, _ state: inout State) {
+        for id in state.rest.removeAll() { note(failure, id, &state) }
+    }
+
+    private static func note(_ failure: FetchError, _ id: ContentID, _ state: inout State) {
+        if state.brought[id] != nil { state.brought.updateValue(failure, forKey: id) }
+    }
+
     // MARK: Transfers that end
 
     /// A transfer has ended; `failure` when it was given up.
@@ -200,12 +214,10 @@ extension ContentFetcher {
         _ state: inout State
     ) {
         state.rest.ended(id, number)
-        guard let failure, state.rest.contains(id) else { return }
+        guard let failure else { return }
         // A reader who still wants it puts it in line again.
         state.rest.remove(id)
-        if state.restFailures.count < RestQueue.contentCountMax {
-            state.restFailures[id] = failure
-        }
+        note(failure, id, &state)
     }
 }
 

@@ -40,7 +40,7 @@ extension ContentFetcher {
     /// What came of a content was wrong; it may have come through Xet.
     func distrustXet(_ content: Content) {
         guard let hash = ContentFetcher.xetHash(of: content) else { return }
-        xetChunks.forget(content.id)
+        xetChunks.forget(XetLedger.Source(content))
         hub.distrustXet(of: hash)
     }
 
@@ -59,7 +59,7 @@ extension ContentFetcher {
         }
         guard let open else { return false }
         let lost = try store.dropChunks(open, of: content.hash, size: content.sizeBytes)
-        xetChunks.forget(content.id)
+        xetChunks.forget(XetLedger.Source(content))
         damaged.add()
         let name = state.withLock { $0.active[content.id]?.name }
         log.warning(
@@ -91,12 +91,23 @@ extension ContentFetcher {
 
     /// Bytes of a content that are in the store; nil if not all of them are.
     func stored(_ content: Content, at offset: Int64, _ byteCount: Int) -> [UInt8]? {
-        guard offset >= 0, offset + Int64(byteCount) <= content.sizeBytes else { return nil }
+        stored(XetLedger.Source(content), at: offset, byteCount)
+    }
+
+    /// As above, of a content that the catalog need not know.
+    func stored(_ source: XetLedger.Source, at offset: Int64, _ byteCount: Int) -> [UInt8]? {
+        guard offset >= 0, offset + Int64(byteCount) <= source.sizeBytes else { return nil }
         var bytes = [UInt8](repeating: 0, count: byteCount)
         let outcome = unsafe bytes.withUnsafeMutableBytes { buffer in
             unsafe try? store.read(
-                content.hash, size: content.sizeBytes, at: offset, into: buffer)
+                source.hash, size: source.sizeBytes, at: offset, into: buffer)
         }
         return outcome == .bytes(byteCount) ? bytes : nil
+    }
+}
+
+extension XetLedger.Source {
+    init(_ content: Content) {
+        self.init(hash: content.hash, sizeBytes: content.sizeBytes)
     }
 }

@@ -32,8 +32,8 @@ final class ContentFetcher: Sendable {
         var waiters: [UInt64: Waiter] = [:]
         var deadlines = Deadlines()
         var rest = RestQueue()
-        /// Why the rest of a content did not come.
-        var restFailures: [ContentID: FetchError] = [:]
+        /// Contents that somebody wants whole, and why one did not come.
+        var brought: [ContentID: FetchError?] = [:]
         /// Until when nobody is put in line.
         var restPause: MonotonicInstant?
         /// Counts what the planner itself has asked for.
@@ -118,6 +118,7 @@ final class ContentFetcher: Sendable {
         }
         started.append(
             try ThreadBox(named: "proof") { [self] in
+                proveLeftOver()
                 while let content = proofs.receive() { proveByChunks(content) }
             })
         started.append(
@@ -130,6 +131,7 @@ final class ContentFetcher: Sendable {
             })
         let all = started
         threads.withLock { $0 = all }
+        store.observeWrong { [weak self] hash, size in self?.enqueueProof(hash, size) }
     }
 
     func close() {

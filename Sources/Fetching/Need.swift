@@ -32,6 +32,8 @@ package enum FetchError: Error, Equatable, Sendable {
     case notProven
     /// It is to be proven before it is served, and the cache has no room for all of it.
     case tooLarge
+    /// The cache is full of what is in use, and this can be left undone.
+    case noRoom
     /// No repository is known that has this content.
     case noSource
     /// The program is being stopped.

@@ -62,10 +62,13 @@ struct RestQueue {
         if members.remove(content) != nil { line.removeAll { $0 == content } }
     }
 
-    /// Takes all contents out of the line.
-    mutating func removeAll() {
-        line = []
-        members = []
+    /// Takes all contents out of the line, and returns them.
+    mutating func removeAll() -> [ContentID] {
+        defer {
+            line = []
+            members = []
+        }
+        return line
     }
 
     /// The content whose turn it is; it goes to the end of the line.

@@ -57,7 +57,7 @@ final class XetReceiver: XetSink {
             state.chunks.append(chunk)
             return true
         }
-        if isNew, let chunk { fetcher.xetChunks.add(chunk, of: content) }
+        if isNew, let chunk { fetcher.xetChunks.add(chunk, of: XetLedger.Source(content)) }
         return directive
     }
 
@@ -74,10 +74,10 @@ final class XetReceiver: XetSink {
 
     func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool {
         if wantsFresh { return false }
-        guard let place = fetcher.xetChunks.place(xorb, index) else { return false }
+        guard let place = place(xorb, index) else { return false }
         let range = place.fileOffset..<place.fileOffset + Int64(place.byteCount)
         let isThere = fetcher.store.missingRanges(
-            place.content.hash, size: place.content.sizeBytes, in: range
+            place.source.hash, size: place.source.sizeBytes, in: range
         ).isEmpty
         // Another content may have it, whichever way that came.
         let isHere =
@@ -87,8 +87,8 @@ final class XetReceiver: XetSink {
     }
 
     func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]? {
-        guard let place = fetcher.xetChunks.place(xorb, index) else { return nil }
-        if let bytes = fetcher.stored(place.content, at: place.fileOffset, place.byteCount),
+        guard let place = place(xorb, index) else { return nil }
+        if let bytes = fetcher.stored(place.source, at: place.fileOffset, place.byteCount),
             XetHash.chunk(bytes) == place.hash
         {
             return bytes
@@ -98,5 +98,16 @@ final class XetReceiver: XetSink {
         }
         fetcher.xetChunks.forgetPlace(xorb, index)
         return nil
+    }
+
+    private func place(_ xorb: XetHash, _ index: Int) -> XetLedger.Place? {
+        let ledger = fetcher.xetChunks
+        if let known = ledger.place(xorb, index) { return known }
+        if !ledger.isToLearn(xorb) { return nil }
+        for found in fetcher.store.chunks(ofXorb: xorb) {
+            let source = XetLedger.Source(hash: found.content, sizeBytes: found.size)
+            ledger.add(found.chunk, of: source)
+        }
+        return ledger.place(xorb, index)
     }
 }

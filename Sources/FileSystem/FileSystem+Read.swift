@@ -32,6 +32,32 @@ extension FileSystem {
         }
     }
 
+    /// A content's length; nil for a node that is no content of this database.
+    package func sizeBytes(of id: NodeID) -> Int64? {
+        (try? content(id))?.sizeBytes
+    }
+
+    /// Fills a buffer with bytes that are in the store, or up to the content's end.
+    ///
+    /// Nothing is fetched, and nobody's reading is noted.
+    ///
+    /// - Returns: how many bytes; nil when one of them is not here.
+    package func storedBytes(
+        _ id: NodeID, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
+    ) -> Int? {
+        guard let content = try? content(id),
+            case .bytes(let count) = try? unsafe store.read(
+                content.hash, size: content.sizeBytes, at: offset, into: buffer)
+        else { return nil }
+        return count
+    }
+
+    /// Whether all of a range is in the store.
+    package func isStored(_ id: NodeID, _ range: Range<Int64>) -> Bool {
+        guard let content = try? content(id) else { return false }
+        return store.missingRanges(content.hash, size: content.sizeBytes, in: range).isEmpty
+    }
+
     /// A reader must never be told that the file itself is missing, for its name was found: a
     /// repository that is no longer shown is one that this user may no longer read.
     private func meaning(

@@ -89,7 +89,7 @@ extension FileSystem {
         switch error {
         case .hub(.revisionNotFound): true
         case .hub(.repositoryNotFound): !repository.isPrivate && !repository.isGated
-        case .hub, .catalog, .notProven, .noSource, .tooLarge, .stopped: false
+        case .hub, .catalog, .notProven, .noRoom, .noSource, .tooLarge, .stopped: false
         }
     }
 
@@ -155,7 +155,7 @@ extension FileSystem {
         switch error {
         case .hub(.repositoryNotFound), .hub(.entryNotFound), .hub(.revisionNotFound): true
         case .hub(.server(let status)): (400..<500).contains(status) || status == 501
-        case .hub, .catalog, .notProven, .noSource, .tooLarge, .stopped: false
+        case .hub, .catalog, .notProven, .noRoom, .noSource, .tooLarge, .stopped: false
         }
     }
 

@@ -34,7 +34,7 @@ extension FileSystemError {
     init(_ error: FetchError) {
         switch error {
         case .hub(let error): self.init(error)
-        case .catalog, .notProven, .noSource: self = .unavailable
+        case .catalog, .notProven, .noRoom, .noSource: self = .unavailable
         case .tooLarge: self = .tooLarge
         case .stopped: self = .interrupted
         }

@@ -91,6 +91,14 @@ final class FileOpens: Sendable {
         forget(node)
     }
 
+    /// Whether the kernel reads a content by itself, so that its own pages are of no use.
+    func isReadByKernel(_ node: NodeID) -> Bool {
+        switch state.withLock({ $0.modes.mode(node) }) {
+        case .passthrough: true
+        case .cached, nil: false
+        }
+    }
+
     /// What is open, then what was open lately.
     func list() -> [FileReading] {
         let countMax = FileOpens.decisionCountMax

@@ -35,6 +35,17 @@ extension FuseSessionOptions {
 }
 
 extension FuseSession {
+    /// The connection, for a process that is to go on with it when this one has ended.
+    ///
+    /// - Throws: when there is no room for another descriptor.
+    package func keep() throws(Errno) -> KeptConnection {
+        let number = unsafe fuse_session_fd(handle)
+        let device = try retryingOnInterrupt { fcntl(number, F_DUPFD_CLOEXEC, 0) }
+        return KeptConnection(
+            device: FileDescriptor(owning: device), initMessage: context.handshake.request,
+            mountpoint: mountpoint)
+    }
+
     /// Has libfuse answer INIT: the kernel's, which is there as soon as it has mounted, or the one
     /// that was kept.
     static func shakeHands(

@@ -20,6 +20,7 @@ package import Catalog
 package import FileSystem
 internal import Glibc
 package import Platform
+internal import Telemetry
 
 /// What a mount is given.
 package struct FuseSessionOptions: Sendable {
@@ -71,8 +72,8 @@ package enum KernelNotice: Sendable {
 @safe
 package final class FuseSession: @unchecked Sendable {
     // Sendable because `handle` never changes, and libfuse's session may be used by all threads.
-    private let handle: OpaquePointer
-    private let context: MountContext
+    let handle: OpaquePointer
+    let context: MountContext
     /// Nil where opening and closing files sends no message.
     private let opens: FileOpens?
     /// Why that is so.
@@ -164,7 +165,7 @@ package final class FuseSession: @unchecked Sendable {
             throw .mountFailed(error)
         }
         do throws(Errno) {
-            try start(threadCount: options.threadCount)
+            try start(threadCount: options.threadCount, device)
         } catch {
             unsafe fuse_session_exit(handle)
             unsafe fuse_session_unmount(handle)
@@ -172,14 +173,20 @@ package final class FuseSession: @unchecked Sendable {
         }
     }
 
-    private func start(threadCount: Int) throws(Errno) {
-        for _ in 0..<threadCount {
-            threads.withLock { $0.liveCount += 1 }
-            let box = try ThreadBox(named: "kernel") { self.serve() }
-            threads.withLock { $0.boxes.append(box) }
-        }
+    private func start(threadCount: Int, _ device: CInt) throws(Errno) {
+        for _ in 0..<threadCount { try start("kernel") { $0.serve() } }
+        try start("notices") { $0.notify() }
+        for _ in 0..<PagePusher.threadCount { try start("pages") { $0.pushPages(device) } }
+    }
+
+    private func start(
+        _ name: String, _ body: @escaping @Sendable (FuseSession) -> Void
+    ) throws(Errno) {
         threads.withLock { $0.liveCount += 1 }
-        let box = try ThreadBox(named: "notices") { self.notify() }
+        let box = try ThreadBox(named: name) {
+            body(self)
+            self.leave()
+        }
         threads.withLock { $0.boxes.append(box) }
     }
 
@@ -193,6 +200,25 @@ package final class FuseSession: @unchecked Sendable {
 
     /// Whether the kernel may still refer to a content: it may be open or mapped.
     package func knows(_ content: ContentID) -> Bool { context.known.contains(content) }
+
+    /// Has pages of a content put into the kernel's page cache, in this order, as far as they are
+    /// in the store and there is memory for them.
+    ///
+    /// Does not wait. To be called again for what has arrived since.
+    package func push(_ content: ContentID, _ extents: [Range<Int64>]) {
+        context.pusher.plan(context.fileSystem.nodeID(content), extents)
+    }
+
+    /// Forgets what was to be pushed of a content.
+    package func cancelPush(of content: ContentID) {
+        context.pusher.cancel(context.fileSystem.nodeID(content))
+    }
+
+    /// Bytes of pages that the kernel took.
+    package var pushedByteCount: Int64 { context.pusher.pushedBytes.value }
+
+    /// Bytes of pages that were not pushed since memory was short.
+    package var refusedPushByteCount: Int64 { context.pusher.refusedBytes.value }
 
     /// The files that are open and were open lately, and how they are read; empty where the kernel
     /// does not tell.
@@ -233,6 +259,8 @@ package final class FuseSession: @unchecked Sendable {
     /// closed.
     package func close() {
         unsafe fuse_session_exit(handle)
+        notices.close()
+        context.pusher.close()
         guard waitForEnd(until: .now + FuseSession.endSeconds) else { return }
         for box in threads.withLock({ $0.boxes }) { box.join() }
         unsafe fuse_session_destroy(handle)
@@ -260,7 +288,15 @@ package final class FuseSession: @unchecked Sendable {
         unsafe free(buffer.mem)
         unsafe fuse_session_exit(handle)
         notices.close()
-        leave()
+        context.pusher.close()
+    }
+
+    private func pushPages(_ device: CInt) {
+        context.pusher.serve(device) { node in
+            opens?.isReadByKernel(node) ?? false
+        } dropPages: { node in
+            announce(.pages(node, 0..<Int64.max))
+        }
     }
 
     private func notify() {
@@ -279,7 +315,6 @@ package final class FuseSession: @unchecked Sendable {
                     handle, context.number(node), off_t(range.lowerBound), off_t(range.count))
             }
         }
-        leave()
     }
 
     private func leave() {

@@ -85,6 +85,19 @@ enum KernelAnswer {
         return wire.bytes
     }
 
+    /// The head of FUSE_NOTIFY_STORE: pages of a node, which follow.
+    static func store(_ node: UInt64, at offset: Int64, byteCount: Int) -> [UInt8] {
+        var wire = WireBytes()
+        wire.append(UInt32(headByteCount + 24 + byteCount))
+        wire.append(UInt32(4))
+        wire.append(UInt64(0))
+        wire.append(node)
+        wire.append(UInt64(offset))
+        wire.append(UInt32(byteCount))
+        wire.append(UInt32(0))
+        return wire.bytes
+    }
+
     private static func head(_ unique: UInt64, byteCount: Int, error: Errno?) -> WireBytes {
         var wire = WireBytes()
         wire.append(UInt32(byteCount))

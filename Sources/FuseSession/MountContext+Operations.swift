@@ -137,6 +137,8 @@ extension MountContext {
     private struct FilledBuffer: Sendable {
         let buffer: PooledBuffer
         let count: Int
+        /// Whether nothing had to be waited for.
+        let wasStored: Bool
     }
 
     private func read(
@@ -144,17 +146,24 @@ extension MountContext {
     ) {
         let node = node(number)
         let wanted = min(size, BufferPool.bufferByteCount)
-        answer(request) { [fileSystem, buffers] context in
+        answer(request) { [fileSystem, buffers, pusher] context in
             let buffer = buffers.take()
             let outcome = unsafe fileSystem.read(
                 node, at: offset, into: buffer.prefix(wanted), context)
             switch outcome {
-            case .done(let count): return .done(FilledBuffer(buffer: buffer, count: count))
+            case .done(let count):
+                let isFirst = context.attemptCount == 0
+                return .done(FilledBuffer(buffer: buffer, count: count, wasStored: isFirst))
             case .failed(let error): return .failed(error)
-            case .lacks(let need, let seconds): return .lacks(need, withinSeconds: seconds)
+            case .lacks(let need, let seconds):
+                pusher.cancel(node)
+                return .lacks(need, withinSeconds: seconds)
             }
-        } reply: { filled in
+        } reply: { [pusher] filled in
             unsafe request.reply(UnsafeRawBufferPointer(filled.buffer.prefix(filled.count)))
+            if filled.wasStored && filled.count > 0 {
+                pusher.noteRead(node, offset..<offset + Int64(filled.count))
+            }
         }
     }
 

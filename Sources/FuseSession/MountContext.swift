@@ -14,6 +14,7 @@ final class MountContext: Sendable {
     let known = KnownContents()
     let buffers = BufferPool()
     let handshake = Handshake()
+    let pusher: PagePusher
 
     /// The kernel's number for the root of every mount.
     ///
@@ -24,6 +25,8 @@ final class MountContext: Sendable {
         self.fileSystem = fileSystem
         root = options.root
         owner = options.owner
+        let root = options.root
+        pusher = PagePusher(fileSystem, buffers) { MountContext.number($0, root: root) }
     }
 
     /// The context that a request belongs to.
@@ -37,8 +40,10 @@ final class MountContext: Sendable {
     }
 
     /// The kernel's number for a node.
-    func number(_ node: NodeID) -> fuse_ino_t {
-        node == root ? MountContext.kernelRoot : node.rawValue
+    func number(_ node: NodeID) -> fuse_ino_t { MountContext.number(node, root: root) }
+
+    private static func number(_ node: NodeID, root: NodeID) -> fuse_ino_t {
+        node == root ? kernelRoot : node.rawValue
     }
 
     /// Answers a request: at once, or when what it lacks has come.

@@ -80,7 +80,8 @@ struct SignedLocations {
     private func expiry(of url: HTTPURL) -> Int64? {
         for parameter in (url.query ?? "").split(separator: "&")
         where parameter.hasPrefix("Expires=") {
-            return Int64(parameter.dropFirst("Expires=".count))
+            // A date before 1970 is none; without this a great negative number would overflow.
+            return Int64(parameter.dropFirst("Expires=".count)).flatMap { $0 < 0 ? nil : $0 }
         }
         return nil
     }

@@ -53,6 +53,7 @@ final class XetBoard: Sendable {
     /// Bytes handed on before their turn.
     let aheadByteCount = Atomic<Int>(0)
     let seams = XetSeams()
+    let pieces = ReceivedPieces()
     private let workers: [XetWorker]
     private let state = Lock(State())
 

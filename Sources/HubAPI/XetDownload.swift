@@ -29,7 +29,7 @@ final class XetDownload: TransferSink, Sendable {
 
     private struct State {
         var purpose = Purpose.unknown
-        var pieces: [[UInt8]] = []
+        var pieces: [ReceivedPiece] = []
         var waitingByteCount = 0
         var drainedByteCount = 0
         var isPaused = false
@@ -93,8 +93,8 @@ final class XetDownload: TransferSink, Sendable {
     }
 
     /// Takes what has come; the end comes with the last of it.
-    func take() -> (pieces: [[UInt8]], end: End?) {
-        let taken = state.withLock { state -> ([[UInt8]], End?, TransferID?) in
+    func take() -> (pieces: [ReceivedPiece], end: End?) {
+        let taken = state.withLock { state -> ([ReceivedPiece], End?, TransferID?) in
             state.isTold = false
             state.waitingByteCount = 0
             let paused = state.isPaused ? state.transfer : nil
@@ -137,9 +137,10 @@ extension XetDownload {
             }
             state.purpose = .content(
                 skipCount: skipCount - skipped, missingCount: missingCount - passed, isCut: isCut)
-            let part = unsafe received[Int(skipped)..<Int(skipped + passed)]
             if passed > 0 {
-                state.pieces.append(unsafe [UInt8](part))
+                unsafe append(
+                    UnsafeRawBufferPointer(
+                        rebasing: received[Int(skipped)..<Int(skipped + passed)]), to: &state)
                 state.waitingByteCount += Int(passed)
                 client.counters.contentBytes.add(passed)
             }
@@ -150,6 +151,15 @@ extension XetDownload {
         }
         if isNews { notify(self) }
         return directive
+    }
+
+    private func append(_ bytes: UnsafeRawBufferPointer, to state: inout State) {
+        var rest = unsafe bytes
+        while rest.count > 0 {
+            let added = unsafe state.pieces.last?.add(rest) ?? 0
+            unsafe rest = UnsafeRawBufferPointer(rebasing: rest[added...])
+            if rest.count > 0 { state.pieces.append(client.xet.pieces.take()) }
+        }
     }
 
     func transferDidFinish(_ result: Result<TransferSummary, TransportError>) {

@@ -93,7 +93,7 @@ extension XetFetch {
             return true
         }
         if isOver {
-            attempt.cancel()
+            drop(item)
             return true
         }
         running[id] = item
@@ -105,16 +105,15 @@ extension XetFetch {
     private func decode(_ item: inout Running, _ loop: XetLoop) throws(XetError) {
         while let piece = item.pieces.first, !isSinkPaused, !isOver {
             let offset = item.pieceOffset
-            let count = try unsafe piece.span.bytes.withUnsafeBytes { bytes throws(XetError) in
-                try unsafe item.decoder.take(UnsafeRawBufferPointer(rebasing: bytes[offset...])) {
-                    (chunk, payload) throws(XetError) in
-                    try unsafe keep(chunk, payload, loop)
-                }
+            item.pieceOffset += try unsafe item.decoder.take(
+                UnsafeRawBufferPointer(rebasing: piece.bytes[offset...])
+            ) { (chunk, payload) throws(XetError) in
+                try unsafe keep(chunk, payload, loop)
             }
-            item.pieceOffset += count
-            if item.pieceOffset < piece.count { return }
+            if item.pieceOffset < piece.byteCount { return }
             item.pieces.removeFirst()
             item.pieceOffset = 0
+            client.xet.pieces.give(piece)
         }
     }
 
@@ -179,7 +178,7 @@ extension XetFetch {
     }
 
     private func invalid(_ id: Int, _ error: XetError, _ loop: XetLoop) {
-        running.removeValue(forKey: id)?.attempt?.cancel()
+        if let item = running.removeValue(forKey: id) { drop(item) }
         step(loop) { $0.downloadInvalid(id: id, error) }
     }
 }

@@ -29,7 +29,7 @@ final class XetFetch: @unchecked Sendable {
         var decoder: DownloadDecoder
         /// Taken from the attempt and not yet decoded; of the first one the part behind
         /// `pieceOffset`.
-        var pieces: [[UInt8]] = []
+        var pieces: [ReceivedPiece] = []
         var pieceOffset = 0
         /// How the attempt ended, once all that it brought was taken.
         var end: XetDownload.End?
@@ -176,9 +176,14 @@ final class XetFetch: @unchecked Sendable {
         worker.run { $0.active[id] = nil }
     }
 
+    func drop(_ item: Running) {
+        item.attempt?.cancel()
+        for piece in item.pieces { client.xet.pieces.give(piece) }
+    }
+
     /// Lets go of everything that is under way and held.
     func dropPlan() {
-        for item in running.values { item.attempt?.cancel() }
+        for item in running.values { drop(item) }
         running = [:]
         planned = []
         locals = []

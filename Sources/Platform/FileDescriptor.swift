@@ -80,18 +80,7 @@ extension FileDescriptor {
     package borrowing func read(
         into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
     ) throws(Errno) -> Int {
-        let number = rawValue
-        var done = 0
-        while done < buffer.count {
-            let step = try retryingOnInterrupt {
-                unsafe pread(
-                    number, buffer.baseAddress?.advanced(by: done), buffer.count - done,
-                    off_t(offset) + off_t(done))
-            }
-            if step == 0 { break }
-            done += step
-        }
-        return done
+        try unsafe readAll(from: rawValue, into: buffer, at: offset)
     }
 
     /// Writes all of `bytes`.
@@ -100,15 +89,7 @@ extension FileDescriptor {
     package borrowing func write(
         _ bytes: UnsafeRawBufferPointer, at offset: Int64
     ) throws(Errno) {
-        let number = rawValue
-        var done = 0
-        while done < bytes.count {
-            done += try retryingOnInterrupt {
-                unsafe pwrite(
-                    number, bytes.baseAddress?.advanced(by: done), bytes.count - done,
-                    off_t(offset) + off_t(done))
-            }
-        }
+        try unsafe writeAll(bytes, to: rawValue, at: offset)
     }
 
     /// Cuts or extends the file.
@@ -125,6 +106,43 @@ extension FileDescriptor {
     package borrowing func synchronizeData() throws(Errno) {
         let number = rawValue
         _ = try retryingOnInterrupt { fdatasync(number) }
+    }
+}
+
+/// Reads until the buffer is full or the file ends, for those who hold a number and not its owner.
+///
+/// The corresponding C function is `pread`.
+///
+/// - Returns: the bytes read; fewer than asked only at the end of the file.
+package func readAll(
+    from descriptor: CInt, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
+) throws(Errno) -> Int {
+    var done = 0
+    while done < buffer.count {
+        let step = try retryingOnInterrupt {
+            unsafe pread(
+                descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done,
+                off_t(offset) + off_t(done))
+        }
+        if step == 0 { break }
+        done += step
+    }
+    return done
+}
+
+/// Writes all of `bytes`, for those who hold a number and not its owner.
+///
+/// The corresponding C function is `pwrite`.
+package func writeAll(
+    _ bytes: UnsafeRawBufferPointer, to descriptor: CInt, at offset: Int64
+) throws(Errno) {
+    var done = 0
+    while done < bytes.count {
+        done += try retryingOnInterrupt {
+            unsafe pwrite(
+                descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done,
+                off_t(offset) + off_t(done))
+        }
     }
 }
 

@@ -54,7 +54,8 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
     // Sendable because `elements` and `closed` are touched only while `mutex` is held.
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
-    private var elements: [Element] = []
+    /// Those before `head` are gone: nothing of them may stay in memory until the array is cut.
+    private var elements: [Element?] = []
     private var head = 0
     private var closed = false
 
@@ -116,7 +117,7 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
     package func drain() -> [Element] {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
-        let taken = Array(elements[head...])
+        let taken = elements[head...].compactMap { $0 }
         elements.removeAll(keepingCapacity: true)
         head = 0
         return taken
@@ -147,9 +148,9 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
     /// REQUIRES: `mutex` is held.
     private func takeFirst() -> Element? {
         guard head < elements.count else { return nil }
-        let element = elements[head]
+        let element = elements[head].take()
         head += 1
-        // Consumed elements are dropped in bulk, so taking one stays cheap on average.
+        // The places of consumed elements are cut in bulk, so taking one stays cheap on average.
         if head == elements.count || head >= 1024 {
             elements.removeFirst(head)
             head = 0

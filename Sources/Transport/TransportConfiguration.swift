@@ -7,7 +7,9 @@ package struct TransportConfiguration: Sendable {
     /// 96 with receive buffers of 256 KiB are 24 MiB at most.
     package var transfersMax = 96
     /// Transfers under way to one host; also the limit of its connections, because over HTTP/1.1
-    /// each transfer needs one. 64 readers that wait for latency alone do not wait for each other.
+    /// each transfer needs one.
+    ///
+    /// 64 readers that wait for latency alone do not wait for each other.
     package var transfersPerHostMax = 72
     /// Requests that may wait for a slot.
     package var waitingMax = 8192

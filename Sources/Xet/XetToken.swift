@@ -28,7 +28,8 @@ package struct XetToken: Equatable, Sendable {
 
     /// Whether to ask for another one before the next use.
     package func isDue(at now: WallTime) -> Bool {
-        now.secondsSince1970 >= expiry.secondsSince1970 - Self.marginSeconds
+        // The server may have named any number, so nothing is taken from that one.
+        now.secondsSince1970 + Self.marginSeconds >= expiry.secondsSince1970
     }
 }
 

@@ -2,6 +2,7 @@
 
 import ChunkStore
 import Hashing
+import Platform
 import Telemetry
 import TestSupport
 import Testing
@@ -28,6 +29,21 @@ import Testing
         #expect(store.state(content).verification == .none)
         #expect(try store.prove(content.hash, size: content.size))
         #expect(filesInTree(directory.path + "/flat").count == 1)
+    }
+
+    @Test func aContentThatIsFoundWrongWhenItCoolsIsLeftToWhoAskedToBeTold() throws {
+        let store = try openStore(directory.path)
+        defer { store.close() }
+        let content = Content(random: 3 * block, seed: 8)
+        var wrong = content.bytes
+        wrong[block] ^= 1
+        try wrong.withUnsafeBytes { try store.write(content.hash, size: content.size, at: 0, $0) }
+        let told = Mailbox<ContentHash>()
+        store.observeWrong { hash, _ in told.send(hash) }
+        _ = try store.cool(content.hash, size: content.size)
+        #expect(told.receive(until: .now + 5) == content.hash)
+        #expect(try store.read(content) == wrong)
+        #expect(try !store.prove(content.hash, size: content.size))
     }
 
     @Test func anIncompleteContentCannotBeProven() throws {

@@ -1,6 +1,7 @@
 // What the cache's commands show, word for word, and their messages.
 
 import HubAPI
+import Platform
 import Settings
 import Testing
 
@@ -67,6 +68,57 @@ private func page(_ answer: CacheAnswer) -> String {
                   models/org/name/a.bin: 9 B dropped, fetched again when it is read
 
                 """)
+    }
+
+    @Test func aPrefetchTellsWhatIsMissing() {
+        var report = PrefetchReport()
+        report.fileCount = 3
+        report.sizeBytes = 4_000_000
+        report.presentBytes = 1_000_000
+        report.provenCount = 3
+        report.seconds = 2.5
+        #expect(
+            page(.prefetched(report)) == """
+                3 files, 4.00 MB: 1.00 MB there before, all there and proven after 2.5s
+
+                """)
+        #expect(report.exitCode == .success)
+        report.failedCount = 1
+        report.failures = [
+            PrefetchReport.Failure(
+                file: "models/org/name/a.bin", reason: "the Hub refuses it",
+                exitCode: .accessDenied)
+        ]
+        #expect(
+            page(.prefetched(report)) == """
+                3 files, 4.00 MB: 1.00 MB there before after 2.5s
+                1 file not there
+                  models/org/name/a.bin: the Hub refuses it
+
+                """)
+        #expect(report.exitCode == .accessDenied)
+    }
+
+    @Test func targetsOfAPrefetchCrossTheSocket() throws {
+        for text in ["hf://org/name", "hf://datasets/org/name@v1/a/b c.bin", "hf://gpt2@main"] {
+            guard case .repository(let location) = try HubURI(text) else {
+                Issue.record("\(text) names no repository")
+                continue
+            }
+            #expect(PrefetchTarget(text, location).location == location)
+        }
+    }
+
+    @Test func aRateIsThatOfTheLastSeconds() {
+        var rate = ProgressRate()
+        let began = MonotonicInstant(nanoseconds: 1_000_000_000)
+        rate.note(0, at: began)
+        #expect(rate.text(leftBytes: 5) == "")
+        for second in 1...20 as ClosedRange<Int64> {
+            rate.note(second * (second < 10 ? 1_000 : 2_000_000), at: began + Double(second))
+        }
+        #expect(rate.bytesPerSecond == 2_000_000)
+        #expect(rate.text(leftBytes: 90_000_000) == ", 2.00 MB/s, 45s left")
     }
 
     @Test func progressCrossesTheSocketAsALine() {

@@ -37,6 +37,7 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     (.cacheDamaged(path: "/c", detail: "catalog.db is no database"), .cache),
     (.cacheMissing(path: "/c"), .cache),
     (.notCached(target: "org/name@v9"), .notFound),
+    (.pathNotShown(path: "/m/x", detail: "it lies in no revision"), .notFound),
     (.sourceMalformed(source: "gpt2", detail: "it does not begin with hf://"), .usage),
     (
         .hubUnreachable(
@@ -110,12 +111,13 @@ private func position(_ failure: MountFailure) -> Int {
     case .daemonUnkept: 40
     case .upgradeRefused: 41
     case .environmentMalformed: 42
+    case .pathNotShown: 43
     }
 }
 
 @Suite struct MountFailureTests {
     @Test func allAreListed() {
-        #expect(Set(allFailures.map { position($0.0) }) == Set(0...42))
+        #expect(Set(allFailures.map { position($0.0) }) == Set(0...43))
     }
 
     @Test(arguments: allFailures.indices)

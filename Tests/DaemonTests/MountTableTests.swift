@@ -14,16 +14,18 @@ import Testing
         38 36 0:50 / /models rw - tmpfs none rw
         this line makes no sense
         39 22 0:51 / /cut rw
+        40 22 0:52 / /nothing rw - tmpfs  rw,size=4k
         """
 
     @Test func readsEntries() throws {
         let table = MountTable(parsing: MountTableTests.text)
-        #expect(table.entries.map(\.mountID) == [22, 36, 37, 38])
+        #expect(table.entries.map(\.mountID) == [22, 36, 37, 38, 40])
         #expect(table.modelFSEntries.map(\.mountpoint) == ["/models", "/mnt/with blank\\\tend"])
         let bind = try #require(table.topmost(at: "/mnt/with blank\\\tend"))
         #expect(bind.root == "/a b")
         #expect(bind.deviceID == "0:45")
         #expect(bind.source == "x")
+        #expect(table.topmost(at: "/nothing")?.source == "")
     }
 
     @Test func theLastOneAtAPathCoversTheOthers() {

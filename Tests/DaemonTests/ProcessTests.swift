@@ -324,7 +324,10 @@ private func wait(_ seconds: Double, until condition: () -> Bool) -> Bool {
         (["umount"], ["/proc"], .notFound, "no modelfs is mounted at /proc"),
         (["umount", "--all"], [], .notRunning, "no daemon serves the cache"),
         (["daemon"], [], .usage, "for modelfs itself"),
-        (["frobnicate"], [], .usage, "The commands are mount, umount, status, upgrade or cache"),
+        (
+            ["frobnicate"], [], .usage,
+            "The commands are mount, umount, status, upgrade, prefetch or cache"
+        ),
     ])
     func mistakes(words: [String], rest: [String], code: ExitCode, part: String) throws {
         let site = try Site()

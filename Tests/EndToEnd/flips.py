@@ -18,6 +18,7 @@ NAME = "acme/flips"
 LONE = "acme/lone"
 MEBIBYTE = 1 << 20
 FLIPS = int(os.environ.get("MODELFS_FLIPS", "40"))
+FILES = min(FLIPS, 100)
 # Of each file only one answer is flipped, and each of its flips is seen before the next file.
 SIZES = (1_500_000, 3_000_000, 5_000_000, 9_000_000)
 LARGE = 70 * MEBIBYTE + 77
@@ -31,7 +32,7 @@ def content(number):
 
 def prepare(stage):
     folder = stage.path("source")
-    for number in range(FLIPS):
+    for number in range(FILES):
         write(f"{folder}/many/{number}.bin", content(number))
     for name in ("first", "mapped", "always", "slow", "restart", "lie"):
         write(f"{folder}/{name}.bin", FIRST + name.encode())
@@ -61,7 +62,10 @@ def every_flip_is_found_and_replaced(stage):
     mount = fresh(stage, "many")
     wrong = found = 0
     for number in range(FLIPS):
-        path, right = f"{mount.path}/many/{number}.bin", content(number)
+        path, right = f"{mount.path}/many/{number % FILES}.bin", content(number % FILES)
+        if number >= FILES and number % FILES == 0:
+            stage.modelfs("cache", "evict", f"{NAME}@v1", "--cache", mount.cache)
+        drop_pages(path)
         stage.server.weather(faults=["flip,count=1,path=/_xorb/*"], seed=number)
         with open(path, "rb", buffering=0) as file, \
                 mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
@@ -119,6 +123,42 @@ def a_server_that_always_flips_is_given_up(stage):
         equal(read(path), right, "second read")
     finally:
         stage.server.faults()
+    mount.end()
+
+
+@promise("S66", "What came wrong through Xet is told by its chunk", seconds=60)
+def what_is_packed_at_once_is_replaced_too(stage):
+    mount = fresh(stage, "packed", "--hot-size", "0")
+    for number in range(8):
+        path, right = f"{mount.path}/many/{number}.bin", content(number)
+        stage.server.weather(faults=["flip,count=1,path=/_xorb/*"], seed=100 + number)
+        with open(path, "rb", buffering=0) as file, \
+                mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
+            wait_for(lambda: bytes(pages) == right, 20, number, "right pages")
+            wait_for(lambda: verified(path).endswith("sha256"), 20, number, "the proof")
+            equal(bytes(pages), right, number, "proven pages")
+    stage.server.faults()
+    mount.end()
+
+
+@promise("S56", "What has arrived is not fetched again", ways=(PLAIN, XET))
+def urls_that_expire_at_every_request_are_no_missing_permission(stage):
+    name = "plain" if stage.way else "xet"
+    mount = fresh(stage, f"expired-{name}", "--read-deadline", "20s", **stage.way)
+    path = mount.path + "/lie.bin"
+    if not stage.way:
+        stage.server.faults("expire,path=/_xorb/*")
+        equal(read(path), FIRST + b"lie", "Xet has failed, plain HTTP has not")
+        path = mount.path + "/slow.bin"
+    stage.server.faults("expire,path=/_xorb/*", "expire,path=/_data/*")
+    try:
+        with within(15, "the error"), raises(errno.EIO, "URLs that are never good"):
+            read(path)
+    finally:
+        stage.server.faults()
+    # What was just told stays told for half a second.
+    time.sleep(0.6)
+    equal(read(path)[:len(FIRST)], FIRST, "when they are good again")
     mount.end()
 
 

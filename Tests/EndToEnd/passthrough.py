@@ -51,7 +51,7 @@ def way(mount, name):
 def proven(path):
     """Reads all of a file, and waits until that is known to be right."""
     data = read(path)
-    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 10, "proof")
+    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 10, "proof")
     return data
 
 
@@ -277,6 +277,41 @@ def what_rots_is_healed_where_it_is_open(stage):
     wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 10, "proof")
     equal(read(path), OTHERS[2])
     expect(way(mount, "part-2.bin")["isByKernel"], way(mount, "part-2.bin"))
+    mount.end()
+
+
+@promise("S96", "A reader in order finds the pages in memory")
+def pages_are_there_before_they_are_touched(stage):
+    folder = stage.path("long")
+    data = noise(99, 48 * MIB + 77)
+    write(folder + "/long.bin", data)
+    stage.server.add("acme/long", folder)
+    mount = stage.mount(stage.server, name="pushed", cache="cache-pushed").start("--hot-size", "0")
+    path = f"{mount.path}/acme/long/long.bin"
+    proven(path)
+    wait_for(lambda: mount.status()["fileSystem"]["hotBytes"] == 0, 20, "all is packed")
+    drop_pages(path)
+
+    def settle():
+        before = -1
+        while before != reading(mount)["pushedBytes"]:
+            before = reading(mount)["pushedBytes"]
+            time.sleep(0.1)
+
+    def use():
+        with open(path, "rb", buffering=0) as file:
+            mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+            for start in range(0, len(data), 4 * MIB):
+                equal(mapped[start:start + 4 * MIB], data[start:start + 4 * MIB], start)
+                settle()
+            mapped.close()
+
+    settle()
+    before = reading(mount)["pushedBytes"]
+    counts = sent(mount, use)
+    pushed = reading(mount)["pushedBytes"] - before
+    print(f"         {pushed >> 20} of 48 MiB were pushed, {counts['READ']} READs")
+    expect(pushed >= 32 * MIB and counts["READ"] <= 24, "pushed", pushed, counts)
     mount.end()
 
 

@@ -70,7 +70,7 @@ def another_process_maps_them(stage):
 
 @promise("S36", "user.modelfs.verified says what is known")
 def weights_are_proven_when_complete(stage):
-    wait_for(lambda: os.getxattr(stage.file, "user.modelfs.verified").startswith(b"yes "),
+    wait_for(lambda: os.getxattr(stage.file, "user.modelfs.verified").endswith(b"sha256"),
              5, "the proof")
 
 

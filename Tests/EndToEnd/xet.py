@@ -6,13 +6,15 @@ import json
 import os
 import random
 
-from suite import equal, expect, main, noise, promise, read, wait_for, write
+from suite import equal, expect, main, noise, promise, read, wait_for, within, write
 
 NAME = "acme/chunks"
 MEBIBYTE = 1 << 20
 SIZE = 32 * MEBIBYTE + 4321
 RUNS = 8
 FIRST = noise(71, SIZE)
+# Named like nothing that is fetched whole when it is touched.
+FAR = noise(74, 40 * MEBIBYTE)
 WEIGHTS = bytes(16) * 65_536 + noise(73, 300_000) * 3 + bytes(range(256)) * 4096
 
 
@@ -34,6 +36,8 @@ def prepare(stage):
     folder = stage.path("source")
     write(folder + "/model.bin", FIRST)
     write(folder + "/weights.bin", WEIGHTS)
+    write(folder + "/far.dat", FAR)
+    write(folder + "/near.dat", noise(75, 3 * MEBIBYTE))
     for name in ("flip", "busy", "expired", "gone", "cut", "refused"):
         write(f"{folder}/faults/{name}.bin", noise(hash_of(name), 5_000_000))
     hub = stage.hub()
@@ -65,7 +69,7 @@ def a_new_revision_costs_what_changed(stage):
     plain = count(stage, "data")
     path = f"{mount.path}/{NAME}@v1/model.bin"
     equal(read(path), FIRST)
-    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 20, "proof")
+    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 20, "proof")
     before = stage.server.stats()["xorbBytes"]
     expect(before >= SIZE, "xorb bytes for the first revision", before)
     equal(read(f"{mount.path}/{NAME}@v2/model.bin"), SECOND)
@@ -83,9 +87,10 @@ def a_chunk_is_found_in_whichever_file_has_it(stage):
     for revision, data in (("v1", FIRST), ("v2", SECOND)):
         path = f"{mount.path}/{NAME}@{revision}/model.bin"
         equal(read(path), data)
-        wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 20,
+        wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 20,
                  "proof")
-    # Most chunks were seen in the first file, and are in the second one now.
+    # Most chunks were seen in the first file, before a restart, and are in the second one now.
+    mount.restart()
     freed = stage.modelfs("cache", "evict", f"{NAME}@v1", "--json", "--cache", mount.cache)
     expect(json.loads(freed)["freedBytes"] >= SIZE, freed)
     before = stage.server.stats()["xorbBytes"]
@@ -114,6 +119,69 @@ def a_touch_costs_its_chunks(stage):
     equal(read(f"{mount.path}/{NAME}@v1/weights.bin"), WEIGHTS)
     equal(stage.server.stats()["dataWithAuthorization"], 0, "tokens at data URLs")
     mount.end()
+
+
+@promise("S64", "A file in Xet comes as the chunks that are not here")
+def a_touch_costs_a_plan_and_its_data(stage):
+    """One question after the other, each of which takes a round trip."""
+    mount = fresh(stage, "trips")
+    kinds = ("xet-token", "reconstruction", "xorb-data", "data", "resolve")
+    with open(f"{mount.path}/{NAME}@v1/far.dat", "rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+
+        def asked(position):
+            before = stage.server.stats()["requests"]
+            equal(os.pread(file.fileno(), 4096, position), FAR[position:position + 4096])
+            after = stage.server.stats()["requests"]
+            return [after.get(kind, 0) - before.get(kind, 0) for kind in kinds]
+        equal(asked(9 * MEBIBYTE), [1, 1, 1, 0, 0], "with the token")
+        stage.server.weather(latency="30ms")
+        try:
+            for place in random.Random(6).sample(range(12, 39, 3), 8):
+                position = place * MEBIBYTE + 1234
+                equal(asked(position), [0, 1, 1, 0, 0], "the first read at", place)
+                equal(asked(position + 8192), [0, 0, 0, 0, 0], "the next one at", place)
+                equal(asked(position + 65536), [0, 0, 0, 0, 0], "one near it at", place)
+        finally:
+            stage.server.weather(latency="off")
+    mount.end()
+
+
+@promise("S64", "A file in Xet comes as the chunks that are not here")
+def a_reader_in_order_gets_every_chunk_once(stage):
+    mount = fresh(stage, "order")
+    before = stage.server.stats()["xorbBytes"]
+    equal(read(f"{mount.path}/{NAME}@v1/far.dat"), FAR)
+    fetched = stage.server.stats()["xorbBytes"] - before
+    # Headers of chunks, and a chunk where a reader has overtaken the plan of what is before him.
+    print(f"         {fetched} bytes for {len(FAR)}")
+    expect(fetched <= len(FAR) * 1.001 + 2 * 131_072, "fetched", fetched, "for", len(FAR))
+    mount.end()
+
+
+@promise("S85", "Readers go before what is fetched ahead")
+def a_reader_overtakes_what_is_fetched_ahead(stage):
+    mount = fresh(stage, "overtaking")
+    stage.server.weather(bandwidth="10MB/s")
+    try:
+        with open(f"{mount.path}/{NAME}@v1/far.dat", "rb", buffering=0) as file:
+            for step in range(4):
+                equal(os.pread(file.fileno(), MEBIBYTE, step * MEBIBYTE),
+                      FAR[step * MEBIBYTE:(step + 1) * MEBIBYTE])
+            # Some 30 MiB are on their way by now, for 3 seconds.
+            with within(1.5, "a read beside what is fetched ahead"):
+                read_at(f"{mount.path}/{NAME}@v1/near.dat", MEBIBYTE)
+            coming = mount.status()["fileSystem"]["bytesFetched"]
+            expect(coming < 30 * MEBIBYTE, "nothing was ahead:", coming)
+    finally:
+        stage.server.weather(bandwidth="off")
+    mount.end()
+
+
+def read_at(path, position):
+    with open(path, "rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        return os.pread(file.fileno(), 4096, position)
 
 
 @promise("S65", "Nobody notices when Xet fails", seconds=90)
@@ -166,7 +234,7 @@ def a_flipped_byte_is_found_and_replaced(stage):
     try:
         read(path)
         wait_for(lambda: read(path) == right, 20, "right bytes")
-        wait_for(lambda: os.getxattr(path, "user.modelfs.verified").startswith(b"yes"), 20,
+        wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 20,
                  "proof")
     finally:
         stage.server.faults()

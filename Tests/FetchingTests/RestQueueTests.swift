@@ -23,7 +23,7 @@ import Testing
         #expect(!queue.contains(content(2)))
         // After the turn of 1 comes that of 3.
         #expect(turns(3, &queue) == [3, 1, 3].map(content))
-        queue.removeAll()
+        #expect(Set(queue.removeAll()) == Set([1, 3].map(content)))
         #expect(turns(1, &queue) == [nil])
         #expect(queue.isEmpty)
     }

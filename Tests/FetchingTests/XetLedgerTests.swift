@@ -5,9 +5,7 @@ import Platform
 import Testing
 import Xet
 
-@testable import Catalog
 @testable import Fetching
-@testable import HubAPI
 
 @Suite struct XetLedgerTests {
     private let ledger = XetLedger()
@@ -22,44 +20,51 @@ import Xet
         }
     }
 
-    private func content(_ number: Int64, _ chunkCount: Int) throws -> Content {
-        let digest = try #require(
-            SHA256Digest(hex: String(repeating: "ab", count: 32)))
-        return Content(
-            id: ContentID(row: number), hash: .sha256(digest),
-            sizeBytes: Int64(chunkCount) * 1000, modified: WallTime(secondsSince1970: 0),
-            xetHash: nil)
+    private func source(_ number: UInt8, _ chunkCount: Int) -> XetLedger.Source {
+        XetLedger.Source(
+            hash: .sha256(SHA256Hasher.digest(of: [number])), sizeBytes: Int64(chunkCount) * 1000)
     }
 
     @Test func `a chunk is found where it came first`() throws {
         let chunks = pieces(3)
-        let (first, second) = (try content(1, 3), try content(2, 3))
+        let (first, second) = (source(1, 3), source(2, 3))
         for chunk in chunks { ledger.add(chunk, of: first) }
         for chunk in chunks { ledger.add(chunk, of: second) }
         let place = try #require(ledger.place(chunks[2].xorb, 2))
-        #expect(place.content.id == first.id && place.fileOffset == 2000)
+        #expect(place.source == first && place.fileOffset == 2000)
         #expect(ledger.place(chunks[2].xorb, 3) == nil)
         ledger.forgetPlace(chunks[2].xorb, 2)
         #expect(ledger.place(chunks[2].xorb, 2) == nil)
         ledger.add(chunks[2], of: second)
-        #expect(ledger.place(chunks[2].xorb, 2)?.content.id == second.id)
+        #expect(ledger.place(chunks[2].xorb, 2)?.source == second)
     }
 
     @Test func `the chunks of a wrong content serve nobody`() throws {
         let chunks = pieces(3)
-        let content = try content(1, 3)
+        let content = source(1, 3)
         for chunk in chunks { ledger.add(chunk, of: content) }
-        ledger.forget(content.id)
+        ledger.forget(content)
         #expect(ledger.place(chunks[0].xorb, 0) == nil)
         for chunk in chunks { ledger.add(chunk, of: content) }
-        #expect(ledger.place(chunks[0].xorb, 0)?.content.id == content.id)
+        #expect(ledger.place(chunks[0].xorb, 0)?.source == content)
+    }
+
+    @Test func `the store is asked once for a xorb, and again for what was forgotten`() {
+        let chunks = pieces(2)
+        let xorb = chunks[0].xorb
+        #expect(ledger.isToLearn(xorb))
+        #expect(!ledger.isToLearn(xorb))
+        for chunk in chunks { ledger.add(chunk, of: source(1, 2)) }
+        #expect(!ledger.isToLearn(xorb))
+        ledger.forget(source(1, 2))
+        #expect(ledger.isToLearn(xorb))
     }
 
     @Test func `what is remembered has a limit`() throws {
         let count = 1000
         let most = XetLedger.chunkCountMax / count + 1
         for number in 0..<most {
-            let content = try content(Int64(number), count)
+            let content = source(UInt8(number), count)
             for index in 0..<count {
                 ledger.add(
                     IdentifiedChunk(

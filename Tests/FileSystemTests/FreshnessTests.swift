@@ -148,6 +148,26 @@ import Transport
         #expect(try stack.names("models", now: later) == ["org"])
     }
 
+    @Test func aReaderIsMorePatientThanALookup() throws {
+        let stack = try bench.stack()
+        let file = try stack.node("models/org/name@main/d/g")
+        bench.hub.stop()
+        let answers = Mailbox<Result<[UInt8], FileSystemError>>()
+        let reading = Operation(stack.tree) { [tree = stack.tree] context in
+            readAttempt(tree, file, 0..<2, context)
+        } answer: {
+            answers.send($0)
+        }
+        reading.start()
+        let start = MonotonicInstant.now
+        #expect(throws: FileSystemError.unavailable) { try stack.find("models/org/unknown") }
+        #expect(MonotonicInstant.now.seconds(since: start) < 5, "nobody listens")
+        #expect(throws: FileSystemError.unavailable) { try stack.find("models/org/other") }
+        #expect(answers.count == 0, "the reader waits")
+        try bench.hub.start()
+        #expect(try answers.receive(until: .now + 20)?.get() == [2, 2])
+    }
+
     @Test func whatWasNotSeenIsUnavailableAtOnceWhileTheHubIsAway() throws {
         bench.options.fetch.readDeadlineSeconds = 1
         bench.options.fetch.metadataDeadlineSeconds = 1

@@ -58,7 +58,7 @@ private struct Sample {
         return sample
     }
 
-    static let cases = [xorbs, footers, frames, blocks, downloads, answers, tokens]
+    static let cases = [xorbs, footers, frames, payloads, downloads, answers, tokens]
 
     @Test(arguments: cases) func `any input is borne`(fuzzed: FuzzCase) {
         Fuzzer().run(fuzzed)
@@ -157,8 +157,15 @@ private struct Sample {
         }
     }
 
-    private static let blocks = FuzzCase(
-        "lz4-block", bytes: [[0x1f, 0x61, 1, 0, 200, 0x60, 1, 2, 3, 4, 5, 6], [0x10, 9], [0]]
+    private static let payloads = FuzzCase(
+        "chunk-payload",
+        bytes: [
+            [0x1f, 0x61, 1, 0, 200, 0x60, 1, 2, 3, 4, 5, 6], [0x10, 9], [0],
+            // Top bytes of zeros that fill the output, of each kind.
+            [UInt8](repeating: 0, count: 20 + 500 + 1_000),
+            [UInt8](repeating: 0, count: 20 + 250 + 1_500),
+            [UInt8](repeating: 0, count: 20 + 250 + 500),
+        ]
     ) { bytes in
         let scratch = CodecScratch()
         for codec in ChunkCodec.allCases {

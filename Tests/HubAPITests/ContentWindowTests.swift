@@ -102,6 +102,17 @@ import Transport
         #expect(locations.location(of: key, at: later) == nil)
     }
 
+    @Test(arguments: [Int64.min, -1, Int64.max])
+    func datesThatNoServerMeansAreNone(expires: Int64) throws {
+        var locations = SignedLocations()
+        let now = WallTime(secondsSince1970: 1_000_000)
+        let signed = try url("http://h/x?Expires=\(expires)")
+        locations.remember(signed, for: try key("a"), at: now)
+        #expect(locations.location(of: try key("a"), at: now) == signed)
+        let later = WallTime(secondsSince1970: 1_000_000 + SignedLocations.secondsMax)
+        #expect(locations.location(of: try key("a"), at: later) == nil)
+    }
+
     @Test func isBounded() throws {
         var locations = SignedLocations()
         let now = WallTime(secondsSince1970: 0)

@@ -74,6 +74,34 @@ import Transport
         }
     }
 
+    @Test func `chunks are handed on while their data is under way`() throws {
+        let script = XetScript(file) { [file] kind, number, request in
+            guard kind == .data, number == 1 else { return nil }
+            let steps = XetScript(file).data(request)
+            guard case .bytes(let bytes) = steps[1] else { return nil }
+            let half = bytes.count / 2
+            return [
+                steps[0], .bytes(Array(bytes[..<half])), .gate, .bytes(Array(bytes[half...])),
+            ]
+        }
+        try withXet(script) { client, server in
+            let sink = XetFetchSink()
+            // The first 16 chunks lie together.
+            let range = 0..<file.chunks[..<16].reduce(0) { $0 + $1.byteCount }
+            _ = client.hub.fetchXet(
+                content("f", size: file.size, range: range, seconds: 20), hash: file.hash,
+                sink: sink)
+            let deadline = MonotonicInstant.now + 20
+            while sink.brought.withLock({ $0.parts.count }) < 5, .now < deadline {
+                _ = Mailbox<Bool>().receive(until: .now + 0.01)
+            }
+            let count = sink.brought.withLock { $0.parts.count }
+            #expect((5..<16).contains(count))
+            server.openGate()
+            #expect(sink.wait().plain.body == Array(file.content[..<Int(range.upperBound)]))
+        }
+    }
+
     @Test func `a sink that pauses gets every byte once`() throws {
         try withXet(XetScript(file)) { client, _ in
             let sink = XetFetchSink(pauseEvery: 5)

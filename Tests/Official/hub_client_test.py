@@ -27,7 +27,7 @@ import urllib.request
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 
 from hub_stage import (
-    SCRATCH, Failure, Server, Stage, equal, expect, files_below, git_blob, noise, program, refused,
+    SCRATCH, Server, Stage, equal, expect, files_below, git_blob, noise, play, program, refused,
     run, write)
 
 import huggingface_hub  # after hub_stage, which sets its environment
@@ -568,29 +568,7 @@ def it_ends_in_order(stage):
 
 
 def main():
-    print(f"huggingface_hub {huggingface_hub.__version__}, {program()}")
-    passed = failed = 0
-    stage = None
-    try:
-        stage = Stage()
-        for function in CHECKS:
-            name = function.__name__.replace("_", " ")
-            try:
-                note = function(stage)
-                passed += 1
-                print(f"ok      {name}" + (f" ({note})" if note else ""), flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed += 1
-                print(f"FAILED  {name}: {type(error).__name__}: {error}", flush=True)
-    except Failure as error:
-        failed += 1
-        print(f"FAILED  to begin: {error}")
-    finally:
-        if stage:
-            stage.close()
-        shutil.rmtree(SCRATCH, ignore_errors=True)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return play(f"huggingface_hub {huggingface_hub.__version__}, {program()}", CHECKS, Stage)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Hub that hub_client_test.py plays on: sources, repositories, tokens, servers.
+"""The Hub that the official clients play on (sources, repositories, tokens, servers), and the play.
 
 Importing it sets the environment that the official client reads when it is imported in turn.
 """
@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,3 +212,30 @@ class Stage:
 
     def close(self):
         self.server.stop()
+
+
+def play(heading, checks, make_stage):
+    """Runs the checks in order, on one stage, with a line for each; the exit code."""
+    print(heading)
+    passed = failed = 0
+    stage = None
+    try:
+        stage = make_stage()
+        for function in checks:
+            name = function.__name__.replace("_", " ")
+            try:
+                note = function(stage)
+                passed += 1
+                print(f"ok      {name}" + (f" ({note})" if note else ""), flush=True)
+            except Exception as error:  # pylint: disable=broad-except
+                failed += 1
+                print(f"FAILED  {name}: {type(error).__name__}: {error}", flush=True)
+    except Failure as error:
+        failed += 1
+        print(f"FAILED  to begin: {error}")
+    finally:
+        if stage:
+            stage.close()
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0

@@ -25,7 +25,7 @@ import time
 os.environ["HF_XET_TELEMETRY_ENABLED"] = "0"
 
 from hub_stage import (
-    SCRATCH, Failure, Server, equal, expect, files_below, program, run, write)
+    SCRATCH, Failure, Server, equal, expect, files_below, play, program, run, write)
 
 import hf_xet  # after hub_stage, which sets its environment
 import huggingface_hub
@@ -510,32 +510,16 @@ def a_killed_writer(stage):
     equal(os.listdir(os.path.join(root, "incoming")), [])
 
 
+def make_stage():
+    stage = Stage()
+    print(f"added {size_below(stage.v1) >> 20} MiB in {stage.seconds:.1f} s")
+    return stage
+
+
 def main():
-    print(f"hf_xet {hf_xet.__version__ if hasattr(hf_xet, '__version__') else ''}, "
-          f"huggingface_hub {huggingface_hub.__version__}, {program()}")
-    passed = failed = 0
-    stage = None
-    try:
-        stage = Stage()
-        print(f"added {size_below(stage.v1) >> 20} MiB in {stage.seconds:.1f} s")
-        for function in CHECKS:
-            name = function.__name__.replace("_", " ")
-            try:
-                note = function(stage)
-                passed += 1
-                print(f"ok      {name}" + (f" ({note})" if note else ""), flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed += 1
-                print(f"FAILED  {name}: {type(error).__name__}: {error}", flush=True)
-    except Failure as error:
-        failed += 1
-        print(f"FAILED  to begin: {error}")
-    finally:
-        if stage:
-            stage.close()
-        shutil.rmtree(SCRATCH, ignore_errors=True)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    version = getattr(hf_xet, "__version__", "")
+    return play(f"hf_xet {version}, huggingface_hub {huggingface_hub.__version__}, {program()}",
+                CHECKS, make_stage)
 
 
 if __name__ == "__main__":

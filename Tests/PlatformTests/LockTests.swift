@@ -27,6 +27,23 @@ import Testing
         #expect(!mailbox.send(1))
     }
 
+    @Test func mailboxLetsGoOfWhatItGave() {
+        final class Parcel: Sendable {}
+        let mailbox = Mailbox<Parcel>()
+        weak var first: Parcel?
+        do {
+            let parcel = Parcel()
+            first = parcel
+            mailbox.send(parcel)
+        }
+        // Another one waits, so the queue is not empty after the first was taken.
+        mailbox.send(Parcel())
+        #expect(first != nil)
+        #expect(mailbox.receive() != nil)
+        #expect(first == nil && mailbox.count == 1)
+        #expect(mailbox.drain().count == 1)
+    }
+
     @Test func mailboxGivesUpAtItsDeadline() {
         let mailbox = Mailbox<Int>()
         let start = MonotonicInstant.now

@@ -180,6 +180,12 @@ import Testing
         #expect(!token.isDue(at: WallTime(secondsSince1970: 939)))
         #expect(token.isDue(at: WallTime(secondsSince1970: 940)))
         #expect(try XetToken(json: token.json) == token)
+        for (expiry, isDue) in [(Int64.min, true), (0, true), (Int64.max, false)] {
+            let odd = XetToken(
+                serverURL: "http://h", accessToken: "x",
+                expiry: WallTime(secondsSince1970: expiry))
+            #expect(odd.isDue(at: WallTime(secondsSince1970: 1_800_000_000)) == isDue)
+        }
         for bad in ["{}", "", "[]", json.replacingCharacters("abc", with: "a\\r\\nb")] {
             #expect(throws: XetError.malformedAnswer("token")) {
                 try XetToken(json: Array(bad.utf8))

@@ -20,6 +20,9 @@ int modelfs_spawn_set_new_session_flag(void);
 // the mutable global `environ`.
 const char *modelfs_environment_entry(int index);
 
+// getxattr: sys/xattr.h is no part of Swift's Glibc module.
+long modelfs_get_attribute(const char *path, const char *name, void *value, unsigned long size);
+
 // Waits until all that was written to the file system of that descriptor is on its disk.
 int modelfs_sync_filesystem(int descriptor);
 

@@ -18,30 +18,42 @@ extension ModelFSCommand {
     static func runCache(
         _ request: CacheRequest, _ arguments: Arguments, _ makeBackend: @escaping BackendFactory
     ) throws(CommandFailure) -> ExitCode {
-        let path = chosenCache(arguments)
-        var bar = ProgressBar(arguments.environment)
         let answer: CacheAnswer
         do throws(MountFailure) {
             try checkTarget(of: request)
+            let path = chosenCache(arguments)
             guard let cache = try CacheDirectory.openIfPresent(path),
                 try cache.format() != nil || cache.isLocked()
             else { throw .cacheMissing(path: path) }
-            answer = try carryOut(request, cache, &bar, makeBackend)
-            bar.end()
+            answer = try carryOut(request, cache, arguments, makeBackend)
         } catch {
-            bar.end()
             throw error.commandFailure
         }
+        try show(answer, arguments)
+        if case .verified(let check) = answer, check.repairedCount < check.damagedCount {
+            return .damaged
+        }
+        return .success
+    }
+
+    /// Prints the answer, as JSON or to be read.
+    static func show(_ answer: CacheAnswer, _ arguments: Arguments) throws(CommandFailure) {
         if arguments[cacheJSON] {
             writeText(try encoded(answer))
         } else {
             let style = TextStyle(descriptor: 1, environment: arguments.environment)
             writeText(CachePage(answer, style: style).rendered())
         }
-        if case .verified(let check) = answer, check.repairedCount < check.damagedCount {
-            return .damaged
-        }
-        return .success
+    }
+
+    /// Has the daemon do it, or does it here where there is none, and shows how far it is.
+    static func carryOut(
+        _ request: CacheRequest, _ cache: CacheDirectory, _ arguments: Arguments,
+        _ makeBackend: BackendFactory
+    ) throws(MountFailure) -> CacheAnswer {
+        var bar = ProgressBar(arguments.environment)
+        defer { bar.end() }
+        return try carryOut(request, cache, &bar, makeBackend)
     }
 
     /// What is typed wrong is told before anything is opened.
@@ -50,7 +62,8 @@ extension ModelFSCommand {
         case .list(let target?), .statistics(let target?), .verify(let target?, _),
             .evict(let target, _), .pin(let target), .unpin(let target), .cool(let target?):
             _ = try CacheService.location(target)
-        case .list(nil), .statistics(nil), .verify(nil, _), .cool(nil), .collectGarbage, .rebuild:
+        case .list(nil), .statistics(nil), .verify(nil, _), .cool(nil), .collectGarbage, .rebuild,
+            .prefetch:
             return
         }
     }
@@ -102,8 +115,10 @@ extension ModelFSCommand {
         try cache.noteHolder(lock, processID: getpid())
         try cache.prepare(holding: lock)
         if case .rebuild = request { try CacheService.requestRebuild(cache.path) }
-        let backend = try makeBackend(
-            .withoutLimits(cachePath: cache.path), cache, Log(minimum: .error))
+        var configuration = DaemonConfiguration.withoutLimits(cachePath: cache.path)
+        // What is fetched must not fill the disk.
+        if case .prefetch = request { configuration.leavesRoom = true }
+        let backend = try makeBackend(configuration, cache, Log(minimum: .error))
         defer { _ = backend.stop() }
         guard case .rebuild = request else {
             return try backend.answer(request) { progress in
@@ -136,6 +151,7 @@ extension ModelFSCommand {
             .unpinned(let change), .cooled(let change):
             json = try? encoder.encode(change)
         case .rebuilt(let rebuild): json = try? encoder.encode(rebuild)
+        case .prefetched(let report): json = try? encoder.encode(report)
         }
         guard let json else { throw CommandFailure(.failure, "the answer is no JSON") }
         return String(decoding: json, as: UTF8.self) + "\n"

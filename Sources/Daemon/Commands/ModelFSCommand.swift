@@ -45,7 +45,8 @@ package enum ModelFSCommand {
             Example("Unmount", "modelfs umount /models"),
         ]
         root.subcommands = [
-            mount(makeBackend), unmount(), status(), upgrade(), cache(makeBackend),
+            mount(makeBackend), unmount(), status(), upgrade(), prefetch(makeBackend),
+            cache(makeBackend),
             daemon(makeBackend),
         ]
         root.exitCodes = ExitCode.allCases.filter { $0 != .storage && $0 != .listen }

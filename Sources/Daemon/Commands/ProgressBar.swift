@@ -15,6 +15,7 @@ struct ProgressBar {
     private let isTerminal: Bool
     private var due: MonotonicInstant
     private var isShown = false
+    private var rate = ProgressRate()
 
     init(_ environment: Environment) {
         isTerminal = isatty(2) == 1 && environment["TERM"] != "dumb"
@@ -23,8 +24,11 @@ struct ProgressBar {
     }
 
     mutating func show(_ progress: CacheProgress) {
+        rate.note(progress.doneBytes, at: .now)
         if progress.totalBytes <= 0 || MonotonicInstant.now < due { return }
-        let text = ProgressBar.text(progress, isBar: isTerminal)
+        let text =
+            ProgressBar.text(progress, isBar: isTerminal)
+            + rate.text(leftBytes: progress.totalBytes - progress.doneBytes)
         if isTerminal {
             writeText("\r\(text)\u{1b}[K", to: 2)
             isShown = true

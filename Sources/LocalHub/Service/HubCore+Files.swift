@@ -77,15 +77,7 @@ extension HubCore {
         try context.allow("GET", "HEAD")
         let request = context.request
         let xet = request.query[HubCore.xetOption]
-        let verdict = signer.check(
-            path: HubCore.signedText(request.path, xet), expires: request.query["Expires"],
-            signature: request.query["Signature"], at: .now)
-        switch verdict {
-        case .good: break
-        case .expired: throw .forbidden("The URL has expired.")
-        case .forged: throw .forbidden("The signature of the URL is wrong.")
-        }
-        if hasExpired { throw .forbidden("The URL has expired.") }
+        try checkSignature(of: request, with: xet, hasExpired: hasExpired)
         guard let digest = SHA256Digest(hex: sha256) else { throw .noPage }
         let name = request.path.split(separator: "/").last.flatMap { percentDecoded($0) } ?? "file"
         var headers = HTTPHeaders()
@@ -98,6 +90,23 @@ extension HubCore {
             addXet(to: &headers, facts, commit: commit, context)
         }
         return try file(.sha256(digest), headers, context)
+    }
+
+    /// Refuses a URL that was not signed here, or whose time is over.
+    ///
+    /// - Parameter option: what of the query was signed with the path.
+    func checkSignature(
+        of request: HTTPRequest, with option: String?, hasExpired: Bool
+    ) throws(Refusal) {
+        let verdict = signer.check(
+            path: HubCore.signedText(request.path, option), expires: request.query["Expires"],
+            signature: request.query["Signature"], at: .now)
+        switch verdict {
+        case .good: break
+        case .expired: throw .forbidden("The URL has expired.")
+        case .forged: throw .forbidden("The signature of the URL is wrong.")
+        }
+        if hasExpired { throw .forbidden("The URL has expired.") }
     }
 
     /// A content, whole or the range that is asked for.

@@ -167,15 +167,7 @@ extension HubCore {
         guard let range = request.query[HubCore.rangeOption] else {
             throw .forbidden("The URL says no range.")
         }
-        let verdict = signer.check(
-            path: HubCore.signedText(request.path, range), expires: request.query["Expires"],
-            signature: request.query["Signature"], at: .now)
-        switch verdict {
-        case .good: break
-        case .expired: throw .forbidden("The URL has expired.")
-        case .forged: throw .forbidden("The signature of the URL is wrong.")
-        }
-        if hasExpired { throw .forbidden("The URL has expired.") }
+        try checkSignature(of: request, with: range, hasExpired: hasExpired)
         guard request.headers["Range"] == range else {
             throw .forbidden("The URL is signed for another range.")
         }

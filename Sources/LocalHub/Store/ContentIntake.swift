@@ -89,10 +89,8 @@ struct ContentIntake {
         _ file: SourceFile, _ source: borrowing FileDescriptor, _ byteCount: Int64
     ) throws(Errno) -> TakenFile {
         // One byte more than there should be, so that a file that grew is noticed.
-        var bytes = [UInt8](repeating: 0, count: Int(byteCount) + 1)
-        let count = try source.readBytes(into: &bytes)
-        if count != Int(byteCount) { throw .stale }
-        bytes.removeLast()
+        let bytes = try source.readBytes(countMax: Int(byteCount) + 1)
+        if bytes.count != Int(byteCount) { throw .stale }
         let blob = GitObjectHasher.id(of: .blob, bytes)
         if !has(.gitBlob(blob)) {
             let path = nextPath()

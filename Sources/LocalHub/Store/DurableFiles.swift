@@ -12,10 +12,7 @@ func contents(of path: String) throws(LocalHubError) -> [UInt8]? {
         let file = try FileDescriptor.open(path, O_RDONLY)
         let size = try file.size()
         if size > wholeFileByteCountMax { throw Errno(EFBIG) }
-        var bytes = [UInt8](repeating: 0, count: Int(size))
-        let number = try file.readBytes(into: &bytes)
-        bytes.removeLast(bytes.count - number)
-        return bytes
+        return try file.readBytes(countMax: Int(size))
     } catch {
         if error == .noEntry { return nil }
         throw .file(path: path, error)
@@ -26,10 +23,7 @@ func contents(of path: String) throws(LocalHubError) -> [UInt8]? {
 func beginning(of path: String) throws(LocalHubError) -> [UInt8]? {
     do throws(Errno) {
         let file = try FileDescriptor.open(path, O_RDONLY)
-        var bytes = [UInt8](repeating: 0, count: 16 << 10)
-        let count = try file.readBytes(into: &bytes)
-        bytes.removeLast(bytes.count - count)
-        return bytes
+        return try file.readBytes(countMax: 16 << 10)
     } catch {
         if error == .noEntry { return nil }
         throw .file(path: path, error)
@@ -105,58 +99,4 @@ private func synchronizeDirectory(of path: String) throws(Errno) {
     let folder = try FileDescriptor.open(parentFolder(of: path) ?? ".", O_RDONLY | O_DIRECTORY)
     let number = folder.rawValue
     _ = try retryingOnInterrupt { fsync(number) }
-}
-
-extension FileDescriptor {
-    /// Reads the file's beginning, as much as fits or as there is.
-    borrowing func readBytes(into bytes: inout [UInt8]) throws(Errno) -> Int {
-        // The standard library's closure form loses the type of what is thrown.
-        let number = rawValue
-        let result = unsafe bytes.withUnsafeMutableBytes { buffer in
-            Result { () throws(Errno) in
-                unsafe try readAll(from: number, into: buffer)
-            }
-        }
-        return try result.get()
-    }
-
-    /// Writes at the file's beginning.
-    borrowing func writeBytes(_ bytes: [UInt8]) throws(Errno) {
-        let number = rawValue
-        let result = unsafe bytes.withUnsafeBytes { buffer in
-            Result { () throws(Errno) in unsafe try writeAll(buffer, to: number, at: 0) }
-        }
-        try result.get()
-    }
-}
-
-/// The corresponding C function is `pread`, called until the buffer is full or the file ends.
-func readAll(
-    from descriptor: CInt, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64 = 0
-) throws(Errno) -> Int {
-    var done = 0
-    while done < buffer.count {
-        let step = try retryingOnInterrupt {
-            unsafe pread(
-                descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done,
-                off_t(offset) + off_t(done))
-        }
-        if step == 0 { break }
-        done += step
-    }
-    return done
-}
-
-/// The corresponding C function is `pwrite`, called until all is written.
-func writeAll(
-    _ bytes: UnsafeRawBufferPointer, to descriptor: CInt, at offset: Int64
-) throws(Errno) {
-    var done = 0
-    while done < bytes.count {
-        done += try retryingOnInterrupt {
-            unsafe pwrite(
-                descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done,
-                off_t(offset) + off_t(done))
-        }
-    }
 }
