@@ -94,7 +94,7 @@ lint: ## check style: swift format, scripts, and the rules in Tests/TidyTests
 	swift test --disable-xctest --filter TidyTests
 
 .PHONY: install
-install: release ## install programs and systemd units: make install [PREFIX=/usr/local] [DESTDIR=]
+install: release ## install programs and units: make install [PREFIX=/usr/local] [DESTDIR=]
 	$(MAKE) install-files
 
 # What install does when all is built.

@@ -1,6 +1,7 @@
 // GNU extensions that Swift's Glibc module leaves out.
 #define _GNU_SOURCE
 #include "CShims.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -64,4 +65,16 @@ int modelfs_fuse_backing_open(int device, int file) {
 int modelfs_fuse_backing_close(int device, unsigned int backing_id) {
     uint32_t number = backing_id;
     return ioctl(device, _IOW(229, 2, uint32_t), &number);
+}
+
+// Source: FUSE_DEV_IOC_CLONE in include/uapi/linux/fuse.h.
+int modelfs_fuse_clone(int device) {
+    int clone = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (clone < 0) return -1;
+    uint32_t number = (uint32_t)device;
+    if (ioctl(clone, _IOR(229, 0, uint32_t), &number) == 0) return clone;
+    int error = errno;
+    close(clone);
+    errno = error;
+    return -1;
 }

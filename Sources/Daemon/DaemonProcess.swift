@@ -184,15 +184,17 @@ package struct DaemonProcess {
             switch event {
             case .started(let reply):
                 hasStarted = true
+                // Before it is reported: who has heard of the mount can rely on it.
+                if case .ready = reply { keeping.tellReady() }
                 let isHeard = report(reply)
                 if case .failed(let failure) = reply {
                     // Others may have been given mounts meanwhile; those are served.
                     if service.closeIfIdle() { return failure.exitCode }
+                    keeping.tellReady()
                 } else if !isHeard {
                     log.warning("whoever started the daemon has gone away")
                     return .failure
                 }
-                keeping.tellReady()
             case .signal(let number):
                 log.info("signal received", ["signal": Signals.name(of: number)])
                 if !hasStarted {

@@ -8,6 +8,7 @@ internal import FuseSession
 internal import Glibc
 internal import HubAPI
 internal import Platform
+internal import Settings
 internal import Telemetry
 
 extension TreeBackend {
@@ -260,10 +261,13 @@ extension TreeBackend {
     private func sessionOptions(
         source: String, root: NodeID, _ options: MountOptions
     ) -> FuseSessionOptions {
-        FuseSessionOptions(
+        var sessionOptions = FuseSessionOptions(
             sourceName: source, root: root,
             owner: Ownership(user: options.userID, group: options.groupID),
             allowsOthers: options.allowOther, passthrough: passthroughWish)
+        // For tests, which cannot have another kernel.
+        if Environment.process["MODELFS_RESEND"] == "0" { sessionOptions.resends = false }
+        return sessionOptions
     }
 
     /// Whether the kernel is to read flat files by itself.

@@ -1,6 +1,7 @@
 // How a session begins: INIT before there are threads, then the way in which files are opened.
 
 internal import CFuse3
+internal import CShims
 internal import Catalog
 internal import Glibc
 package import Platform
@@ -23,6 +24,14 @@ package struct KeptConnection: ~Copyable {
     }
 
     consuming func giveDevice() -> CInt { device.release() }
+}
+
+extension FuseSessionOptions {
+    /// The first kernel that knows FUSE_NOTIFY_RESEND.
+    private static let resendRelease = KernelRelease(major: 6, minor: 9)
+
+    /// Whether this one does.
+    static var kernelResends: Bool { KernelRelease.current >= resendRelease }
 }
 
 extension FuseSession {
@@ -99,9 +108,18 @@ extension FuseSession {
         if count != message.count { throw .current }
     }
 
-    /// Gives up a session that could not begin.
+    /// Another descriptor of the connection to read from; nil where there can be none.
+    ///
+    /// Who dies with it leaves no request unanswered: the kernel ends those that were read from it.
+    static func clone(_ device: CInt) -> CInt? {
+        let number = modelfs_fuse_clone(device)
+        return number >= 0 ? number : nil
+    }
+
+    /// Gives up a session that could not begin, before it has threads, and the connection with it.
     static func abandon(_ handle: OpaquePointer) {
         unsafe fuse_session_exit(handle)
         unsafe fuse_session_unmount(handle)
+        unsafe fuse_session_destroy(handle)
     }
 }

@@ -33,6 +33,8 @@ package struct FuseSessionOptions: Sendable {
     package var allowsOthers: Bool
     /// Whether the kernel is to read flat files by itself.
     package var passthrough: PassthroughWish
+    /// Whether the kernel sends again what an earlier process took and did not answer.
+    package var resends = FuseSessionOptions.kernelResends
     /// Threads that take messages.
     package var threadCount = 4
 
@@ -76,6 +78,9 @@ package final class FuseSession: @unchecked Sendable {
     private let opens: FileOpens?
     /// Why that is so.
     package let passthroughObstacle: PassthroughObstacle?
+    /// The connection's first descriptor, where another one is read from.
+    private let original: FileDescriptor?
+    private let originalNumber: CInt
     private let activity = Activity()
     private let threadCount: Int
     private let threads: Lock<Threads>
@@ -138,6 +143,10 @@ package final class FuseSession: @unchecked Sendable {
         self.mountpoint = mountpoint
         threadCount = options.threadCount
         threads = Lock(Threads())
+        let clone = options.resends ? nil : FuseSession.clone(device)
+        originalNumber = device
+        original = clone == nil ? nil : FileDescriptor(owning: device)
+        let device = clone ?? device
         var functions = Handshake.functions
         _ = unsafe fuse_session_custom_io(handle, &functions, device)
         do throws(Errno) {
@@ -150,10 +159,16 @@ package final class FuseSession: @unchecked Sendable {
             context, device, options.passthrough, resuming: kept != nil
         ) { [notices] node in _ = notices.send(.pages(node, 0..<Int64.max)) }
         do throws(Errno) {
-            try start(threadCount: options.threadCount, device)
-            if kept != nil { try FuseSession.askAgain(device) }
+            if kept != nil && options.resends { try FuseSession.askAgain(device) }
         } catch {
             unsafe FuseSession.abandon(handle)
+            throw .mountFailed(error)
+        }
+        do throws(Errno) {
+            try start(threadCount: options.threadCount, device)
+        } catch {
+            unsafe fuse_session_exit(handle)
+            unsafe fuse_session_unmount(handle)
             throw .noThread(error)
         }
     }
@@ -215,7 +230,7 @@ package final class FuseSession: @unchecked Sendable {
     /// What a successor needs to go on with this connection: the descriptor of /dev/fuse, which
     /// stays the session's, and the message that began it.
     package var connection: (device: CInt, initMessage: [UInt8]) {
-        unsafe (fuse_session_fd(handle), context.handshake.request)
+        (originalNumber, context.handshake.request)
     }
 
     /// For how long the kernel's messages have been taken by no thread, since all are at work on

@@ -20,6 +20,7 @@ internal import Telemetry
 final class PagePusher: Sendable {
     /// Two keep a decoding core busy while the other thread is in the kernel.
     static let threadCount = 2
+    private static let niceness: CInt = 5
 
     private struct State {
         var queue = PushQueue()
@@ -95,17 +96,19 @@ final class PagePusher: Sendable {
         _ device: CInt, isUseless: (NodeID) -> Bool, dropPages: (NodeID) -> Void
     ) {
         // Of this thread alone, as Linux has it: whoever answers goes first.
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, PagePusher.niceness)
+        guard let writer = try? PageWriter(device, niceness: PagePusher.niceness) else { return }
+        defer { writer.close() }
         while wakeups.receive() != nil {
             while !wakeups.isClosed, let piece = state.withLock({ $0.queue.next() }) {
-                if isUseless(piece.node) || !push(piece, device, dropPages) { cancel(piece.node) }
+                if isUseless(piece.node) || !push(piece, writer, dropPages) { cancel(piece.node) }
             }
         }
     }
 
     /// - Returns: whether the rest of the content is worth pushing.
     private func push(
-        _ piece: PushQueue.Piece, _ device: CInt, _ dropPages: (NodeID) -> Void
+        _ piece: PushQueue.Piece, _ writer: PageWriter, _ dropPages: (NodeID) -> Void
     ) -> Bool {
         guard hasRoom(Int64(piece.range.count)) else {
             refusedBytes.add(Int64(piece.range.count))
@@ -117,8 +120,10 @@ final class PagePusher: Sendable {
             let count = unsafe fileSystem.storedBytes(
                 piece.node, at: piece.range.lowerBound, into: bytes), count > 0
         else { return false }
-        let pages = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<count])
-        guard unsafe store(piece.node, piece.range.lowerBound, pages, device) else { return false }
+        let head = KernelAnswer.store(
+            number(piece.node), at: piece.range.lowerBound, byteCount: count)
+        // It does not take pages of a node that it has forgotten.
+        guard writer.write(head, buffer, byteCount: count) else { return false }
         pushedBytes.add(Int64(count))
         // What was found wrong meanwhile was dropped from the kernel before this came to it.
         let range = piece.range.lowerBound..<piece.range.lowerBound + Int64(count)
@@ -134,26 +139,5 @@ final class PagePusher: Sendable {
             state.withLock { $0.budget.measure(rooms, at: now) }
         }
         return state.withLock { $0.budget.take(byteCount, at: now) }
-    }
-
-    /// - Returns: whether the kernel took it; it does not for a node that it has forgotten.
-    private func store(
-        _ node: NodeID, _ offset: Int64, _ pages: UnsafeRawBufferPointer, _ device: CInt
-    ) -> Bool {
-        var head = KernelAnswer.store(number(node), at: offset, byteCount: pages.count)
-        let headByteCount = head.count
-        let written = unsafe head.withUnsafeMutableBytes { head in
-            var vectors = unsafe (
-                iovec(iov_base: head.baseAddress, iov_len: headByteCount),
-                iovec(
-                    iov_base: UnsafeMutableRawPointer(mutating: pages.baseAddress),
-                    iov_len: pages.count)
-            )
-            return unsafe withUnsafeBytes(of: &vectors) { vectors in
-                unsafe writev(
-                    device, vectors.baseAddress?.assumingMemoryBound(to: iovec.self), 2)
-            }
-        }
-        return written == headByteCount + pages.count
     }
 }

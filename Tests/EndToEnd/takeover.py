@@ -17,8 +17,8 @@ import sys
 import threading
 import time
 
-from suite import (Failure, alive, equal, expect, main, noise, parent, promise, read, run, says,
-                   wait_for, within, write)
+from suite import (TOP, Failure, alive, equal, expect, main, noise, parent, promise, read, run,
+                   says, wait_for, within, write)
 
 NAME = "acme/takeover"
 SIZE = 24_000_000
@@ -109,69 +109,8 @@ def everything_open_goes_on(stage):
     expect(not mount.is_served())
 
 
-READER = r"""
-import json, mmap, os, random, sys, time
-place, source, kind, seed = sys.argv[1:5]
-draw = random.Random(int(seed))
-large = [f"large{index}.bin" for index in range(3)]
-small = [f"small/{index}.txt" for index in range(40)]
-data = {}
-for name in large + small:
-    with open(f"{source}/{name}", "rb") as file:
-        data[name] = file.read()
-stalls, rounds = [], 0
-print("ready", flush=True)
-files = {name: os.open(f"{place}/{name}", os.O_RDONLY) for name in large}
-maps = {name: mmap.mmap(files[name], 0, prot=mmap.PROT_READ) for name in large}
-
-def check(name, offset, found, wanted):
-    if found != wanted:
-        raise SystemExit(f"{kind}: wrong bytes in {name} at {offset}, {len(found)} bytes")
-
-def step():
-    name = draw.choice(large)
-    count = draw.choice((1, 4096, 65536, 300_000))
-    offset = draw.randrange(len(data[name]) - count)
-    wanted = data[name][offset:offset + count]
-    if kind == "cold":
-        os.posix_fadvise(files[name], 0, 0, os.POSIX_FADV_DONTNEED)
-        check(name, offset, os.pread(files[name], count, offset), wanted)
-    elif kind == "warm":
-        check(name, offset, os.pread(files[name], count, offset), wanted)
-    elif kind == "mapped":
-        if draw.random() < 0.1:
-            maps[name].madvise(mmap.MADV_DONTNEED)
-            os.posix_fadvise(files[name], 0, 0, os.POSIX_FADV_DONTNEED)
-        check(name, offset, maps[name][offset:offset + count], wanted)
-    else:
-        name = draw.choice(small + large)
-        with open(f"{place}/{name}", "rb") as file:
-            if name in small:
-                check(name, 0, file.read(), data[name])
-            else:
-                file.seek(offset)
-                check(name, offset, file.read(100), data[name][offset:offset + 100])
-        if draw.random() < 0.1 and sorted(os.listdir(f"{place}/small")) != sorted(
-                name.removeprefix("small/") for name in small):
-            raise SystemExit("wrong names")
-
-# Ends when its input does, and looks for that without waiting.
-os.set_blocking(0, False)
-while True:
-    try:
-        os.read(0, 1)
-        break
-    except BlockingIOError:
-        pass
-    start = time.monotonic()
-    step()
-    took = time.monotonic() - start
-    if took > 0.02:
-        stalls.append(took)
-    rounds += 1
-    time.sleep(draw.random() * 0.004)
-print(json.dumps({"kind": kind, "rounds": rounds, "stalls": stalls}), flush=True)
-"""
+with open(os.path.join(TOP, "Tests/Support/checking_reader.py"), encoding="utf-8") as script:
+    READER = script.read()
 
 
 class Load:
@@ -331,6 +270,39 @@ def a_reader_that_waits_for_the_network_goes_on(stage):
     take_over(mount)
     said, errors = reader.communicate(timeout=20)
     equal(said.strip(), hashlib.sha256(stage.data["large2.bin"]).hexdigest(), errors)
+    mount.end()
+
+
+
+@promise("S77", "On an older kernel only what was under way fails")
+def without_resend(stage):
+    mount = stage.mount(stage.server, name="older", cache="cache-older")
+    mount.start(MODELFS_RESEND="0")
+    place = f"{mount.path}/{NAME}@v1"
+    file = os.open(f"{place}/large0.bin", os.O_RDONLY)
+    equal(os.pread(file, 1000, 0), stage.data["large0.bin"][:1000])
+    os.stat(f"{place}/large1.bin")
+    stage.server.stall_contents()
+    reader = stage.reader(f"{place}/large1.bin", count=100_000)
+    equal(reader.stdout.readline(), "reading\n")
+    wait_for(lambda: mount.status()["fileSystem"]["fetches"], 5, "a fetch")
+    # A process that looks up a name asks once, where reads of pages are tried again.
+    stage.server.faults("stall=600")
+    naming = stage.python("import os, sys\nprint('naming', flush=True)\nos.stat(sys.argv[1])",
+                          f"{mount.path}/acme/other@main/config.json")
+    equal(naming.stdout.readline(), "naming\n")
+    time.sleep(0.5)
+    expect(naming.poll() is None, "it does not wait")
+    os.kill(mount.daemon(), signal.SIGKILL)
+    _, errors = naming.communicate(timeout=10)
+    expect("ConnectionAborted" in errors, "a look that was under way", errors[-300:])
+    stage.server.faults()
+    reader.communicate(timeout=20)
+    for _ in range(2):
+        equal(os.pread(file, 1 << 20, 10 << 20), stage.data["large0.bin"][10 << 20:11 << 20])
+        equal(read(f"{place}/large1.bin"), stage.data["large1.bin"])
+        take_over(mount)
+    os.close(file)
     mount.end()
 
 

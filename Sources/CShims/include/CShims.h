@@ -28,5 +28,8 @@ int modelfs_sync_filesystem(int descriptor);
 
 // FUSE passthrough, which the system's <linux/fuse.h> does not have yet: registers an open file
 // with the connection of a /dev/fuse descriptor. Its positive id, or -1 and errno.
+// Another descriptor of a connection, whose closing ends the requests that were read from it;
+// -1 and errno.
+int modelfs_fuse_clone(int device);
 int modelfs_fuse_backing_open(int device, int file);
 int modelfs_fuse_backing_close(int device, unsigned int backing_id);
