@@ -287,7 +287,7 @@ def its_exit_code_says_what_was_wrong(stage):
     fails(7, stage.path("source", "config.json"))
     stage.server.stop()
     said = fails(6, f"hf://{NAME}@v1/plain.dat")
-    expect("the Hub" in said, said)
+    says(said, "the Hub")
     mount.end()
 
 
