@@ -143,6 +143,14 @@ package final class Fetcher: Sendable {
         contents.leave(content)
     }
 
+    /// Makes ready what was touched in an earlier run, in its order: what is missing is fetched
+    /// below every reader, of what is here the kernel reads the pages.
+    ///
+    /// Returns at once.
+    package func replay(_ trace: TouchTrace) {
+        contents.replay(trace)
+    }
+
     /// The contents that are being fetched.
     package var progress: [FetchProgress] { contents.progress }
 
