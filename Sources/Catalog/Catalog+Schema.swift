@@ -126,5 +126,10 @@ extension Catalog {
         ALTER TABLE directory ADD COLUMN checksum INTEGER;
         ALTER TABLE content ADD COLUMN checksum INTEGER;
         """,
+        """
+        -- In which order a commit's contents were first touched (TouchTrace).
+        CREATE TABLE trace (
+            commit_id INTEGER PRIMARY KEY, extents BLOB NOT NULL, recorded_at INTEGER NOT NULL);
+        """,
     ]
 }

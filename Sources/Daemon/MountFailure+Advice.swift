@@ -121,8 +121,8 @@ extension MountFailure {
             """
         case .pathNotShown:
             """
-            Name a place below NAME@REVISION of a mount, or hf://ORG/NAME@REVISION/PATH, which \
-            needs none. 'modelfs status' lists the mounts.
+            Name a place below NAME@REVISION of a mount; 'modelfs status' lists the mounts.
+            Without a mount, name it by its source: hf://ORG/NAME@REVISION/PATH
             """
         case .cacheDamaged(let path, _):
             """

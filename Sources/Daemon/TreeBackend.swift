@@ -117,6 +117,13 @@ package final class TreeBackend: MountBackend {
             announce(told.map { .pages(node, $0) })
         }
         fileSystem.observeUses { [upkeep] content in upkeep.noteUse(of: content) }
+        fileSystem.observePlans { [weak self] content, extents in
+            let sessions = self?.mounts.withLock { $0.all } ?? []
+            for session in sessions where session.knows(content) {
+                session.push(content, extents)
+            }
+        }
+        upkeep.everySecond { [weak fileSystem] in fileSystem?.keepTraces() }
         store.setInUse { [weak self] hash in self?.isKnownToKernel(hash) ?? false }
     }
 

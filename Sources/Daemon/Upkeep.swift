@@ -27,6 +27,7 @@ final class Upkeep: Sendable {
     private let log: Log
     private let tasks = Mailbox<Task>()
     private let thread = Lock<Thread?>(nil)
+    private let repeated = Lock<(@Sendable () -> Void)?>(nil)
 
     init(catalog: Catalog, store: ChunkStore, log: Log) throws(Errno) {
         self.catalog = catalog
@@ -39,6 +40,11 @@ final class Upkeep: Sendable {
     /// A content is in use, though nobody may be reading it.
     func noteUse(of content: ContentID) {
         if tasks.count < Upkeep.waitingCountMax { tasks.send(.used(content)) }
+    }
+
+    /// Has something called once a second, and at the end.
+    func everySecond(_ action: @escaping @Sendable () -> Void) {
+        repeated.withLock { $0 = action }
     }
 
     /// Keeps what has changed, and ends.
@@ -56,6 +62,7 @@ final class Upkeep: Sendable {
         while !tasks.isClosed {
             if let task = tasks.receive(until: due) { perform(task) }
             if MonotonicInstant.now < due { continue }
+            repeated.withLock { $0 }?()
             let writeCount = catalog.writeCount
             if writeCount == keptCount {
                 due = .now + Upkeep.keepSeconds
@@ -66,6 +73,7 @@ final class Upkeep: Sendable {
                 due = .now + Upkeep.retrySeconds
             }
         }
+        repeated.withLock { $0 }?()
         _ = CatalogKeeping.keepChanges(catalog, store, log)
     }
 

@@ -48,6 +48,8 @@ struct ActiveContent {
     private var transfers: [ContentPlan.TransferNumber: RunningTransfer] = [:]
     /// Whether its directory was read, and shows a weight file.
     var isWeightFile = false
+    /// Whether somebody wants all of it, though nobody may be reading.
+    var isWantedWhole = false
     /// How often the whole content was wrong in a row.
     private var wrongCount = 0
     /// A refusal is final until then.
@@ -144,7 +146,11 @@ struct ActiveContent {
     }
 
     mutating func startRest() -> ContentPlan.Action? {
-        plan.startRest()
+        plan.startRest(wantsAll: isWeightFile || isWantedWhole)
+    }
+
+    mutating func setOrder(_ ranges: [Range<Int64>]) {
+        plan.setOrder(ranges)
     }
 
     mutating func cancel(_ waiter: ContentPlan.WaiterID) {

@@ -19,6 +19,10 @@ extension ContentFetcher {
         case look(ContentID, attempt: Int)
         /// Something has changed that the line may have waited for.
         case go
+        /// The touches of an earlier run.
+        case replay(TouchTrace)
+        /// Pages that the kernel should read, from a place of the list on.
+        case advise([TouchTrace.Extent], index: Int)
     }
 
     /// A directory that is longer is not read here; 16 MiB are a hundred thousand tensors.
@@ -65,6 +69,7 @@ extension ContentFetcher {
             }
             if let sources = prepared.sources { state.active[id]?.replace(sources: sources) }
             if !state.rest.add(id) { return false }
+            state.active[id]?.isWantedWhole = true
             state.brought.updateValue(nil, forKey: id)
             return true
         }
@@ -91,6 +96,7 @@ extension ContentFetcher {
         state.withLock { state in
             state.rest.remove(id)
             state.brought[id] = nil
+            state.active[id]?.isWantedWhole = false
         }
     }
 
@@ -102,7 +108,12 @@ extension ContentFetcher {
     // MARK: On the planner thread
 
     func perform(_ task: PlannerTask) {
-        if case .look(let id, let attempt) = task { look(id, attempt: attempt) }
+        switch task {
+        case .look(let id, let attempt): look(id, attempt: attempt)
+        case .replay(let trace): carryOut(trace)
+        case .advise(let extents, let index): advise(extents, from: index)
+        case .go: break
+        }
         while startRest() {}
     }
 

@@ -69,6 +69,8 @@ package struct ContentPlan: Sendable {
     private var nextTransfer = 1
     /// Where the last read ended: the rest goes on from there.
     private var lastReadEnd: Int64 = 0
+    /// What was read before in this order, and is fetched first of what nobody waits for.
+    private var order: [Range<Int64>] = []
     private var readCount: UInt64 = 0
 
     /// Ahead of a reader that goes in order: eight transfers at full length.
@@ -184,19 +186,31 @@ package struct ContentPlan: Sendable {
         return fill(window)
     }
 
-    /// Begins one transfer of what nobody waits for.
-    ///
-    /// The rest goes on from the last read to the end, and then from the beginning.
+    /// What is fetched first of what nobody waits for.
+    package mutating func setOrder(_ ranges: [Range<Int64>]) {
+        order = ranges.map { $0.clamped(to: 0..<sizeBytes) }
+    }
+
+    /// Begins one transfer of what nobody waits for: in the order that was set, and then, if all
+    /// of it is wanted, on from the last read to the end, and from the beginning.
     ///
     /// - Returns: nil when all is there or under way.
-    package mutating func startRest() -> Action? {
+    package mutating func startRest(wantsAll: Bool = true) -> Action? {
+        while let part = order.first {
+            if let action = startFirst(of: part) { return action }
+            // What is under way may fail; then who reads it asks for it.
+            order.removeFirst()
+        }
+        if !wantsAll { return nil }
         let middle = min(lastReadEnd, sizeBytes)
-        for part in [middle..<sizeBytes, 0..<middle] {
-            for gap in present.gaps(in: part).flatMap({ underWay.gaps(in: $0) }) {
-                // A gap that begins within a unit belongs to one that is there or under way.
-                let end = min(gap.lowerBound + ContentPlan.transferByteCountMax, gap.upperBound)
-                if let action = start(gap.lowerBound..<end, wanted: []).first { return action }
-            }
+        return startFirst(of: middle..<sizeBytes) ?? startFirst(of: 0..<middle)
+    }
+
+    private mutating func startFirst(of part: Range<Int64>) -> Action? {
+        for gap in present.gaps(in: part).flatMap({ underWay.gaps(in: $0) }) {
+            // A gap that begins within a unit belongs to one that is there or under way.
+            let end = min(gap.lowerBound + ContentPlan.transferByteCountMax, gap.upperBound)
+            if let action = start(gap.lowerBound..<end, wanted: []).first { return action }
         }
         return nil
     }

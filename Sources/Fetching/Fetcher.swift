@@ -146,6 +146,14 @@ package final class Fetcher: Sendable {
     /// Whether bytes of a content that are in the store may be served before more is proven.
     package func mayServe(_ content: Content) -> Bool { contents.mayServe(content) }
 
+    /// Makes ready what was touched in an earlier run, in its order: what is missing is fetched
+    /// below every reader, of what is here the kernel reads the pages.
+    ///
+    /// Returns at once.
+    package func replay(_ trace: TouchTrace) {
+        contents.replay(trace)
+    }
+
     /// The contents that are being fetched.
     package var progress: [FetchProgress] { contents.progress }
 

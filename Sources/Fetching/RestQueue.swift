@@ -1,8 +1,9 @@
 // Whose rest is fetched next: contents of which all is wanted, though nobody waits for it. Pure.
 //
-// The rest of each content comes transfer by transfer, the contents taking turns, so that a large
-// one does not keep the others waiting. Few transfers are under way at a time: those of readers
-// begin at once beside them, and what is under way is soon done.
+// The rest of each content comes transfer by transfer. Those of one group follow each other, as
+// they were read before; the groups take turns, so that none keeps the others waiting. Few
+// transfers are under way at a time: those of readers begin at once beside them, and what is under
+// way is soon done.
 
 internal import Catalog
 
@@ -13,15 +14,15 @@ struct RestQueue {
         let number: ContentPlan.TransferNumber
     }
 
-    /// Transfers of 8 MiB: 48 MiB under way hide a round trip of 100 ms at 480 MB/s.
-    static let runningCountMax = 6
+    /// Transfers of 16 MiB: 64 MiB under way hide a round trip of 100 ms at 640 MB/s.
+    static let runningCountMax = 4
     /// While somebody waits for other bytes; not none, since that wait may be a long one.
-    static let runningCountMaxBesideReaders = 2
+    static let runningCountMaxBesideReaders = 1
     /// Contents in line; what comes beyond waits for a reader to touch it again.
     static let contentCountMax = 4096
 
-    /// The next in turn is first.
-    private var line: [ContentID] = []
+    /// The next group in turn is first, and in each the next content; none is empty.
+    private var line: [[ContentID]] = []
     private var members: Set<ContentID> = []
     private var running: Set<Running> = []
 
@@ -48,18 +49,28 @@ struct RestQueue {
         running.contains { $0.content == content }
     }
 
-    /// Puts a content in line; false when the line is full.
+    /// Puts a content in line, as a group of its own; false when the line is full.
     mutating func add(_ content: ContentID) -> Bool {
         if members.contains(content) { return true }
-        if line.count >= RestQueue.contentCountMax { return false }
-        members.insert(content)
-        line.append(content)
-        return true
+        add(group: [content])
+        return members.contains(content)
+    }
+
+    /// Puts contents in line that follow each other; those that are in line already stay there.
+    mutating func add(group contents: [ContentID]) {
+        let room = RestQueue.contentCountMax - members.count
+        let group = contents.filter { !members.contains($0) }.prefix(max(0, room))
+        if group.isEmpty { return }
+        members.formUnion(group)
+        line.append(Array(group))
     }
 
     /// Takes a content out of the line; what is under way goes on.
     mutating func remove(_ content: ContentID) {
-        if members.remove(content) != nil { line.removeAll { $0 == content } }
+        if members.remove(content) == nil { return }
+        guard let index = line.firstIndex(where: { $0.contains(content) }) else { return }
+        line[index].removeAll { $0 == content }
+        if line[index].isEmpty { line.remove(at: index) }
     }
 
     /// Takes all contents out of the line, and returns them.
@@ -68,15 +79,15 @@ struct RestQueue {
             line = []
             members = []
         }
-        return line
+        return line.flatMap(\.self)
     }
 
-    /// The content whose turn it is; it goes to the end of the line.
+    /// The first content of the group whose turn it is; the group goes to the end of the line.
     mutating func next() -> ContentID? {
         if line.isEmpty { return nil }
-        let content = line.removeFirst()
-        line.append(content)
-        return content
+        let group = line.removeFirst()
+        line.append(group)
+        return group.first
     }
 
     mutating func began(_ content: ContentID, _ number: ContentPlan.TransferNumber) {

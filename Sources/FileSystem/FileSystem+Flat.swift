@@ -51,6 +51,7 @@ extension FileSystem {
     package func noteReadByKernel(_ id: NodeID) {
         guard let content = try? known(id) else { return }
         store.scrubSoon(content.hash, size: content.sizeBytes)
+        noteKernelReads(content)
     }
 
     /// An open is a use, as a lookup is.

@@ -177,6 +177,7 @@ extension FileSystem {
         case nil: return .missing(for: Lifetime.missingInCommit)
         case .file(let content, let size, let modified):
             noteUse(of: content)
+            noteFound(content, in: commit)
             return fileEntry(content, sizeBytes: size, modifiedSeconds: modified)
         case .directory(let subdirectoryCount):
             let child = Catalog.Child(

@@ -16,6 +16,7 @@ extension FileSystem {
             let content = try content(id)
             if offset < 0 || offset >= content.sizeBytes { return 0 }
             let end = min(offset + Int64(buffer.count), content.sizeBytes)
+            if context.attemptCount == 0 { noteRead(content.id, offset..<end) }
             let target = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: buffer[..<Int(end - offset)])
             if unsafe fetcher.read(content, at: offset, into: target) { return target.count }
@@ -39,7 +40,7 @@ extension FileSystem {
 
     /// Fills a buffer with bytes that are in the store, or up to the content's end.
     ///
-    /// Nothing is fetched, and nobody's reading is noted.
+    /// Nothing is fetched. It counts as a touch, since it is done in a reader's place.
     ///
     /// - Returns: how many bytes; nil when one of them is not here, or none may be served before
     ///   all are proven.
@@ -50,6 +51,7 @@ extension FileSystem {
             case .bytes(let count) = try? unsafe store.read(
                 content.hash, size: content.sizeBytes, at: offset, into: buffer)
         else { return nil }
+        if count > 0 { noteRead(content.id, offset..<offset + Int64(count)) }
         return count
     }
 

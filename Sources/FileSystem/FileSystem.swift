@@ -75,6 +75,8 @@ package final class FileSystem: Sendable {
     /// Listings of directories that can change, as they were when a reader began.
     let snapshots = Lock(ListingSnapshots(seed: UInt64.random(in: 0...UInt64.max)))
     let uses = RecentUses()
+    let touches = Lock(Touches())
+    let planObserver = Lock<(@Sendable (ContentID, [Range<Int64>]) -> Void)?>(nil)
     private let useObserver = Lock<(@Sendable (ContentID) -> Void)?>(nil)
 
     /// - Parameters:

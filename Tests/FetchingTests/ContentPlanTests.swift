@@ -215,6 +215,20 @@ import Testing
         #expect(plan.finished(1) == [] && plan.isIdle)
     }
 
+    @Test func theRestComesInTheOrderThatWasSet() {
+        let mebi = ContentPlanTests.mebi
+        var plan = plan(8 * mebi, present: [2 * mebi..<3 * mebi])
+        plan.setOrder([6 * mebi..<7 * mebi, 1 * mebi..<4 * mebi, 7 * mebi..<20 * mebi])
+        var rest: [Range<Int64>] = []
+        while let action = plan.startRest(wantsAll: false) { rest += starts([action]) }
+        #expect(
+            rest == [
+                6 * mebi..<7 * mebi, 1 * mebi..<2 * mebi, 3 * mebi..<4 * mebi,
+                7 * mebi..<8 * mebi,
+            ])
+        #expect(starts([plan.startRest()].compactMap(\.self)) == [0..<mebi])
+    }
+
     @Test func aCancelledReaderIsNotWokenAndItsBytesStillCome() {
         let unit = ContentPlanTests.unit
         var plan = plan(10 * unit)

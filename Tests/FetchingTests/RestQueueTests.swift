@@ -28,6 +28,17 @@ import Testing
         #expect(queue.isEmpty)
     }
 
+    @Test func aGroupKeepsItsOrderAndTakesTurnsWithOthers() {
+        var queue = RestQueue()
+        queue.add(group: [1, 2, 3].map(content))
+        queue.add(group: [2, 9].map(content))
+        #expect(turns(4, &queue) == [1, 9, 1, 9].map(content))
+        queue.remove(content(1))
+        #expect(turns(2, &queue) == [2, 9].map(content))
+        queue.remove(content(9))
+        #expect(turns(2, &queue) == [2, 2].map(content))
+    }
+
     @Test func fewAreUnderWayAndFewerBesideReaders() {
         var queue = RestQueue()
         for number in 0..<RestQueue.runningCountMax {
