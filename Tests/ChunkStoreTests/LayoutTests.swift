@@ -51,13 +51,14 @@ import Testing
         #expect(try store.prove(content.hash, size: content.size))
         // And flat again.
         #expect(try store.warm(content.hash, size: content.size))
-        #expect(store.flatByteCount == content.size && store.packedByteCount == 0)
+        // The map of a proven flat file may be in a pack by now.
+        #expect(store.flatByteCount == content.size && store.packedByteCount < 4_096)
         #expect(try store.read(content) == content.bytes)
         #expect(try store.provenFile(content.hash, size: content.size) != nil)
         store.close()
         let again = try openStore(directory.path)
         #expect(try again.read(content) == content.bytes)
-        #expect(again.usedByteCount == content.size)
+        #expect((0..<4_096).contains(again.usedByteCount - content.size))
         again.close()
         // The header's page, and one that the next record may begin in.
         #expect(allocatedByteCount("packs") <= 3 * 4_096)
