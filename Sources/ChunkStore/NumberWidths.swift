@@ -29,8 +29,9 @@ struct NumberWidths {
         extents = layout.extents.map { ($0.bytes, $0.type.map { ElementWidth($0.element) }) }
     }
 
-    /// The width of the numbers at a place; nil if it is not known. Never asked for one before the
-    /// last.
+    /// The width of the numbers at a place; nil if it is not known.
+    ///
+    /// Never asked for a place before the last.
     mutating func width(at place: Int64) -> ElementWidth? {
         while next < extents.count && extents[next].bytes.upperBound <= place { next += 1 }
         if next == extents.count || extents[next].bytes.lowerBound > place { return nil }

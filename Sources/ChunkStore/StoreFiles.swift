@@ -55,7 +55,8 @@ extension StoreFile {
         into buffers: [UnsafeMutableRawBufferPointer], at offset: Int64
     ) throws(Errno) -> Int {
         var done = 0
-        for unsafe buffer in unsafe buffers {
+        for index in unsafe buffers.indices {
+            let buffer = unsafe buffers[index]
             let count = try unsafe read(into: buffer, at: offset + Int64(done))
             done += count
             if count < buffer.count { break }

@@ -172,9 +172,24 @@ extension XetFetch {
             let number = roundNumber
             loop.at(now + seconds) { [self] in
                 if isOver || roundNumber != number { return }
-                attempt(id, loop)
+                goOn(id, loop)
             }
         }
+    }
+
+    /// Tries a download again: what has come of it is not asked for anew, as far as a plan can
+    /// leave it out.
+    private func goOn(_ id: Int, _ loop: XetLoop) {
+        guard let item = running[id] else { return }
+        // Chunks that are used in several places may be missing in one of them only.
+        guard item.planned.uses.count == 1 else { return attempt(id, loop) }
+        let range = item.planned.fileRange.clamped(to: request.bytes)
+        let gaps = delivered.gaps(in: range)
+        guard let first = gaps.first, let last = gaps.last else { return attempt(id, loop) }
+        let rest = first.lowerBound..<last.upperBound
+        if rest == range { return attempt(id, loop) }
+        running[id] = nil
+        step(loop) { $0.downloadCut(id: id, rest: rest) }
     }
 
     private func invalid(_ id: Int, _ error: XetError, _ loop: XetLoop) {

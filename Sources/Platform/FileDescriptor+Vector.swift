@@ -25,7 +25,8 @@ extension FileDescriptor {
         }
         var skipped = 0
         // A read may stop anywhere; then the rest comes buffer by buffer.
-        for unsafe buffer in unsafe buffers {
+        for index in unsafe buffers.indices {
+            let buffer = unsafe buffers[index]
             let done = min(max(0, count - skipped), buffer.count)
             if done < buffer.count {
                 let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])

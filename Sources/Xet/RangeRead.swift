@@ -11,6 +11,7 @@
 //                                refused while a question is open share the next one; three
 //                                plans in a row with nothing finished between are the end
 //     data that does not decode  planned and fetched once more
+//     a body cut short           as the shell says: the rest of it is planned anew, or tried again
 //
 // Everything else ends in `fallBack`: the file is then read over plain HTTP, which needs no Xet.
 
@@ -169,6 +170,14 @@ package struct RangeRead: Sendable {
         guard !isOver, let download = running.removeValue(forKey: id) else { return [] }
         guard status == 403 else { return end(.serverFailed(status: status)) }
         missing = missing?.union(download.fileRange) ?? download.fileRange
+        return goOn()
+    }
+
+    /// A download was cut short, and is not tried again as it is: part of it is here.
+    package mutating func downloadCut(id: Int, rest: Range<Int64>) -> [Action] {
+        guard !isOver, running.removeValue(forKey: id) != nil else { return [] }
+        fruitlessPlans = 0
+        missing = missing?.union(rest) ?? rest
         return goOn()
     }
 

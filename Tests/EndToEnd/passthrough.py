@@ -190,6 +190,13 @@ def what_is_evicted_stays_readable_where_it_is_open(stage):
     path = stage.top + "/part-1.bin"
     drop_pages(path)
     proven(path)
+
+    def is_flat_again():
+        # It may have been packed just now, and becomes flat again by being read.
+        read(path)
+        return way(stage.tree, "part-1.bin")["isByKernel"]
+
+    wait_for(is_flat_again, 20, "a use that the kernel serves")
     file = os.open(path, os.O_RDONLY)
     mapped = mmap.mmap(file, 0, prot=mmap.PROT_READ)
     expect(way(stage.tree, "part-1.bin")["isByKernel"])

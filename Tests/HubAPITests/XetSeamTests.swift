@@ -58,6 +58,9 @@ import Transport
         try withXet(script) { client, server in
             let (first, second) = parts
             let (one, sink) = start(client, first, pauseEvery: pauseEvery)
+            while script.counts.withLock({ $0.plans }) == 0 {
+                _ = Mailbox<Bool>().receive(until: .now + 0.01)
+            }
             let (two, next) = start(client, second, pauseEvery: pauseEvery)
             let brought = [
                 sink.wait { client.hub.resume(one) }, next.wait { client.hub.resume(two) },

@@ -206,6 +206,33 @@ struct RangeReadPlayer {
         #expect(player.end == .fallBack(.serverFailed(status: 404)))
     }
 
+    @Test func `of a download that was cut the rest alone is planned anew`() throws {
+        var player = RangeReadPlayer(file)
+        let token = try player.answer(#require(player.read.start().first))
+        let downloads = try player.answer(#require(token.first))
+        var cut: Range<Int64>?
+        for case .download(let id, let download) in downloads {
+            if cut == nil {
+                let range = download.fileRange
+                cut = range.lowerBound + Int64(range.count / 2)..<range.upperBound
+                #expect(player.read.downloadCut(id: id, rest: try #require(cut)).count == 1)
+            } else {
+                #expect(player.read.downloadFinished(id: id).isEmpty)
+            }
+        }
+        let plan = player.read.reconstructionArrived(
+            .success(try file.reconstruction(try #require(cut))), isHere: { _, _ in false })
+        let bytes = plan.reduce(Int64(0)) { sum, action in
+            if case .download(_, let download) = action {
+                sum + Int64(download.fileRange.count)
+            } else {
+                sum
+            }
+        }
+        let rest = try #require(cut)
+        #expect(bytes >= rest.count && bytes < file.range.count / 2)
+    }
+
     @Test func `events after the end do nothing`() throws {
         var player = RangeReadPlayer(file)
         player.dataStatuses = [200, 404]
