@@ -57,7 +57,7 @@ def cache(mount):
     return mount.status()["fileSystem"]["cache"]
 
 
-@promise("S66", "What came wrong through Xet is told by its chunk", seconds=SECONDS)
+@promise("S67", "What came wrong through Xet is told by its chunk", seconds=SECONDS)
 def every_flip_is_found_and_replaced(stage):
     mount = fresh(stage, "many")
     wrong = found = 0
@@ -90,7 +90,7 @@ def every_flip_is_found_and_replaced(stage):
     mount.end()
 
 
-@promise("S66", "What came wrong through Xet is told by its chunk", seconds=60)
+@promise("S67", "What came wrong through Xet is told by its chunk", seconds=60)
 def only_what_is_in_doubt_is_fetched_again(stage):
     mount = stage.mount(stage.server, f"hf://{LONE}@v1", "lone-mount", "cache-lone")
     # A file with the name of weights has its beginning looked at, which must not get the flip.
@@ -113,7 +113,7 @@ def only_what_is_in_doubt_is_fetched_again(stage):
     mount.end()
 
 
-@promise("S66", "What came wrong through Xet is told by its chunk", seconds=60)
+@promise("S67", "What came wrong through Xet is told by its chunk", seconds=60)
 def a_server_that_always_flips_is_given_up(stage):
     mount = fresh(stage, "always")
     path = mount.path + "/always.bin"
@@ -128,7 +128,7 @@ def a_server_that_always_flips_is_given_up(stage):
     mount.end()
 
 
-@promise("S66", "What came wrong through Xet is told by its chunk", seconds=60)
+@promise("S67", "What came wrong through Xet is told by its chunk", seconds=60)
 def what_is_packed_at_once_is_replaced_too(stage):
     mount = fresh(stage, "packed", "--hot-size", "0")
     for number in range(8):
@@ -181,7 +181,7 @@ def what_came_before_a_restart_is_proven_with_what_comes_after(stage):
     mount.end()
 
 
-@promise("S80", "With --proof first no byte is seen before its file is proven", seconds=90,
+@promise("S68", "With --proof first no byte is seen before its file is proven", seconds=90,
          ways=(PLAIN, XET))
 def no_wrong_byte_is_ever_seen(stage):
     name = "plain" if stage.way else "xet"
@@ -207,7 +207,7 @@ def no_wrong_byte_is_ever_seen(stage):
     mount.end()
 
 
-@promise("S80", "With --proof first no byte is seen before its file is proven")
+@promise("S68", "With --proof first no byte is seen before its file is proven")
 def what_is_always_wrong_is_an_error_and_no_byte(stage):
     mount = fresh(stage, "first-always", "--proof", "first", "--read-deadline", "20s", **PLAIN)
     path = mount.path + "/always.bin"
@@ -221,7 +221,7 @@ def what_is_always_wrong_is_an_error_and_no_byte(stage):
     mount.end()
 
 
-@promise("S80", "With --proof first no byte is seen before its file is proven")
+@promise("S68", "With --proof first no byte is seen before its file is proven")
 def what_was_cached_without_it_is_proven_first_too(stage):
     mount = fresh(stage, "first-later")
     path = mount.path + "/first.bin"
@@ -243,7 +243,7 @@ def what_was_cached_without_it_is_proven_first_too(stage):
     mount.end()
 
 
-@promise("S80", "With --proof first no byte is seen before its file is proven", seconds=60)
+@promise("S68", "With --proof first no byte is seen before its file is proven", seconds=60)
 def the_deadline_counts_from_the_last_bytes(stage):
     mount = fresh(stage, "first-slow", "--proof", "first", "--read-deadline", "3s")
     path = mount.path + "/slow.bin"
@@ -266,7 +266,7 @@ def the_deadline_counts_from_the_last_bytes(stage):
     mount.end()
 
 
-@promise("S80", "With --proof first no byte is seen before its file is proven")
+@promise("S68", "With --proof first no byte is seen before its file is proven")
 def what_does_not_fit_into_the_cache_is_refused(stage):
     mount = stage.mount(stage.server, "hf://models", "first-small", "cache-first-small")
     mount.start("--proof", "first", "--cache-size", "64MB")

@@ -65,7 +65,7 @@ def sent(mount, action):
             if after[kind] != before.get(kind, 0)}
 
 
-@promise("S67", "The kernel reads what is complete and proven by itself")
+@promise("S69", "The kernel reads what is complete and proven by itself")
 def a_proven_file_costs_no_read(stage):
     path = stage.top + "/model.safetensors"
     equal(proven(path), WEIGHTS)
@@ -88,7 +88,7 @@ def a_proven_file_costs_no_read(stage):
     says(page, "reads files by itself", f"{NAME}/model.safetensors by the kernel")
 
 
-@promise("S67", "The kernel reads what is complete and proven by itself")
+@promise("S69", "The kernel reads what is complete and proven by itself")
 def what_is_not_proven_is_read_through_the_daemon(stage):
     path = stage.top + "/part-0.bin"
     file = os.open(path, os.O_RDONLY)
@@ -126,7 +126,7 @@ def a_hot_file_in_packs_sends_what_opens_and_closes_it(stage):
     expect(set(counts) <= SILENT and counts["OPEN"] == counts["RELEASE"] == 20, counts)
 
 
-@promise("S68", "A file is read one way at a time, and changes it between uses")
+@promise("S70", "A file is read one way at a time, and changes it between uses")
 def any_order_of_opens_mappings_closes_and_changes(stage):
     paths = [f"{stage.top}/part-{index}.bin" for index in range(len(OTHERS))]
     stop = threading.Event()
@@ -185,7 +185,7 @@ def any_order_of_opens_mappings_closes_and_changes(stage):
              "all is closed")
 
 
-@promise("S68", "A file is read one way at a time, and changes it between uses")
+@promise("S70", "A file is read one way at a time, and changes it between uses")
 def what_is_evicted_stays_readable_where_it_is_open(stage):
     path = stage.top + "/part-1.bin"
     drop_pages(path)
@@ -215,7 +215,7 @@ def what_is_evicted_stays_readable_where_it_is_open(stage):
     expect(not way(stage.tree, "part-1.bin")["isByKernel"])
 
 
-@promise("S69", "What the kernel reads by itself outlives the daemon")
+@promise("S71", "What the kernel reads by itself outlives the daemon")
 def a_killed_daemon_is_not_noticed(stage):
     mount = stage.mount(stage.server, name="killed", cache="cache-killed").start()
     path = f"{mount.path}/{NAME}@v1/model.safetensors"
@@ -238,7 +238,7 @@ def a_killed_daemon_is_not_noticed(stage):
     mount.end()
 
 
-@promise("S70", "Without passthrough every read is the daemon's")
+@promise("S72", "Without passthrough every read is the daemon's")
 def three_ways_to_do_without(stage):
     for words, options in (("--check-reads", ()), ("--hot-size", ("0",))):
         mount = stage.mount(stage.server, name="without", cache="cache" + words)
@@ -259,7 +259,7 @@ def three_ways_to_do_without(stage):
         mount.end()
 
 
-@promise("S95", "What the kernel reads by itself is looked through in the background")
+@promise("S80", "What the kernel reads by itself is looked through in the background")
 def what_rots_is_healed_where_it_is_open(stage):
     mount = stage.mount(stage.server, name="rotting", cache="cache-rotting").start()
     path = f"{mount.path}/{NAME}@v1/part-2.bin"
@@ -287,7 +287,7 @@ def what_rots_is_healed_where_it_is_open(stage):
     mount.end()
 
 
-@promise("S96", "A reader in order finds the pages in memory")
+@promise("S81", "A reader in order finds the pages in memory")
 def pages_are_there_before_they_are_touched(stage):
     folder = stage.path("long")
     data = noise(99, 48 * MIB + 77)
@@ -322,7 +322,7 @@ def pages_are_there_before_they_are_touched(stage):
     mount.end()
 
 
-@promise("S71", "What the kernel granted a mount is told")
+@promise("S73", "What the kernel granted a mount is told")
 def settings_are_told(stage):
     told = {entry["name"]: entry for entry in reading(stage.tree)["settings"]}
     equal(set(told), {"readahead_bytes", "max_background", "congestion_threshold",

@@ -82,7 +82,7 @@ def touch(path, position, size=4096):
         os.close(file)
 
 
-@promise("S90", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
+@promise("S82", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
 def the_first_tensor_brings_the_others(stage):
     mount = fresh(stage, "rest")
     path = f"{mount.path}/{NAME}@v1/model.safetensors"
@@ -108,7 +108,7 @@ def the_first_tensor_brings_the_others(stage):
     mount.end()
 
 
-@promise("S90", "The rest of a weight file comes by itself")
+@promise("S82", "The rest of a weight file comes by itself")
 def a_touch_in_the_middle_goes_on_from_there(stage):
     mount = fresh(stage, "middle")
     path = f"{mount.path}/{NAME}@v1/model.safetensors"
@@ -123,7 +123,7 @@ def a_touch_in_the_middle_goes_on_from_there(stage):
     mount.end()
 
 
-@promise("S90", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
+@promise("S82", "The rest of a weight file comes by itself", ways=(PLAIN, XET))
 def several_readers_at_once_cost_each_byte_once(stage):
     mount = fresh(stage, "ranks")
     path = f"{mount.path}/{NAME}@v1/model.safetensors"
@@ -147,7 +147,7 @@ def several_readers_at_once_cost_each_byte_once(stage):
     mount.end()
 
 
-@promise("S90", "The rest of a weight file comes by itself")
+@promise("S82", "The rest of a weight file comes by itself")
 def a_name_alone_brings_nothing(stage):
     mount = fresh(stage, "noise")
     before = stage.server.data_bytes()
@@ -158,7 +158,7 @@ def a_name_alone_brings_nothing(stage):
     mount.end()
 
 
-@promise("S90", "The rest of a weight file comes by itself")
+@promise("S82", "The rest of a weight file comes by itself")
 def none_fetches_what_is_touched(stage):
     mount = fresh(stage, "none", "--prefetch", "none")
     path = f"{mount.path}/{NAME}@v1/model.safetensors"
@@ -169,7 +169,7 @@ def none_fetches_what_is_touched(stage):
     mount.end()
 
 
-@promise("S90", "The rest of a weight file comes by itself")
+@promise("S82", "The rest of a weight file comes by itself")
 def readers_overtake_it(stage):
     mount = fresh(stage, "overtake")
     folder = f"{mount.path}/{NAME}@v1"
@@ -186,7 +186,7 @@ def readers_overtake_it(stage):
     mount.end()
 
 
-@promise("S90", "The rest of a weight file comes by itself")
+@promise("S82", "The rest of a weight file comes by itself")
 def what_is_in_use_is_not_evicted_for_it(stage):
     mount = fresh(stage, "full", "--cache-size", "80MB")
     used = f"{mount.path}/{NAME}@v1/other.safetensors"
@@ -203,7 +203,7 @@ def what_is_in_use_is_not_evicted_for_it(stage):
     mount.end()
 
 
-@promise("S91", "modelfs prefetch fetches and proves what is named")
+@promise("S83", "modelfs prefetch fetches and proves what is named")
 def a_revision_by_its_name(stage):
     mount = fresh(stage, "command")
     found = prefetched(mount, f"hf://{NAME}@v1", "--json")
@@ -223,7 +223,7 @@ def a_revision_by_its_name(stage):
     stage.command = mount
 
 
-@promise("S91", "modelfs prefetch fetches and proves what is named")
+@promise("S83", "modelfs prefetch fetches and proves what is named")
 def it_can_be_read_into_memory(stage):
     mount = stage.command
     folder = f"{mount.path}/{NAME}@v1"
@@ -237,7 +237,7 @@ def it_can_be_read_into_memory(stage):
     mount.end()
 
 
-@promise("S91", "modelfs prefetch fetches and proves what is named")
+@promise("S83", "modelfs prefetch fetches and proves what is named")
 def it_works_without_a_daemon_and_goes_on(stage):
     cache = stage.path("cache-alone")
     hub = stage.server.endpoint
@@ -255,7 +255,7 @@ def it_works_without_a_daemon_and_goes_on(stage):
     equal((said["provenCount"], said["failedCount"]), (1, 0))
 
 
-@promise("S91", "modelfs prefetch fetches and proves what is named")
+@promise("S83", "modelfs prefetch fetches and proves what is named")
 def several_at_once_fetch_once(stage):
     mount = fresh(stage, "twice")
     before = stage.server.data_bytes()
@@ -269,7 +269,7 @@ def several_at_once_fetch_once(stage):
     mount.end()
 
 
-@promise("S92", "A restart makes ready what was used before")
+@promise("S84", "A restart makes ready what was used before")
 def what_was_touched_before_comes_again(stage):
     mount = fresh(stage, "replay")
     folder = f"{mount.path}/{NAME}@v1"
@@ -291,7 +291,7 @@ def what_was_touched_before_comes_again(stage):
     mount.end()
 
 
-@promise("S92", "A restart makes ready what was used before")
+@promise("S84", "A restart makes ready what was used before")
 def pages_of_what_is_here_are_read(stage):
     mount = fresh(stage, "pages")
     folder = f"{mount.path}/{NAME}@v1"
@@ -322,7 +322,7 @@ def in_memory(path):
     return int(said.stdout.split()[0])
 
 
-@promise("S91", "modelfs prefetch fetches and proves what is named")
+@promise("S83", "modelfs prefetch fetches and proves what is named")
 def its_exit_code_says_what_was_wrong(stage):
     mount = fresh(stage, "codes")
     os.listdir(f"{mount.path}/{NAME}@v1")

@@ -76,7 +76,7 @@ def take_over(mount):
     return successor
 
 
-@promise("S72", "A daemon that dies is replaced")
+@promise("S74", "A daemon that dies is replaced")
 def everything_open_goes_on(stage):
     mount = start(stage, "basic")
     place = f"{mount.path}/{NAME}@v1"
@@ -151,7 +151,7 @@ def tell(stage, what, rounds, stalls):
 KINDS = ("cold", "warm", "mapped", "names", "mapped", "cold")
 
 
-@promise("S72", "A daemon that dies is replaced", seconds=120 + 2 * KILLS)
+@promise("S74", "A daemon that dies is replaced", seconds=120 + 2 * KILLS)
 def kills_under_load(stage):
     draw = random.Random(7)
     mount = start(stage, "load")
@@ -189,7 +189,7 @@ def kills_under_load(stage):
     wait_for(lambda: not alive(keeper), 5, "the keeper's end")
 
 
-@promise("S72", "A daemon that dies is replaced")
+@promise("S74", "A daemon that dies is replaced")
 def one_killed_while_it_starts_is_not_replaced(stage):
     draw = random.Random(9)
     for index in range(6):
@@ -213,7 +213,7 @@ def one_killed_while_it_starts_is_not_replaced(stage):
         mount.end()
 
 
-@promise("S72", "A daemon that dies is replaced")
+@promise("S74", "A daemon that dies is replaced")
 def two_mounts_with_their_commits(stage):
     mount = start(stage, "several")
     other = mount.add(f"hf://{NAME}@v1", "several-pinned")
@@ -233,7 +233,7 @@ def two_mounts_with_their_commits(stage):
     wait_for(lambda: not mount.is_served(), 5, "the end with the last mount")
 
 
-@promise("S72", "A daemon that dies is replaced")
+@promise("S74", "A daemon that dies is replaced")
 def it_is_the_same_in_the_foreground(stage):
     place = stage.path("foreground")
     os.makedirs(place)
@@ -254,7 +254,7 @@ def it_is_the_same_in_the_foreground(stage):
     expect(not os.path.ismount(place))
 
 
-@promise("S72", "A daemon that dies is replaced")
+@promise("S74", "A daemon that dies is replaced")
 def a_reader_that_waits_for_the_network_goes_on(stage):
     mount = start(stage, "waiting")
     path = f"{mount.path}/{NAME}@v1/large2.bin"
@@ -274,7 +274,7 @@ def a_reader_that_waits_for_the_network_goes_on(stage):
 
 
 
-@promise("S77", "On an older kernel only what was under way fails")
+@promise("S79", "On an older kernel only what was under way fails")
 def without_resend(stage):
     mount = stage.mount(stage.server, name="older", cache="cache-older")
     mount.start(MODELFS_RESEND="0")
@@ -306,7 +306,7 @@ def without_resend(stage):
     mount.end()
 
 
-@promise("S73", "Without its keeper a daemon goes on by itself")
+@promise("S75", "Without its keeper a daemon goes on by itself")
 def a_dead_keeper_is_not_the_end(stage):
     mount = start(stage, "unkept")
     keeper, pid = mount.keeper(), mount.daemon()
@@ -354,7 +354,7 @@ def mounted_from(stage, folder, name):
     return mount
 
 
-@promise("S74", "An upgrade interrupts nobody", seconds=90 + 2 * UPGRADES)
+@promise("S76", "An upgrade interrupts nobody", seconds=90 + 2 * UPGRADES)
 def upgrades_under_load(stage):
     folder = install(stage, "installed")
     mount = mounted_from(stage, folder, "upgraded")
@@ -378,7 +378,7 @@ def upgrades_under_load(stage):
     mount.end()
 
 
-@promise("S74", "An upgrade interrupts nobody")
+@promise("S76", "An upgrade interrupts nobody")
 def an_upgrade_that_cannot_be_is_refused(stage):
     folder = install(stage, "refusing")
     mount = mounted_from(stage, folder, "refused")
@@ -415,7 +415,7 @@ def an_upgrade_that_cannot_be_is_refused(stage):
     stage.modelfs("upgrade", "--cache", mount.cache, code=9)
 
 
-@promise("S74", "An upgrade interrupts nobody")
+@promise("S76", "An upgrade interrupts nobody")
 def a_crash_is_no_upgrade(stage):
     folder = install(stage, "crashing")
     mount = mounted_from(stage, folder, "crashed")
@@ -427,7 +427,7 @@ def a_crash_is_no_upgrade(stage):
 
 
 
-@promise("S75", "A daemon that hangs is replaced")
+@promise("S77", "A daemon that hangs is replaced")
 def a_stopped_worker_is_replaced(stage):
     mount = stage.mount(stage.server, name="hanging", cache="cache-hanging")
     mount.start(MODELFS_SILENCE_SECONDS="3")
@@ -444,7 +444,7 @@ def a_stopped_worker_is_replaced(stage):
     mount.end()
 
 
-@promise("S75", "A daemon that hangs is replaced")
+@promise("S77", "A daemon that hangs is replaced")
 def a_group_that_sleeps_wakes_up_again(stage):
     mount = stage.mount(stage.server, name="sleeping", cache="cache-sleeping")
     mount.start(MODELFS_SILENCE_SECONDS="3")
@@ -515,7 +515,7 @@ os.execv(sys.argv[2], sys.argv[2:])
         return any(words in text for text in self.told)
 
 
-@promise("S76", "Under systemd the keeper may die too")
+@promise("S78", "Under systemd the keeper may die too")
 def the_store_of_the_service_manager(stage):
     place = stage.path("service")
     os.makedirs(place)

@@ -163,7 +163,7 @@ def a_reader_in_order_gets_every_chunk_once(stage):
     mount.end()
 
 
-@promise("S85", "Readers go before what is fetched ahead")
+@promise("S66", "Readers go before what is fetched ahead")
 def a_reader_overtakes_what_is_fetched_ahead(stage):
     mount = fresh(stage, "overtaking")
     stage.server.weather(bandwidth="10MB/s")
@@ -229,7 +229,7 @@ def xet_can_be_disabled(stage):
     mount.end()
 
 
-@promise("S66", "What came wrong through Xet is told by its chunk", seconds=90)
+@promise("S67", "What came wrong through Xet is told by its chunk", seconds=90)
 def a_flipped_byte_is_found_and_replaced(stage):
     mount = fresh(stage, "flip")
     right = noise(hash_of("flip"), 5_000_000)
