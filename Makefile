@@ -58,6 +58,7 @@ demo: release ## show it on a real model; HUB=https://huggingface.co uses the re
 bench: release bench-store ## measure it beside curl and the native disk, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/xet.py --bin .build/release
+	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/mapping.py --bin .build/release
 
 .PHONY: bench-store
 bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
