@@ -5,6 +5,7 @@
 // with the device alone: all others are closed with the process, its locks are let go, and the
 // keeper sees the death. Whoever decodes pages needs files, and waits here for the result instead.
 
+internal import CFuse3
 internal import CShims
 internal import Glibc
 internal import Platform

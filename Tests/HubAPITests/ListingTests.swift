@@ -140,7 +140,7 @@ import Transport
                 TestClient.wait {
                     client.hub.repositories(
                         .dataset, author: "org", countMax: count,
-                        deadline: MonotonicInstant.now + 5.0,
+                        deadline: MonotonicInstant.now + 60,
                         completion: $0)
                 }.value
             }

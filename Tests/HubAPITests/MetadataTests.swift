@@ -52,7 +52,7 @@ import Transport
             """
         try withHub(script: { _ in answer(200, body: body) }) { client, server in
             let refs = TestClient.wait {
-                client.hub.refs(repository("o/n", .dataset), deadline: .now + 5, completion: $0)
+                client.hub.refs(repository("o/n", .dataset), deadline: .now + 60, completion: $0)
             }
             #expect(
                 refs.value?.map(\.name) == ["main", "v1", "refs/pr/3", "refs/convert/parquet"])
@@ -66,10 +66,10 @@ import Transport
             request.target == "/api/whoami-v2"
                 ? answer(200, body: "{\"type\":\"user\",\"name\":\"me\",\"orgs\":[]}") : answer(200)
         }) { client, server in
-            let owner = TestClient.wait { client.hub.whoami(deadline: .now + 5, completion: $0) }
+            let owner = TestClient.wait { client.hub.whoami(deadline: .now + 60, completion: $0) }
             #expect(owner.value?.name == "me" && owner.value?.type == "user")
             let check = TestClient.wait {
-                client.hub.authCheck(repository("o/n"), deadline: .now + 5, completion: $0)
+                client.hub.authCheck(repository("o/n"), deadline: .now + 60, completion: $0)
             }
             #expect(check.error == nil)
             #expect(server.targets == ["/api/whoami-v2", "/api/models/o/n/auth-check"])
