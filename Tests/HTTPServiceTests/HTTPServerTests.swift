@@ -109,7 +109,7 @@ private func exchange(_ server: HTTPServer, _ request: String) -> String? {
         }
         let client = RawHTTPClient(port: server.address.port)
         client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        _ = started.receive(until: .now + 5)
+        _ = started.receive(until: .now + 30)
         let start = MonotonicInstant.now
         server.stop()
         #expect(MonotonicInstant.now.seconds(since: start) < 2)
@@ -121,7 +121,7 @@ private func exchange(_ server: HTTPServer, _ request: String) -> String? {
         let server = try serve(onRecord: { records.send($0) }) { _ in .text(404, "none") }
         _ = exchange(server, "GET /x?y HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         server.stop()
-        let record = try #require(records.receive(until: .now + 5))
+        let record = try #require(records.receive(until: .now + 30))
         #expect(record.target == "/x?y" && record.status == 404 && record.bodyByteCount == 4)
         #expect(record.isComplete)
     }

@@ -218,7 +218,7 @@ import Transport
             request.acceptCompressed = true
             request.bodyLimitBytes = 100
             transport.gather(request) { answers.send($0) }
-            let gathered = try #require(try answers.receive(until: .now + 5)?.get())
+            let gathered = try #require(try answers.receive(until: .now + 30)?.get())
             #expect(gathered.body == Array("hello".utf8))
             #expect(server.seen[0]["accept-encoding"]?.contains("gzip") == true)
         }
