@@ -26,6 +26,8 @@ import time
 
 import numpy
 
+import page
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
 
@@ -289,15 +291,6 @@ def table(results):
     return "\n".join(lines)
 
 
-def document(text):
-    path = os.path.join(TOP, "docs", "PERFORMANCE.md")
-    with open(path, encoding="utf-8") as file:
-        old = file.read()
-    begin, end = old.index(MARKS[0]) + len(MARKS[0]), old.index(MARKS[1])
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{old[:begin]}\n{text}\n{old[end:]}")
-
-
 def report(arguments, results, notes):
     versions = subprocess.run([os.path.join(TOP, "scripts/versions.sh"), sys.executable],
                               capture_output=True, text=True, check=True).stdout.rstrip()
@@ -313,7 +306,7 @@ def report(arguments, results, notes):
         json.dump({"setting": setting, "versions": versions.splitlines(), "cases": results,
                    "requests_of_first_listing": notes}, file, indent=2)
     if not arguments.no_document:
-        document(text)
+        page.replace(MARKS, text)
 
 
 def main():

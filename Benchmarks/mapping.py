@@ -31,6 +31,7 @@ import time
 import numpy
 
 import bench
+import page
 from bench import TOP, Case
 from programs import LocalHub, Mount, ProgramError, Programs
 from sweep import sweep
@@ -222,15 +223,6 @@ def table(results):
     return "\n".join(lines)
 
 
-def document(text):
-    path = os.path.join(TOP, "docs", "PERFORMANCE.md")
-    with open(path, encoding="utf-8") as file:
-        old = file.read()
-    begin, end = old.index(MARKS[0]) + len(MARKS[0]), old.index(MARKS[1])
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{old[:begin]}\n{text}\n{old[end:]}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--bin", required=True)
@@ -258,7 +250,7 @@ def main():
     with open(os.path.join(TOP, "out", "mapping.json"), "w", encoding="utf-8") as file:
         json.dump({"head": head, "notes": mapping.notes, "results": results}, file, indent=1)
     if not arguments.no_document:
-        document(text)
+        page.replace(MARKS, text)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 
+import page
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MARKS = ("<!-- store-bench: begin -->", "<!-- store-bench: end -->")
 # In a process of its own: the client reads its settings once.
@@ -170,15 +172,6 @@ def page(results, versions, commit_time):
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def document(text):
-    path = os.path.join(TOP, "docs", "PERFORMANCE.md")
-    with open(path, encoding="utf-8") as file:
-        old = file.read()
-    begin, end = old.index(MARKS[0]) + len(MARKS[0]), old.index(MARKS[1])
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{old[:begin]}\n{text}\n{old[end:]}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", default=os.path.join(TOP, ".build/release"))
@@ -208,7 +201,7 @@ def main():
     with open(os.path.join(TOP, "out", "store-bench.json"), "w", encoding="utf-8") as file:
         json.dump(results, file, indent=2)
     if not arguments.no_document:
-        document(text)
+        page.replace(MARKS, text)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ import urllib.request
 
 import numpy
 
+import page
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
 
@@ -332,15 +334,6 @@ def tables(results):
     return "\n\n".join(parts)
 
 
-def document(text):
-    path = os.path.join(TOP, "docs", "PERFORMANCE.md")
-    with open(path, encoding="utf-8") as file:
-        old = file.read()
-    begin, end = old.index(MARKS[0]) + len(MARKS[0]), old.index(MARKS[1])
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{old[:begin]}\n{text}\n{old[end:]}")
-
-
 def report(arguments, results):
     versions = subprocess.run([os.path.join(TOP, "scripts/versions.sh"), sys.executable],
                               capture_output=True, text=True, check=True).stdout.rstrip()
@@ -354,7 +347,7 @@ def report(arguments, results):
         json.dump({"setting": setting, "versions": versions.splitlines(), "cases": results},
                   file, indent=2)
     if not arguments.no_document:
-        document(text)
+        page.replace(MARKS, text)
 
 
 def main():
