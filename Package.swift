@@ -54,6 +54,7 @@ let package = Package(
         .executable(name: "modelfs", targets: ["modelfs"]),
         .executable(name: "modelfs-keeper", targets: ["modelfs-keeper"]),
         .executable(name: "modelfs-hub", targets: ["modelfs-hub"]),
+        .executable(name: "modelfs-predictor", targets: ["modelfs-predictor"]),
     ],
     targets: [
         // System libraries: a modulemap and one header each, imported by exactly one module.
@@ -64,6 +65,8 @@ let package = Package(
         system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
         system("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
         system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+        system("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
+        system("CHDF5", pkgConfig: "hdf5-serial", apt: "libhdf5-dev"),
         .target(name: "CShims", dependencies: ["CXXHash"], cSettings: loopSettings),
 
         // The ladder: each module uses only those above it in this list.
@@ -74,7 +77,9 @@ let package = Package(
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Platform", "CShims", "Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
-        module("Weights", []),
+        module("HDF5Files", ["Platform", "CHDF5"]),
+        module("LinearAlgebra", ["Platform", "CShims", "COpenBLAS"]),
+        module("Weights", ["Platform"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -109,6 +114,17 @@ let package = Package(
                 "HTTPService",
             ]),
         module(
+            "Inference",
+            [
+                "Platform", "Telemetry", "CShims", "HDF5Files", "LinearAlgebra", "Weights",
+            ]),
+        module(
+            "Predicting",
+            [
+                "Platform", "Telemetry", "Settings", "Database", "HTTPService", "Weights",
+                "Inference",
+            ]),
+        module(
             "Daemon",
             [
                 "Platform", "Telemetry", "Settings", "Keeping", "Hashing", "HubAPI", "Transport",
@@ -125,13 +141,14 @@ let package = Package(
             [
                 "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "HTTPService", "LocalHub",
             ]),
+        program("modelfs-predictor", ["Platform", "Settings", "Predicting"]),
 
         tests("PlatformTests", ["Platform", "TestSupport"]),
         tests("KeepingTests", ["Platform", "Keeping"]),
         tests("HashingTests", ["Platform", "Hashing", "CXXHash"]),
         tests("CompressionTests", ["Platform", "Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
-        tests("WeightsTests", ["Weights", "TestSupport"]),
+        tests("WeightsTests", ["Platform", "Weights", "TestSupport"]),
         tests("TidyTests", []),
         tests(
             "FuzzTests",

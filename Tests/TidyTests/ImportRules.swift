@@ -39,13 +39,13 @@ enum ImportRules {
     static let importers = [
         "CFuse3": "FuseSession", "CCurl": "Transport", "CSQLite3": "Database",
         "CCrypto": "Hashing", "CXXHash": "Hashing", "CLZ4": "Compression",
-        "CMicroHTTPD": "HTTPService",
+        "CMicroHTTPD": "HTTPService", "COpenBLAS": "LinearAlgebra", "CHDF5": "HDF5Files",
     ]
 
     /// Modules that may use FoundationEssentials: JSON, dates and folders off the data plane.
     static let essentialsUsers: Set<String> = [
         "HubAPI", "Xet", "LocalHub", "Daemon", "Settings", "Catalog", "Inference", "Weights",
-        "modelfs", "modelfs-hub",
+        "Predicting", "modelfs", "modelfs-hub",
     ]
 
     /// What belongs to the system or the toolchain, and is no module of the package.

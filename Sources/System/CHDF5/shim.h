@@ -1,0 +1,2 @@
+// HDF5: the files that Keras keeps weights in.
+#include <hdf5.h>

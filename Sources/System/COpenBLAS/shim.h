@@ -1,0 +1,2 @@
+// OpenBLAS: products of matrices.
+#include <cblas.h>
