@@ -35,6 +35,7 @@ struct CachePage {
             text += " the cache takes \(size(change.freedBytes)) less\n"
         case .rebuilt(let rebuild): writeRebuild(rebuild)
         case .prefetched(let report): writePrefetched(report)
+        case .alias(let report): text += AliasPage(report, style: style).rendered()
         }
     }
 

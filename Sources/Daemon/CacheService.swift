@@ -50,6 +50,7 @@ struct CacheService: Sendable {
         case .unpin(let target): return .unpinned(try unpin(try find(target)))
         case .cool(let target): return .cooled(try cool(target, progress))
         case .prefetch(let targets): return .prefetched(try prefetch(targets, progress))
+        case .alias(let request): return .alias(try answer(request, progress))
         case .rebuild:
             try CacheService.requestRebuild(cachePath)
             var rebuild = CacheRebuild()

@@ -18,7 +18,7 @@ extension MountFailure {
             mountpointAdvice
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
             .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached,
-            .pathNotShown:
+            .pathNotShown, .aliasMalformed, .aliasMissing, .aliasUnchanged:
             cacheAdvice
         case .sourceMalformed, .hubUnreachable, .offlineNotCached, .repositoryNotFound,
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
@@ -123,6 +123,16 @@ extension MountFailure {
             """
             Name a place below NAME@REVISION of a mount; 'modelfs status' lists the mounts.
             Without a mount, name it by its source: hf://ORG/NAME@REVISION/PATH
+            """
+        case .aliasMalformed:
+            """
+            Write letters, digits, '.', '_' and '-', such as prod, or datasets/prod for a dataset.
+            """
+        case .aliasMissing: "'modelfs alias list' shows those that there are."
+        case .aliasUnchanged(let name, _):
+            """
+            'modelfs alias history \(shellQuoted(name))' shows what it was; 'modelfs alias set \
+            \(shellQuoted(name)) REPO@REV' has it stand for another revision.
             """
         case .cacheDamaged(let path, _):
             """

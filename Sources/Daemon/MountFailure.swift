@@ -38,6 +38,9 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case cacheMissing(path: String)
     case notCached(target: String)
     case pathNotShown(path: String, detail: String)
+    case aliasMalformed(name: String)
+    case aliasMissing(name: String)
+    case aliasUnchanged(name: String, detail: String)
 
     // The Hub.
     case sourceMalformed(source: String, detail: String)

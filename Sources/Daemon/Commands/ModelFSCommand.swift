@@ -46,7 +46,7 @@ package enum ModelFSCommand {
         ]
         root.subcommands = [
             mount(makeBackend), unmount(), status(), upgrade(), prefetch(makeBackend),
-            cache(makeBackend),
+            cache(makeBackend), alias(makeBackend),
             daemon(makeBackend),
         ]
         root.exitCodes = ExitCode.allCases.filter { $0 != .storage && $0 != .listen }
