@@ -67,7 +67,7 @@ extension CacheService {
                 source: target.text,
                 detail: "an alias of \(name.kind.plural) stands for one of \(name.kind.plural)")
         }
-        let found = try findFiles(target)
+        let found = try findFiles(target, false)
         let fetched = try prefetch([target], progress)
         if fetched.failedCount > 0 {
             var report = AliasReport(.change)

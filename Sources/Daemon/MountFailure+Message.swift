@@ -31,7 +31,8 @@ extension MountFailure {
             mountpointMessage
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
             .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached, .pathNotShown,
-            .aliasMalformed, .aliasMissing, .aliasUnchanged:
+            .destinationFailed, .destinationBusy, .destinationDiffers,
+            .nothingSelected, .aliasMalformed, .aliasMissing, .aliasUnchanged:
             cacheMessage
         case .sourceMalformed, .hubUnreachable, .offlineNotCached, .repositoryNotFound,
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
@@ -92,6 +93,12 @@ extension MountFailure {
         case .cacheDamaged(let path, let detail): "the cache \(path) is damaged: \(detail)"
         case .cacheMissing(let path): "there is no cache at \(path)"
         case .notCached(let target): "the cache knows no files of \(target)"
+        case .destinationFailed(let path, let error): "\(path) cannot be written to: \(error)"
+        case .destinationBusy(let path): "another pull is writing to \(path)"
+        case .destinationDiffers(let path, let file, let count):
+            "\(path) has \(count == 1 ? "a file" : "\(count) files") that no pull has put there"
+                + " and that would be replaced, such as \(file)"
+        case .nothingSelected(let target): "no file of \(target) fits --include and --exclude"
         case .aliasMalformed(let name): "\(name) is no name for an alias"
         case .aliasMissing(let name): "there is no alias \(name)"
         case .aliasUnchanged(let name, let detail): "the alias \(name) stays as it is: \(detail)"
@@ -136,12 +143,14 @@ extension MountFailure {
         case .sourceMalformed, .environmentMalformed, .aliasMalformed: .usage
         case .hubUnreachable, .offlineNotCached: .hubUnreachable
         case .notMounted, .repositoryNotFound, .revisionNotFound, .folderNotFound, .notCached,
-            .pathNotShown, .aliasMissing:
+            .pathNotShown, .nothingSelected, .aliasMissing:
             .notFound
         case .gated, .tokenRefused: .accessDenied
         case .daemonAbsent: .notRunning
         case .daemonSilent, .daemonDied, .daemonOfOtherVersion, .daemonBusy: .daemonSilent
         case .upgradeRefused: .cache
+        case .destinationFailed, .destinationDiffers: .storage
+        case .destinationBusy: .inUse
         case .daemonUnkept, .optionConflict, .aliasUnchanged, .failed: .failure
         }
     }
