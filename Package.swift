@@ -127,8 +127,9 @@ let package = Package(
         module(
             "Daemon",
             [
-                "Platform", "Telemetry", "Settings", "Keeping", "Hashing", "HubAPI", "Transport",
-                "Database", "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
+                "Platform", "Telemetry", "CShims", "Settings", "Keeping", "Hashing", "HubAPI",
+                "Transport", "Database", "Catalog", "ChunkStore", "Fetching", "FileSystem",
+                "FuseSession",
             ]),
 
         // The programs: arguments and wiring only.

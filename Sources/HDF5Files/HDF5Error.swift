@@ -1,4 +1,5 @@
-// What goes wrong with an HDF5 file.
+// What goes wrong with an HDF5 file: as values, without the library's own words, which are made for
+// those who program it.
 
 /// Why something of an HDF5 file cannot be had.
 package enum HDF5Error: Error, Equatable, Sendable {
