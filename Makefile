@@ -44,6 +44,7 @@ release: ## build the programs for use, into .build/release
 	swift build $(RELEASE_FLAGS) --product modelfs
 	swift build $(RELEASE_FLAGS) --product modelfs-keeper
 	swift build $(RELEASE_FLAGS) --product modelfs-hub
+	swift build $(RELEASE_FLAGS) --product modelfs-predictor
 
 .PHONY: test
 test: ## run all tests: style, units, real mounts, official clients (under 20 minutes)
@@ -103,7 +104,7 @@ install: release ## install programs and units: make install [PREFIX=/usr/local]
 install-files:
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 755 .build/release/modelfs .build/release/modelfs-keeper .build/release/modelfs-hub \
-		"$(DESTDIR)$(PREFIX)/bin/"
+		.build/release/modelfs-predictor "$(DESTDIR)$(PREFIX)/bin/"
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d"
 	for unit in systemd/*.service; do \
 		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "$$unit" | install -m 644 /dev/stdin \
@@ -112,6 +113,15 @@ install-files:
 	install -d -m 700 "$(DESTDIR)/etc/modelfs" "$(DESTDIR)/etc/modelfs/mounts"
 	test -e "$(DESTDIR)/etc/modelfs/modelfs.env" || \
 		install -m 600 systemd/modelfs.env "$(DESTDIR)/etc/modelfs/modelfs.env"
+
+.PHONY: deb
+deb: release ## make the Debian package, in out/
+	@scripts/deb.sh
+
+.PHONY: deb-test
+deb-test: deb ## install it in a clean Debian 12, mount, and purge it (as root, some minutes)
+	@python=$$(scripts/venv.sh) && "$$python" scripts/run-suites.py --bin .build/release \
+		--scratch /tmp/modelfs-deb-test --seconds 900 --folder Tests/Package -- ""
 
 .PHONY: clean
 clean: ## remove what was built, measured and downloaded into the checkout

@@ -105,6 +105,7 @@ extension ContentFetcher {
     func reportDamage(_ content: Content) {
         damaged.add()
         distrustXet(content)
+        distrustLocally(content.id)
         let name = state.withLock { $0.active[content.id]?.name }
         log.error(
             "a file is not what its hash says; it was dropped and is fetched again when read",
