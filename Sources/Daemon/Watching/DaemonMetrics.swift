@@ -142,7 +142,9 @@ struct ProcessFigures: Equatable, Sendable {
     var residentBytes: Int64 = 0
     var descriptorCount = 0
 
-    /// Those of a process; zeros where it is gone. Source: proc(5).
+    /// Those of a process; zeros where it is gone.
+    ///
+    /// Source: proc(5).
     init(processID: Int32) {
         let folder = "/proc/\(processID)"
         if let text = ProcessFigures.text("\(folder)/stat"), let end = text.lastIndex(of: ")") {
