@@ -3,6 +3,7 @@
 
 #include "blake3.h"
 #include "decompositions.h"
+#include "floats.h"
 #include "groups.h"
 #include "handover.h"
 #include "top_bytes.h"
