@@ -203,6 +203,13 @@ let package = Package(
             ],
             path: "Benchmarks/StoreBench", swiftSettings: testSettings),
         .executableTarget(
+            name: "text-bench", dependencies: ["Platform", "Inference"],
+            path: "Benchmarks/TextBench", swiftSettings: testSettings),
+        tests("LinearAlgebraTests", ["Platform", "LinearAlgebra", "TestSupport"]),
+        tests(
+            "InferenceTests",
+            ["Platform", "LinearAlgebra", "Weights", "Inference", "TestSupport"]),
+        .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
         tests(

@@ -72,6 +72,13 @@ struct Vocabulary: Sendable {
         bytes.append(contentsOf: source[range])
     }
 
+    /// Calls for each word: bytes, the range of the word in them, and its id.
+    func forEach(_ body: ([UInt8], Range<Int>, Int32) -> Void) {
+        for entry in entries {
+            body(bytes, Int(entry.start)..<Int(entry.start + entry.count), entry.id)
+        }
+    }
+
     /// The id of a word.
     func id(of word: String) -> Int32? {
         let bytes = Array(word.utf8)

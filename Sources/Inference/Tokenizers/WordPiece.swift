@@ -75,7 +75,9 @@ struct WordPiece: Sendable {
 
         mutating func append(_ scalar: Unicode.Scalar) {
             characterCount += 1
-            if characterCount <= limit { bytes.append(contentsOf: UTF8.encode(scalar) ?? []) }
+            if characterCount <= limit, let encoded = UTF8.encode(scalar) {
+                bytes.append(contentsOf: encoded)
+            }
         }
 
         mutating func clear() {
