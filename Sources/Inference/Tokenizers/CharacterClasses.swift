@@ -38,7 +38,8 @@ enum CharacterClasses {
     static func isAccent(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.value < 0x300 { return false }
         if scalar.value == 0x1734 { return true }  // Of another category since.
-        if scalar.value == 0x111c9 { return false }  // Likewise.
+        // Marks since then.
+        if [0x1885, 0x1886, 0x111c9].contains(scalar.value) { return false }
         let properties = scalar.properties
         return properties.generalCategory == .nonspacingMark && isOld(properties)
     }
