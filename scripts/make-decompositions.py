@@ -42,7 +42,8 @@ def wrapped(items):
 
 def main():
     table = list(rows())
-    single = [f"{{{hex(number)},{hex(rest[0])}}}," for number, rest in table if len(rest) == 1]
+    single = [f"{{{hex(number)},{hex(rest[0])}}},"
+              for number, rest in table if len(rest) == 1]
     several = []
     for number, rest in table:
         if len(rest) > 1:

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Makes Tests/Fixtures/text: tiny models with random weights, and what the real libraries say.
 
-Needs `tokenizers` 0.15, `transformers` 4.36, `safetensors` and PyTorch 1.13 (Debian's python3-torch):
+Needs `tokenizers` 0.15, `transformers` 4.36, `safetensors` and PyTorch 1.13, which is Debian's
+python3-torch:
 
     python3 -m venv --system-site-packages venv
     venv/bin/pip install 'transformers==4.36.2' 'safetensors<0.5'
     venv/bin/python scripts/make-text-fixtures.py
+
+The trainers of `tokenizers` break ties at random, so every run makes other vocabularies, and with
+them other answers: all of the folder belongs together.
 """
 
 import json
@@ -28,7 +32,6 @@ TEXTS = [
     "word " * 40, "日本語 and English", "<s> literal </s> [CLS] tokens <pad> here <mask>",
     "one two three four five six seven eight nine ten " * 3, "!",
 ]
-COMMON = dict(vocab_size=0, initializer_range=0.3)
 
 
 def wordpiece(size, frame, lowercase=True):
@@ -121,7 +124,8 @@ def sigmoids(model, ids):
     return torch.sigmoid(model(ids).logits)
 
 
-LABELS = {"id2label": {0: "bad", 1: "fair", 2: "good"}, "label2id": {"bad": 0, "fair": 1, "good": 2}}
+LABELS = {"id2label": {0: "bad", 1: "fair", 2: "good"},
+          "label2id": {"bad": 0, "fair": 1, "good": 2}}
 
 
 def old_names(name):
@@ -179,7 +183,6 @@ def mpnet():
     tokenizer = wordpiece(300, "mpnet")
     config = MPNetConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=258,
                          pad_token_id=1, bos_token_id=0, eos_token_id=2, **small())
-    head = torch.nn.Linear(24, 10)
 
     def answer(model, ids):
         vector = torch.cat([model(ids).last_hidden_state[:, 0],
@@ -208,7 +211,6 @@ def mpnet():
                   os.path.join(folder, "2_Dense", "model.safetensors"))
         write(folder, "sentence_bert_config.json", {"max_seq_length": 256})
 
-    del head
     # Attention over distances beyond the last bucket needs a long text.
     TEXTS.append("alpha beta gamma delta " * 60)
     make("mpnet", MPNetModel(config), tokenizer, answer, limit=256, extra=modules)

@@ -15,6 +15,7 @@ package final class FloatMemory: @unchecked Sendable {
     fileprivate let base: UnsafeMutablePointer<Float>
     private static let alignment = 64
 
+    /// Allocates room for so many.
     package init(count: Int) {
         self.count = count
         let memory = UnsafeMutableRawPointer.allocate(

@@ -3,8 +3,8 @@
 // One product runs on the thread that asks for it, unless the program says otherwise: who has
 // several threads gives each a part of the work, which costs no waiting within a product.
 
-internal import CShims
 internal import COpenBLAS
+internal import CShims
 internal import Platform
 
 /// How many threads a product may take; the program says it once, before the first product.

@@ -181,7 +181,9 @@ private func difference(_ found: [Double], _ expected: [Double]) -> Double {
 
     @Test func sizesThatDoNotFitAreTold() throws {
         let wide = try config("bert", #""intermediate_size":40"#, #""intermediate_size":41"#)
-        guard case .wrongTensor(let name, _, _)? = try failure("bert", replacing: ["config.json": wide])
+        guard
+            case .wrongTensor(let name, _, _)? = try failure(
+                "bert", replacing: ["config.json": wide])
         else {
             Issue.record("another error")
             return
@@ -199,7 +201,8 @@ private func difference(_ found: [Double], _ expected: [Double]) -> Double {
     }
 
     @Test func wordsBeyondTheWeightsAreTold() throws {
-        let text = #"{"pre_tokenizer":{"type":"BertPreTokenizer"},"#
+        let text =
+            #"{"pre_tokenizer":{"type":"BertPreTokenizer"},"#
             + #""model":{"type":"WordPiece","vocab":{"[UNK]":0,"a":100000}}}"#
         guard case .malformed? = try failure("bert", replacing: ["tokenizer.json": text]) else {
             Issue.record("another error")
@@ -262,6 +265,7 @@ private func difference(_ found: [Double], _ expected: [Double]) -> Double {
             .unknownModel(folder: "f", found: []),
         ]
         for error in errors { #expect("\(error)".count > 20) }
-        #expect("\(InferenceError.row(index: 0, field: "text", reason: "is empty"))".contains("row 1"))
+        #expect(
+            "\(InferenceError.row(index: 0, field: "text", reason: "is empty"))".contains("row 1"))
     }
 }

@@ -112,7 +112,8 @@ import Testing
     @Test func accentsAndCaseAreTheLibrarys() throws {
         let json = try TextFixtures.json("characters.json")
         for (name, form) in [
-            ("stripped", stripped), ("lowered", { Array($0.properties.lowercaseMapping.unicodeScalars) }),
+            ("stripped", stripped),
+            ("lowered", { Array($0.properties.lowercaseMapping.unicodeScalars) }),
         ] as [(String, (Unicode.Scalar) -> [Unicode.Scalar])] {
             let rows = try #require(json[name]?.array)
             #expect(rows.count > 1_000)

@@ -145,7 +145,9 @@ private let lengths = [1, 3, 7, 8, 9, 16, 31, 40]
 @Suite struct ProductTests {
     @Test func productsAreThoseOfTheFormula() {
         for (rowCount, depth, columnCount) in [(1, 1, 1), (3, 5, 4), (17, 33, 9), (2, 100, 64)] {
-            let (left, right) = (matrix(rowCount, depth, seed: 1), matrix(columnCount, depth, seed: 2))
+            let (left, right) = (
+                matrix(rowCount, depth, seed: 1), matrix(columnCount, depth, seed: 2)
+            )
             let output = Matrix(zeros: rowCount, columnCount + 3)
             let part = output.columns(2..<columnCount + 2)
             part.setProduct(left, transposed: right)
@@ -193,7 +195,9 @@ private let lengths = [1, 3, 7, 8, 9, 16, 31, 40]
         let team = Team(threadCount: 2)
         let counts = Lock<[Int]>([])
         team.run { member in
-            if member.index == 0 { team.run { inner in counts.withLock { $0.append(inner.count) } } }
+            if member.index == 0 {
+                team.run { inner in counts.withLock { $0.append(inner.count) } }
+            }
             member.meet()
         }
         #expect(counts.withLock { $0 } == [1])

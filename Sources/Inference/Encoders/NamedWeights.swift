@@ -130,8 +130,9 @@ struct DenseLayer: Sendable {
     }
 
     /// Writes some of a tensor's values, whose type was checked, into the one row of a matrix.
-    static func copy(_ tensor: TensorView, _ elements: Range<Int>, to row: Matrix, at index: Int = 0)
-    {
+    static func copy(
+        _ tensor: TensorView, _ elements: Range<Int>, to row: Matrix, at index: Int = 0
+    ) {
         row.withRow(index) { span in
             do throws(WeightError) {
                 try tensor.copyFloats(elements, into: &span)

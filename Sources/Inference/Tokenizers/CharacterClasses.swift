@@ -2,8 +2,9 @@
 //
 // BERT's were written when Unicode was at version 8, and their tables never changed: a mark, a
 // format character or a punctuation sign that is younger is none to them. Models of the GPT-2
-// family go by newer tables, of letters, numbers and white space alone. Which is which was found by
-// asking the Python package `tokenizers` about every character; Tests/InferenceTests has its answers.
+// family go by newer tables, of letters, numbers and white space alone. Which is which was found
+// by asking the Python package `tokenizers` about every character; the answers are in
+// Tests/Fixtures/text/characters.json.
 
 /// Kinds of characters, as tokenizers tell them.
 enum CharacterClasses {
