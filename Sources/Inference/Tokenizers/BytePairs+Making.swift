@@ -28,7 +28,7 @@ extension BytePairs {
     ) throws(InferenceError) {
         var decoded: [UInt8] = []
         var table = Vocabulary(expectedCount: words.count)
-        words.forEach { bytes, range, id in
+        words.forEachWord { bytes, range, id in
             if ByteAlphabet.decode(bytes, in: range, into: &decoded) {
                 table.insert(decoded, id: id)
             }

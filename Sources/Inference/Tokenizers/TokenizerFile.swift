@@ -242,7 +242,7 @@ extension Vocabulary {
         var pieces = WordPieceVocabulary(
             words: self, continuations: Vocabulary(expectedCount: count / 4), unknown: unknown,
             prefix: prefix, characterCountMax: characterCountMax)
-        forEach { bytes, range, id in
+        forEachWord { bytes, range, id in
             if range.count > prefix.count,
                 bytes[range.lowerBound..<range.lowerBound + prefix.count].elementsEqual(prefix)
             {

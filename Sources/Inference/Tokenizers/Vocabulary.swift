@@ -73,7 +73,7 @@ struct Vocabulary: Sendable {
     }
 
     /// Calls for each word: bytes, the range of the word in them, and its id.
-    func forEach(_ body: ([UInt8], Range<Int>, Int32) -> Void) {
+    func forEachWord(_ body: ([UInt8], Range<Int>, Int32) -> Void) {
         for entry in entries {
             body(bytes, Int(entry.start)..<Int(entry.start + entry.count), entry.id)
         }
