@@ -77,9 +77,9 @@ let package = Package(
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Platform", "CShims", "Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
-        module("HDF5Files", ["Platform", "CHDF5"]),
         module("LinearAlgebra", ["Platform", "CShims", "COpenBLAS"]),
         module("Weights", ["Platform", "CShims"]),
+        module("HDF5Files", ["Platform", "Weights", "CHDF5"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -127,8 +127,9 @@ let package = Package(
         module(
             "Daemon",
             [
-                "Platform", "Telemetry", "Settings", "Keeping", "Hashing", "HubAPI", "Transport",
-                "Database", "Catalog", "ChunkStore", "Fetching", "FileSystem", "FuseSession",
+                "Platform", "Telemetry", "CShims", "Settings", "Keeping", "Hashing", "HubAPI",
+                "Transport", "Database", "Catalog", "ChunkStore", "Fetching", "FileSystem",
+                "FuseSession",
             ]),
 
         // The programs: arguments and wiring only.
@@ -149,12 +150,13 @@ let package = Package(
         tests("CompressionTests", ["Platform", "Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("WeightsTests", ["Platform", "Weights", "TestSupport"]),
+        tests("HDF5FilesTests", ["Platform", "Weights", "HDF5Files", "TestSupport"]),
         tests("TidyTests", []),
         tests(
             "FuzzTests",
             [
-                "Platform", "Settings", "Compression", "Xet", "Weights", "Transport", "HubAPI",
-                "Catalog", "ChunkStore", "TestSupport",
+                "Platform", "Settings", "Compression", "Xet", "Weights", "HDF5Files", "Transport",
+                "HubAPI", "Catalog", "ChunkStore", "TestSupport",
             ]),
         tests("SettingsTests", ["Settings"]),
         tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),

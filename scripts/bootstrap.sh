@@ -21,7 +21,8 @@ command -v swift >/dev/null 2>&1 || fail "no 'swift' in PATH: install the Swift 
     "from https://www.swift.org/install/linux/ and run this again"
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
-    if pkg-config --exists fuse3 libcurl sqlite3 liblz4 libcrypto libxxhash libmicrohttpd openblas hdf5-serial; then
+    if pkg-config --exists fuse3 libcurl sqlite3 liblz4 libcrypto libxxhash libmicrohttpd \
+        openblas hdf5-serial; then
         exit 0
     fi
     fail "this machine has no apt; install the equivalents of: ${packages[*]}"

@@ -20,6 +20,21 @@ int modelfs_punch_hole(int descriptor, long long offset, long long count) {
     return fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, count);
 }
 
+int modelfs_reserve(int descriptor, long long count) {
+    return fallocate(descriptor, 0, 0, count) == 0 ? 0 : errno;
+}
+
+long long modelfs_copy_range(int source, int target, long long offset, long long count) {
+    off_t from = offset, to = offset;
+    ssize_t done = copy_file_range(source, &from, target, &to, (size_t)count, 0);
+    if (done >= 0 || (errno != EXDEV && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
+        return done;
+    char piece[65536];
+    size_t wanted = count < (long long)sizeof piece ? (size_t)count : sizeof piece;
+    done = pread(source, piece, wanted, offset);
+    return done <= 0 ? done : pwrite(target, piece, (size_t)done, offset);
+}
+
 const char *modelfs_environment_entry(int index) {
     return environ[index];
 }

@@ -27,7 +27,7 @@ extension Catalog {
                 guard let kind = CatalogRecord.Kind(rawValue: UInt8(clamping: row.integer(0)))
                 else { throw .unexpectedValue(column: 0) }
                 let key: Value =
-                    kind == .organisation ? .text(row.text(1)) : .integer(row.integer(1))
+                    kind.isKeyedByName ? .text(row.text(1)) : .integer(row.integer(1))
                 rows.append((kind, key, row.integer(2)))
             }
             var records: [UnkeptRecord] = []
@@ -64,6 +64,8 @@ extension Catalog {
                 INSERT OR IGNORE INTO unkept SELECT 2, id, 1 FROM "commit" WHERE has_tree = 1;
                 INSERT OR IGNORE INTO unkept SELECT 3, kind || '/' || name, 1 FROM organisation;
                 INSERT OR IGNORE INTO unkept SELECT 4, commit_id, 1 FROM pin;
+                INSERT OR IGNORE INTO unkept SELECT DISTINCT 6, kind || '/' || name, 1
+                    FROM alias_change;
                 """)
         }
     }
@@ -78,6 +80,7 @@ extension Catalog {
         case .commit: try exportCommit(key, connection)
         case .organisation: try exportOrganisation(key, connection)
         case .pin: try exportPin(key, connection)
+        case .alias: try exportAlias(key, connection)
         }
     }
 
@@ -202,5 +205,26 @@ extension Catalog {
         var writer = RecordWriter()
         writer.number(pinnedAt)
         return CatalogRecord(kind: .pin, key: commit.key, payload: writer.bytes)
+    }
+
+    private static func exportAlias(
+        _ key: Value, _ connection: Connection
+    ) throws(DatabaseError) -> CatalogRecord? {
+        guard case .text(let text) = key, let name = AliasName(key: Array(text.utf8))
+        else { return nil }
+        let changes = try changes(of: name, connection)
+        var writer = RecordWriter()
+        writer.count(changes.count)
+        for change in changes {
+            writer.number(change.number)
+            writer.number(change.changedAt.secondsSince1970)
+            writer.text(change.who.utf8)
+            writer.byte(change.target == nil ? 0 : 1)
+            guard let target = change.target else { continue }
+            writer.text(target.repository.name.utf8)
+            writer.text(target.revision.utf8)
+            writer.text(target.commit.bytes)
+        }
+        return CatalogRecord(kind: .alias, key: Array(text.utf8), payload: writer.bytes)
     }
 }

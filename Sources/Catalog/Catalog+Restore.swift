@@ -63,6 +63,11 @@ extension Catalog {
             try connection.run(
                 "INSERT OR REPLACE INTO pin VALUES (?, ?)",
                 [.integer(commit.row), .integer(pinnedAt)])
+        case .alias:
+            guard let name = AliasName(key: record.key),
+                let changes = try? aliasChanges(payload, name.kind)
+            else { return false }
+            for change in changes { try insert(change, of: name, connection) }
         }
         return true
     }

@@ -131,5 +131,17 @@ extension Catalog {
         CREATE TABLE trace (
             commit_id INTEGER PRIMARY KEY, extents BLOB NOT NULL, recorded_at INTEGER NOT NULL);
         """,
+        """
+        -- Names of this machine's own for revisions: each is what its newest change says. Without
+        -- a repository the alias was taken away.
+        CREATE TABLE alias_change (
+            kind TEXT NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL,
+            changed_at INTEGER NOT NULL, who TEXT NOT NULL, repository TEXT, revision TEXT,
+            commit_oid BLOB, PRIMARY KEY (kind, name, number)) WITHOUT ROWID;
+        CREATE TRIGGER alias_changed AFTER INSERT ON alias_change BEGIN
+            INSERT INTO unkept VALUES (6, new.kind || '/' || new.name, 1)
+                ON CONFLICT DO UPDATE SET change = change + 1;
+        END;
+        """,
     ]
 }

@@ -13,6 +13,8 @@
 //                                           of a folder 4: number of its folders
 //     3 owner          kind/name            8: when it was listed, 1: whether the list was cut
 //     4 pin            as of a commit       8: when it was pinned
+//     6 alias          kind/name            list of changes: 8: number, 8: when, who, 1: 0 taken
+//                                           away or 1 set, then repository, revision, 20: commit
 //
 // A record that cannot be read is left out: what it told is asked of the Hub again.
 
@@ -24,6 +26,16 @@ package struct CatalogRecord: Equatable, Sendable {
         case commit = 2
         case organisation = 3
         case pin = 4
+        // 5 is the item that names the catalog itself.
+        case alias = 6
+
+        /// Whether its rows are found by a name, and not by a number.
+        var isKeyedByName: Bool {
+            switch self {
+            case .organisation, .alias: true
+            case .repository, .commit, .pin: false
+            }
+        }
     }
 
     package let kind: Kind

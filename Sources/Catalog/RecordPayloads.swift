@@ -2,6 +2,7 @@
 
 internal import Hashing
 internal import HubAPI
+internal import Platform
 
 /// What a record says of a repository.
 struct RepositoryPayload {
@@ -78,4 +79,29 @@ struct CommitPayload {
             CatalogContent(
                 hash: hash, sizeBytes: size, modified: modified, xetHash: try reader.textOrNone()))
     }
+}
+
+/// What a record says of an alias: its changes, the oldest first.
+func aliasChanges(
+    _ payload: [UInt8], _ kind: RepositoryKind
+) throws(UnreadableRecord) -> [AliasChange] {
+    var reader = try RecordReader(payload)
+    var changes: [AliasChange] = []
+    for _ in 0..<(try reader.count()) {
+        let number = try reader.number()
+        let changedAt = WallTime(secondsSince1970: try reader.number())
+        let who = try reader.text()
+        var target: AliasTarget?
+        if try reader.byte() == 1 {
+            guard let repository = RepositoryID(kind: kind, name: try reader.text())
+            else { throw UnreadableRecord() }
+            let revision = try reader.text()
+            guard let commit = GitObjectID(bytes: try reader.bytes())
+            else { throw UnreadableRecord() }
+            target = AliasTarget(repository: repository, revision: revision, commit: commit)
+        }
+        changes.append(
+            AliasChange(number: number, changedAt: changedAt, who: who, target: target))
+    }
+    return changes
 }

@@ -18,6 +18,10 @@ package enum CacheRequest: Equatable, Sendable, Codable {
     case cool(target: String?)
     /// Fetch all of these and prove it.
     case prefetch(targets: [PrefetchTarget])
+    /// Put these into a real folder.
+    case pull(PullRequest)
+    /// About names of this machine's own for revisions.
+    case alias(AliasRequest)
     /// Make both databases anew from the packs; at the next start where a daemon runs.
     case rebuild
 }
@@ -33,6 +37,8 @@ package enum CacheAnswer: Equatable, Sendable, Codable {
     case unpinned(CacheChange)
     case cooled(CacheChange)
     case prefetched(PrefetchReport)
+    case pulled(PullReport)
+    case alias(AliasReport)
     case rebuilt(CacheRebuild)
 }
 

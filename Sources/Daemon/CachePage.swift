@@ -35,6 +35,8 @@ struct CachePage {
             text += " the cache takes \(size(change.freedBytes)) less\n"
         case .rebuilt(let rebuild): writeRebuild(rebuild)
         case .prefetched(let report): writePrefetched(report)
+        case .pulled(let report): writePulled(report)
+        case .alias(let report): text += AliasPage(report, style: style).rendered()
         }
     }
 
@@ -140,10 +142,24 @@ struct CachePage {
         text += report.failedCount == 0 ? ", " + style.good("all there and proven") : ""
         text += " after \(TimeSpan(milliseconds: Int64(report.seconds * 1000)))\n"
         if report.inMemoryBytes > 0 { text += "\(size(report.inMemoryBytes)) read into memory\n" }
-        if report.failedCount == 0 { return }
-        text += style.error("\(files(report.failedCount)) not there") + "\n"
-        for failure in report.failures { text += "  \(failure.file): \(failure.reason)\n" }
-        if report.failures.count < report.failedCount { text += "  and more\n" }
+        writeFailures(report.failures, count: report.failedCount)
+    }
+
+    private mutating func writePulled(_ report: PullReport) {
+        text += "\(report.repository)@\(report.commit.prefix(12)) in \(report.destination)\n"
+        text += "\(files(report.fileCount)), \(size(report.sizeBytes)): "
+        text += "\(report.unchangedCount) unchanged, \(report.writtenCount) written"
+        if report.removedCount > 0 { text += ", \(report.removedCount) removed" }
+        text += " (\(size(report.missingBytes)) were not in the cache)"
+        text += " after \(TimeSpan(milliseconds: Int64(report.seconds * 1000)))\n"
+        writeFailures(report.failures, count: report.failedCount)
+    }
+
+    private mutating func writeFailures(_ failures: [PrefetchReport.Failure], count: Int) {
+        if count == 0 { return }
+        text += style.error("\(files(count)) not there") + "\n"
+        for failure in failures { text += "  \(failure.file): \(failure.reason)\n" }
+        if failures.count < count { text += "  and more\n" }
     }
 
     private func size(_ byteCount: Int64) -> String { "\(ByteSize(max(0, byteCount)))" }

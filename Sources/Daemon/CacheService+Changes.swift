@@ -60,7 +60,8 @@ extension CacheService {
             repository: target.repository,
             commits: target.commits.filter { pinned.contains($0.id) })
         var contents = try contents(of: freed)
-        for other in pinned.subtracting(freed.commits.map(\.id)) {
+        let kept = pinned.subtracting(freed.commits.map(\.id)).union(try commitsOfAliases())
+        for other in kept {
             contents.subtract(
                 try ask { () throws(CatalogError) in try catalog.contents(of: other) })
         }

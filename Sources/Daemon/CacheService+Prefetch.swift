@@ -21,7 +21,7 @@ extension CacheService {
         var wanted: [PrefetchRun.Wanted] = []
         var known: Set<ContentID> = []
         for target in targets.prefix(PrefetchReport.targetCountMax) {
-            let found = try findFiles(target)
+            let found = try findFiles(target, false)
             report.places.append(
                 PrefetchReport.Place(
                     text: target.text, repository: found.repository.description,

@@ -22,7 +22,13 @@ struct CacheService: Sendable {
     let fetcher: Fetcher
     let log: Log
     /// The files of a target; the Hub is asked where it was never seen.
-    let findFiles: @Sendable (PrefetchTarget) throws(MountFailure) -> RevisionFiles
+    let findFiles: FileFinder
+    /// Reads as a reader of a mount would.
+    let reader: any ContentReader
+
+    /// - Returns: each content once, or each path, of a target.
+    typealias FileFinder =
+        @Sendable (PrefetchTarget, _ eachPath: Bool) throws(MountFailure) -> RevisionFiles
 
     typealias Progress = (CacheProgress) -> Bool
 
@@ -50,6 +56,8 @@ struct CacheService: Sendable {
         case .unpin(let target): return .unpinned(try unpin(try find(target)))
         case .cool(let target): return .cooled(try cool(target, progress))
         case .prefetch(let targets): return .prefetched(try prefetch(targets, progress))
+        case .pull(let request): return .pulled(try pull(request, progress))
+        case .alias(let request): return .alias(try answer(request, progress))
         case .rebuild:
             try CacheService.requestRebuild(cachePath)
             var rebuild = CacheRebuild()

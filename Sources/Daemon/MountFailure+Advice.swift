@@ -18,7 +18,8 @@ extension MountFailure {
             mountpointAdvice
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
             .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached,
-            .pathNotShown:
+            .pathNotShown, .destinationFailed, .destinationBusy, .destinationDiffers,
+            .nothingSelected, .aliasMalformed, .aliasMissing, .aliasUnchanged:
             cacheAdvice
         case .sourceMalformed, .hubUnreachable, .offlineNotCached, .repositoryNotFound,
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
@@ -123,6 +124,26 @@ extension MountFailure {
             """
             Name a place below NAME@REVISION of a mount; 'modelfs status' lists the mounts.
             Without a mount, name it by its source: hf://ORG/NAME@REVISION/PATH
+            """
+        case .destinationFailed(_, let error) where error == .noSpace:
+            """
+            Make room there, or name a folder on another disk, and run the same command again: it \
+            goes on where it was.
+            """
+        case .destinationBusy: "Wait until it has ended."
+        case .destinationFailed: "Name a folder that you may write to."
+        case .destinationDiffers:
+            "Name an empty folder, or have them replaced with --force. Nothing was changed."
+        case .nothingSelected: "'*' fits everything, also '/'; quote patterns for the shell."
+        case .aliasMalformed:
+            """
+            Write letters, digits, '.', '_' and '-', such as prod, or datasets/prod for a dataset.
+            """
+        case .aliasMissing: "'modelfs alias list' shows those that there are."
+        case .aliasUnchanged(let name, _):
+            """
+            'modelfs alias history \(shellQuoted(name))' shows what it was; 'modelfs alias set \
+            \(shellQuoted(name)) REPO@REV' has it stand for another revision.
             """
         case .cacheDamaged(let path, _):
             """

@@ -30,7 +30,9 @@ extension MountFailure {
             .mountpointInUse, .notMounted:
             mountpointMessage
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
-            .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached, .pathNotShown:
+            .notACache, .cacheServed, .cacheDamaged, .cacheMissing, .notCached, .pathNotShown,
+            .destinationFailed, .destinationBusy, .destinationDiffers,
+            .nothingSelected, .aliasMalformed, .aliasMissing, .aliasUnchanged:
             cacheMessage
         case .sourceMalformed, .hubUnreachable, .offlineNotCached, .repositoryNotFound,
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
@@ -91,6 +93,15 @@ extension MountFailure {
         case .cacheDamaged(let path, let detail): "the cache \(path) is damaged: \(detail)"
         case .cacheMissing(let path): "there is no cache at \(path)"
         case .notCached(let target): "the cache knows no files of \(target)"
+        case .destinationFailed(let path, let error): "\(path) cannot be written to: \(error)"
+        case .destinationBusy(let path): "another pull is writing to \(path)"
+        case .destinationDiffers(let path, let file, let count):
+            "\(path) has \(count == 1 ? "a file" : "\(count) files") that no pull has put there"
+                + " and that would be replaced, such as \(file)"
+        case .nothingSelected(let target): "no file of \(target) fits --include and --exclude"
+        case .aliasMalformed(let name): "\(name) is no name for an alias"
+        case .aliasMissing(let name): "there is no alias \(name)"
+        case .aliasUnchanged(let name, let detail): "the alias \(name) stays as it is: \(detail)"
         case .pathNotShown(let path, let detail):
             "\(path) is no file or folder of a revision in a mount: \(detail)"
         default: ""
@@ -129,16 +140,18 @@ extension MountFailure {
         case .cacheNotWritable, .cacheNotDirectory, .cacheOfOtherUser, .cacheOfOtherVersion,
             .notACache, .cacheDamaged, .cacheMissing:
             .cache
-        case .sourceMalformed, .environmentMalformed: .usage
+        case .sourceMalformed, .environmentMalformed, .aliasMalformed: .usage
         case .hubUnreachable, .offlineNotCached: .hubUnreachable
         case .notMounted, .repositoryNotFound, .revisionNotFound, .folderNotFound, .notCached,
-            .pathNotShown:
+            .pathNotShown, .nothingSelected, .aliasMissing:
             .notFound
         case .gated, .tokenRefused: .accessDenied
         case .daemonAbsent: .notRunning
         case .daemonSilent, .daemonDied, .daemonOfOtherVersion, .daemonBusy: .daemonSilent
         case .upgradeRefused: .cache
-        case .daemonUnkept, .optionConflict, .failed: .failure
+        case .destinationFailed, .destinationDiffers: .storage
+        case .destinationBusy: .inUse
+        case .daemonUnkept, .optionConflict, .aliasUnchanged, .failed: .failure
         }
     }
 }

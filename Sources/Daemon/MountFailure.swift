@@ -38,6 +38,13 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case cacheMissing(path: String)
     case notCached(target: String)
     case pathNotShown(path: String, detail: String)
+    case destinationFailed(path: String, Errno)
+    case destinationBusy(path: String)
+    case destinationDiffers(path: String, file: String, count: Int)
+    case nothingSelected(target: String)
+    case aliasMalformed(name: String)
+    case aliasMissing(name: String)
+    case aliasUnchanged(name: String, detail: String)
 
     // The Hub.
     case sourceMalformed(source: String, detail: String)

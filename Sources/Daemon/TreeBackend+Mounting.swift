@@ -362,3 +362,19 @@ extension TreeBackend {
         return false
     }
 }
+
+/// Reads for those who are no reader of a mount.
+struct TreeReader: ContentReader {
+    let backend: TreeBackend
+
+    func read(
+        _ content: ContentID, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(FileSystemError) -> Int {
+        let (tree, node) = (backend.fileSystem, backend.fileSystem.nodeID(content))
+        // The caller waits here, and attempts come one at a time: nobody else has the buffer.
+        nonisolated(unsafe) let room = unsafe buffer
+        return try backend.wait { context in
+            unsafe tree.read(node, at: offset, into: room, context)
+        }
+    }
+}

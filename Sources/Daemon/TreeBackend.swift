@@ -161,7 +161,7 @@ package final class TreeBackend: MountBackend {
     ) throws(MountFailure) -> CacheAnswer {
         let service = CacheService(
             cachePath: configuration.cachePath, catalog: catalog, store: store, fetcher: fetcher,
-            log: log, findFiles: files)
+            log: log, findFiles: files, reader: TreeReader(backend: self))
         let answer = try service.answer(request, progress: progress)
         guard case .statistics(var sums) = answer else { return answer }
         sums.limitBytes = store.sizeLimitBytes
@@ -170,13 +170,17 @@ package final class TreeBackend: MountBackend {
     }
 
     @Sendable
-    private func files(of target: PrefetchTarget) throws(MountFailure) -> RevisionFiles {
+    private func files(
+        of target: PrefetchTarget, eachPath: Bool
+    ) throws(MountFailure) -> RevisionFiles {
         guard let location = target.location else {
             throw .sourceMalformed(source: target.text, detail: "it names no repository")
         }
         let tree = fileSystem
         do throws(FileSystemError) {
-            return try wait { context in tree.files(below: location, context) }
+            return try wait { context in
+                tree.files(below: location, eachPath: eachPath, context)
+            }
         } catch {
             throw failure(error, .repository(location), named: target.text)
         }

@@ -74,6 +74,8 @@ enum Lifetime {
     static let announcedAttributes = 3600.0
     /// Attributes of a directory that is not known well yet.
     static let changingAttributes = 1.0
+    /// An alias of this machine, which may be changed at any time.
+    static let alias = 1.0
     /// A repository or revision that was not found may be made at any time.
     static let missing = 5.0
 }

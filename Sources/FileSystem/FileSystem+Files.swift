@@ -19,7 +19,7 @@ package struct RevisionFiles: Sendable {
     /// By its canonical name.
     package let repository: RepositoryID
     package let commit: GitObjectID
-    /// Each content once, in the order of the paths.
+    /// Each content once, or each path, in the order of the paths.
     package let files: [RevisionFile]
 }
 
@@ -27,8 +27,11 @@ extension FileSystem {
     /// The files at and below a place of a repository.
     ///
     /// `notFound`: no such repository or revision; `notDirectory`: no such folder or file.
+    ///
+    /// - Parameter eachPath: whether a content that stands at several paths comes several times.
     package func files(
-        below location: HubLocation, now: WallTime = .now, _ context: AttemptContext
+        below location: HubLocation, eachPath: Bool = false, now: WallTime = .now,
+        _ context: AttemptContext
     ) -> Outcome<RevisionFiles> {
         attempt { () throws(Detour) in
             var repository = try repository(location.id, revision: location.revision, context)
@@ -39,7 +42,7 @@ extension FileSystem {
             let resolved = try resolve(repository, location.revision, now: now, context)
             try checkAccess(to: repository, resolved.commit, context)
             let commit = try commitWithTree(resolved.commit.id, context)
-            var collected = Collected()
+            var collected = Collected(eachPath: eachPath)
             try collect(Array(location.path.utf8), of: commit.id, &collected)
             return RevisionFiles(
                 repository: repository.id, commit: commit.oid, files: collected.files)
@@ -47,11 +50,12 @@ extension FileSystem {
     }
 
     private struct Collected {
+        let eachPath: Bool
         var files: [RevisionFile] = []
         var known: Set<ContentID> = []
 
         mutating func add(_ content: ContentID, _ sizeBytes: Int64, _ path: [UInt8]) {
-            if !known.insert(content).inserted { return }
+            if !known.insert(content).inserted && !eachPath { return }
             files.append(
                 RevisionFile(
                     path: String(decoding: path, as: UTF8.self), content: content,

@@ -61,15 +61,17 @@ extension FileSystem {
             let names = try currentNames(of: directory, now: now, context)
             snapshot = (snapshots.withLock { $0.keep(names, of: directory.row) }, names)
         }
-        let kind: Attributes.Kind
-        if case .versions = directory.kind { kind = .link } else { kind = .directory }
+        let isVersions: Bool
+        if case .versions = directory.kind { isVersions = true } else { isVersions = false }
         var batch = FileSystem.dots(from: position, snapshot: snapshot.number)
         let start = Int(max(0, position - FileSystem.dotCount))
         let names = snapshot.names
         for index in names.indices.dropFirst(start).prefix(FileSystem.listingBatchCountMax) {
             batch.append(
                 ListedEntry(
-                    name: Array(names[index].utf8), kind: kind, entry: nil,
+                    name: Array(names[index].utf8),
+                    kind: isVersions || names[index].hasPrefix("@") ? .link : .directory,
+                    entry: nil,
                     nextOffset: ListingSnapshots.offset(
                         snapshot.number, Int64(index) + FileSystem.dotCount + 1)))
         }
@@ -138,6 +140,8 @@ extension FileSystem {
             let used = try ask { () throws(CatalogError) in try catalog.usedNames(of: kind) }
             var names = used.organisations
             for id in used.legacy { names += try versionNames(of: id) }
+            names += try ask { () throws(CatalogError) in try catalog.aliasNames(of: kind) }
+                .map { "@\($0)" }
             return names.sorted()
         case .organisation(let kind, let name):
             let listing = try listing(of: name, kind, now: now, context)

@@ -2,6 +2,7 @@
 
 package import Catalog
 internal import Fetching
+internal import Hashing
 internal import HubAPI
 package import Platform
 
@@ -49,6 +50,7 @@ extension FileSystem {
     ) throws(Detour) -> Entry {
         guard let text = String(validating: name, as: UTF8.self)
         else { return .missing(for: Lifetime.immutableAttributes) }
+        if text.hasPrefix("@") { return try lookupAlias(directory, kind, name, text, now) }
         if text.contains("@") {
             return try lookupRepository(
                 directory, kind, organisation: nil, name, now, context)
@@ -81,6 +83,26 @@ extension FileSystem {
             return try entry(of: node, nameSeconds: nameSeconds, now: now)
         }
         return try lookupRepository(directory, kind, organisation: nil, name, now, context)
+    }
+
+    /// `@name`: a link to the commit that this machine's alias stands for.
+    ///
+    /// The kernel asks again after a second, so a change is seen by whoever walks the path next;
+    /// who is inside stays in the commit that he entered.
+    private func lookupAlias(
+        _ directory: NamedNode, _ kind: RepositoryKind, _ name: [UInt8], _ text: String,
+        _ now: WallTime
+    ) throws(Detour) -> Entry {
+        guard let alias = AliasName(kind: kind, name: String(text.dropFirst()))
+        else { return .missing(for: Lifetime.immutableAttributes) }
+        let target = try ask { () throws(CatalogError) in try catalog.alias(alias) }
+        guard let target else { return .missing(for: Lifetime.alias) }
+        let path = "\(target.repository.name)@\(target.commit.hex)"
+        let child = Catalog.Child(name: name, kind: .link(target: Array(path.utf8)))
+        let node = try ask { () throws(CatalogError) in
+            try catalog.child(of: directory.row, child)
+        }
+        return try entry(of: node, nameSeconds: Lifetime.alias, now: now)
     }
 
     /// `name`, `name@revision` or `name@`.

@@ -1,4 +1,5 @@
-// The command line of modelfs-predictor.
+// The command line of modelfs-predictor: options into settings, and a service that runs until it
+// is told to stop.
 
 package import Settings
 

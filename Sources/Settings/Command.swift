@@ -26,7 +26,7 @@ package struct Option<Value: Sendable>: OptionDeclaration {
     ) {
         specification = OptionSpecification(
             name: name, short: short, valueName: valueName, repeats: repeats, help: help,
-            read: { text throws(ValueProblem) in try reader.read(text) })
+            words: reader.words, read: { text throws(ValueProblem) in try reader.read(text) })
     }
 }
 
@@ -41,7 +41,7 @@ package struct Flag: OptionDeclaration {
     ///   - help: what it does.
     package init(_ name: String, short: String? = nil, help: String) {
         specification = OptionSpecification(
-            name: name, short: short, valueName: nil, repeats: true, help: help,
+            name: name, short: short, valueName: nil, repeats: true, help: help, words: [],
             read: { _ throws(ValueProblem) in true })
     }
 }
@@ -78,6 +78,8 @@ package struct OptionSpecification: Sendable {
     package let repeats: Bool
     /// What it does.
     package let help: String
+    /// The values that there are; empty where there are too many to list.
+    package let words: [String]
     /// Checks and converts the value.
     package let read: @Sendable (String) throws(ValueProblem) -> any Sendable
 

@@ -99,12 +99,12 @@ package struct HelpPage {
         }
     }
 
-    private static func label(_ option: OptionSpecification) -> String {
+    static func label(_ option: OptionSpecification) -> String {
         let names = [option.short, option.name].compactMap { $0 }.joined(separator: ", ")
         return option.valueName.map { "\(names) \($0)" } ?? names
     }
 
-    private static func usage(of command: Command) -> String {
+    static func usage(of command: Command) -> String {
         var parts: [String] = []
         if !command.options.isEmpty { parts.append("[OPTIONS]") }
         if !command.subcommands.isEmpty { parts.append("COMMAND …") }

@@ -5,15 +5,22 @@ internal import Glibc
 
 /// What the `main.swift` of a program runs.
 package struct Program: Sendable {
-    private let root: Command
-    private let version: String
+    let root: Command
+    let version: String
+    let values: @Sendable (_ argument: String, _ begin: String) -> [String]?
 
     /// - Parameters:
     ///   - root: the program's commands.
     ///   - version: without the program's name, such as `0.1.0`.
-    package init(_ root: Command, version: String) {
+    ///   - values: what it knows of the values of an argument, by its name in capitals, for a shell
+    ///     that completes words; nil for names of files.
+    package init(
+        _ root: Command, version: String,
+        values: @escaping @Sendable (String, String) -> [String]? = { _, _ in nil }
+    ) {
         self.root = root
         self.version = version
+        self.values = values
     }
 
     /// Runs the command that the words ask for.
@@ -27,6 +34,7 @@ package struct Program: Sendable {
         environment: Environment = .process
     ) -> ExitCode {
         let errorStyle = TextStyle(descriptor: 2, environment: environment)
+        if let code = answerTools(words) { return code }
         do {
             switch try ArgumentParser(root, environment: environment).parse(words) {
             case .version:

@@ -15,9 +15,16 @@ package struct ValueProblem: Error, Equatable, Sendable {
 package struct ValueReader<Value: Sendable>: Sendable {
     /// Throws a sentence that says how a value is written.
     package let read: @Sendable (String) throws(ValueProblem) -> Value
+    /// The values that there are; empty where there are too many to list.
+    package let words: [String]
 
-    /// - Parameter read: throws a sentence that says how a value is written.
-    package init(_ read: @escaping @Sendable (String) throws(ValueProblem) -> Value) {
+    /// - Parameters:
+    ///   - words: the values that there are, if they can be listed.
+    ///   - read: throws a sentence that says how a value is written.
+    package init(
+        words: [String] = [], _ read: @escaping @Sendable (String) throws(ValueProblem) -> Value
+    ) {
+        self.words = words
         self.read = read
     }
 }
@@ -39,7 +46,7 @@ extension ValueReader where Value == String {
 
     /// One of the given words.
     package static func word(_ words: [String]) -> ValueReader<String> {
-        ValueReader { text throws(ValueProblem) in
+        ValueReader(words: words) { text throws(ValueProblem) in
             if words.contains(text) { return text }
             let meant = suggestion(for: text, among: words).map { "; did you mean \($0)?" } ?? ""
             throw ValueProblem("use \(alternatives(words))\(meant)")

@@ -1,4 +1,5 @@
-// modelfs: the wiring of the command line to the filesystem, and nothing else.
+// modelfs: the wiring of the command line to the filesystem, and nothing else. Called as
+// mount.modelfs it is what mount(8) and fstab ask for.
 
 internal import Daemon
 internal import Glibc
@@ -6,4 +7,7 @@ internal import Platform
 internal import Settings
 
 Signals.ignoreBrokenPipes()
-exit(Program(ModelFSCommand.root(TreeBackend.factory), version: programVersion).run().rawValue)
+let program = Program(
+    ModelFSCommand.root(TreeBackend.factory), version: programVersion,
+    values: ModelFSCommand.values)
+exit(SystemMountCall.isCalled ? SystemMountCall.run(program) : program.run().rawValue)

@@ -38,6 +38,14 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     (.cacheMissing(path: "/c"), .cache),
     (.notCached(target: "org/name@v9"), .notFound),
     (.pathNotShown(path: "/m/x", detail: "it lies in no revision"), .notFound),
+    (.destinationFailed(path: "/d", .noSpace), .storage),
+    (.destinationFailed(path: "/d", .accessDenied), .storage),
+    (.destinationBusy(path: "/d"), .inUse),
+    (.destinationDiffers(path: "/d", file: "a", count: 1), .storage),
+    (.nothingSelected(target: "hf://org/name"), .notFound),
+    (.aliasMalformed(name: "a/b/c"), .usage),
+    (.aliasMissing(name: "prod"), .notFound),
+    (.aliasUnchanged(name: "prod", detail: "it was nothing else before"), .failure),
     (.sourceMalformed(source: "gpt2", detail: "it does not begin with hf://"), .usage),
     (
         .hubUnreachable(
@@ -112,12 +120,19 @@ private func position(_ failure: MountFailure) -> Int {
     case .upgradeRefused: 41
     case .environmentMalformed: 42
     case .pathNotShown: 43
+    case .destinationFailed: 44
+    case .destinationBusy: 45
+    case .destinationDiffers: 46
+    case .nothingSelected: 47
+    case .aliasMalformed: 48
+    case .aliasMissing: 49
+    case .aliasUnchanged: 50
     }
 }
 
 @Suite struct MountFailureTests {
     @Test func allAreListed() {
-        #expect(Set(allFailures.map { position($0.0) }) == Set(0...43))
+        #expect(Set(allFailures.map { position($0.0) }) == Set(0...50))
     }
 
     @Test(arguments: allFailures.indices)

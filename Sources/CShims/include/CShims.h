@@ -17,6 +17,11 @@ int modelfs_set_thread_name(const char *name);
 int modelfs_usable_processor_count(void);
 // Gives the blocks of a range back to the disk; the file keeps its length. 0, or -1 and errno.
 int modelfs_punch_hole(int descriptor, long long offset, long long count);
+// Takes the blocks of a whole file from the disk. 0, or the errno; EOPNOTSUPP where the file system
+// cannot.
+int modelfs_reserve(int descriptor, long long count);
+// copy_file_range, at the same offset of both files; by read and write where the two cannot share.
+long long modelfs_copy_range(int source, int target, long long offset, long long count);
 int modelfs_accept_nonblocking(int listener);
 int modelfs_peer_user(int socket, unsigned int *user, int *process);
 int modelfs_spawn_set_new_session_flag(void);

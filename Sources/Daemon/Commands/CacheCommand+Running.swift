@@ -63,7 +63,7 @@ extension ModelFSCommand {
             .evict(let target, _), .pin(let target), .unpin(let target), .cool(let target?):
             _ = try CacheService.location(target)
         case .list(nil), .statistics(nil), .verify(nil, _), .cool(nil), .collectGarbage, .rebuild,
-            .prefetch:
+            .prefetch, .pull, .alias:
             return
         }
     }
@@ -117,7 +117,10 @@ extension ModelFSCommand {
         if case .rebuild = request { try CacheService.requestRebuild(cache.path) }
         var configuration = DaemonConfiguration.withoutLimits(cachePath: cache.path)
         // What is fetched must not fill the disk.
-        if case .prefetch = request { configuration.leavesRoom = true }
+        switch request {
+        case .prefetch, .pull, .alias: configuration.leavesRoom = true
+        default: break
+        }
         let backend = try makeBackend(configuration, cache, Log(minimum: .error))
         defer { _ = backend.stop() }
         guard case .rebuild = request else {
@@ -152,6 +155,8 @@ extension ModelFSCommand {
             json = try? encoder.encode(change)
         case .rebuilt(let rebuild): json = try? encoder.encode(rebuild)
         case .prefetched(let report): json = try? encoder.encode(report)
+        case .pulled(let report): json = try? encoder.encode(report)
+        case .alias(let report): json = try? encoder.encode(report)
         }
         guard let json else { throw CommandFailure(.failure, "the answer is no JSON") }
         return String(decoding: json, as: UTF8.self) + "\n"

@@ -46,10 +46,10 @@ package enum ModelFSCommand {
         ]
         root.subcommands = [
             mount(makeBackend), unmount(), status(), upgrade(), prefetch(makeBackend),
-            cache(makeBackend),
+            pull(makeBackend), cache(makeBackend), alias(makeBackend),
             daemon(makeBackend),
         ]
-        root.exitCodes = ExitCode.allCases.filter { $0 != .storage && $0 != .listen }
+        root.exitCodes = ExitCode.allCases.filter { $0 != .listen }
         return root
     }
 

@@ -99,7 +99,7 @@ extension ModelFSCommand {
 
     // MARK: What is meant
 
-    private static func target(_ word: String) throws(CommandFailure) -> PrefetchTarget {
+    static func target(_ word: String) throws(CommandFailure) -> PrefetchTarget {
         do throws(MountFailure) {
             if word.hasPrefix(HubURI.scheme) { return try named(word) }
             return PrefetchTarget(word, try MountedPlace.location(of: word))

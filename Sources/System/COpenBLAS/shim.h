@@ -1,2 +1,2 @@
-// OpenBLAS: products of matrices.
+// OpenBLAS: products of matrices, for models whose layers are little else.
 #include <cblas.h>

@@ -1,0 +1,221 @@
+// One content put into one real file: from its flat file where it was proven, else read as a
+// reader of a mount would, and hashed on the way. The file gets its name when it is right.
+
+internal import CShims
+internal import Catalog
+internal import ChunkStore
+internal import FileSystem
+internal import Glibc
+internal import Hashing
+internal import Platform
+internal import Synchronization
+
+/// Why a file could not be made.
+enum PullError: Error, Equatable {
+    /// The bytes cannot be had.
+    case source(FileSystemError)
+    /// They are not what their hash says, again and again.
+    case wrong
+    /// They cannot be written.
+    case destination(Errno)
+    /// Nobody wants it any more.
+    case cancelled
+}
+
+/// Copies contents into files, from several threads.
+final class PullCopy: Sendable {
+    /// What is read and written at once.
+    private static let pieceByteCount = 1 << 20
+    /// How often a file may turn out wrong.
+    private static let tryCountMax = 3
+    /// Others may read what is pulled, as with any download.
+    private static let mode: mode_t = 0o644
+
+    private let store: ChunkStore
+    private let reader: any ContentReader
+    private let doneBytes = Atomic<Int64>(0)
+    private let isCancelled = Atomic<Bool>(false)
+
+    init(store: ChunkStore, reader: any ContentReader) {
+        self.store = store
+        self.reader = reader
+    }
+
+    /// Bytes written so far.
+    var writtenByteCount: Int64 { doneBytes.load(ordering: .relaxed) }
+
+    /// Ends all copies under way.
+    func cancel() { isCancelled.store(true, ordering: .relaxed) }
+
+    /// Makes the file of a content.
+    ///
+    /// - Parameters:
+    ///   - content: what it is to hold.
+    ///   - path: its name.
+    ///   - temporary: where it is made, on the same filesystem.
+    func copy(
+        _ content: Content, to path: String, through temporary: String
+    ) throws(PullError) {
+        var error = PullError.wrong
+        for _ in 0..<PullCopy.tryCountMax {
+            let before = doneBytes.load(ordering: .relaxed)
+            do throws(PullError) {
+                try make(content, temporary)
+                if unsafe rename(temporary, path) == 0 { return }
+                error = .destination(.current)
+            } catch let found {
+                error = found
+            }
+            _ = unsafe unlink(temporary)
+            doneBytes.store(before, ordering: .relaxed)
+            if error != .wrong { throw error }
+        }
+        throw error
+    }
+
+    private func make(_ content: Content, _ temporary: String) throws(PullError) {
+        let file = try writing { () throws(Errno) in
+            try FileDescriptor.open(
+                temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: PullCopy.mode)
+        }
+        // At once, so that a disk without room is known before the bytes are fetched.
+        try reserve(file, content.sizeBytes)
+        if let source = try? store.provenFile(content.hash, size: content.sizeBytes) {
+            try copyWhole(source, file, content.sizeBytes)
+        } else {
+            try stream(content, file)
+        }
+        try setTime(file, content.modified)
+    }
+
+    private func writing<Result: ~Copyable>(
+        _ body: () throws(Errno) -> Result
+    ) throws(PullError) -> Result {
+        do throws(Errno) { return try body() } catch { throw .destination(error) }
+    }
+
+    private func reserve(
+        _ file: borrowing FileDescriptor, _ byteCount: Int64
+    ) throws(PullError) {
+        if byteCount == 0 { return }
+        let status = modelfs_reserve(file.rawValue, byteCount)
+        // Some filesystems cannot tell; then the writes will.
+        if status == 0 || Errno(status) == .notSupported { return }
+        throw .destination(Errno(status))
+    }
+
+    /// The kernel copies, or shares the blocks where the filesystem can.
+    private func copyWhole(
+        _ source: borrowing FileDescriptor, _ file: borrowing FileDescriptor, _ byteCount: Int64
+    ) throws(PullError) {
+        var offset: Int64 = 0
+        while offset < byteCount {
+            if isCancelled.load(ordering: .relaxed) { throw .cancelled }
+            let count = modelfs_copy_range(
+                source.rawValue, file.rawValue, offset,
+                min(byteCount - offset, Int64(64 * PullCopy.pieceByteCount)))
+            if count < 0 && errno == EINTR { continue }
+            if count <= 0 { throw .destination(count < 0 ? .current : .inputOutput) }
+            offset += count
+            doneBytes.add(count, ordering: .relaxed)
+        }
+    }
+
+    private func stream(
+        _ content: Content, _ file: borrowing FileDescriptor
+    ) throws(PullError) {
+        // What was proven is checked by its checksums as it is read, and needs no hash again.
+        let state = store.state(of: content.hash, size: content.sizeBytes)
+        var isProven = false
+        if case .proven = state.verification { isProven = state.isComplete }
+        var hasher = ContentHasher(content)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: PullCopy.pieceByteCount, alignment: 4096)
+        defer { unsafe buffer.deallocate() }
+        var offset: Int64 = 0
+        while offset < content.sizeBytes {
+            if isCancelled.load(ordering: .relaxed) { throw .cancelled }
+            let count: Int
+            do throws(FileSystemError) {
+                count = try unsafe reader.read(content.id, at: offset, into: buffer)
+            } catch {
+                throw .source(error)
+            }
+            if count == 0 { throw .source(.unavailable) }
+            let piece = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
+            if !isProven { unsafe hasher.update(piece) }
+            try writing { () throws(Errno) in try unsafe file.write(piece, at: offset) }
+            offset += Int64(count)
+            doneBytes.add(Int64(count), ordering: .relaxed)
+        }
+        if !isProven && hasher.finish() != content.hash { throw .wrong }
+    }
+
+    private func setTime(
+        _ file: borrowing FileDescriptor, _ time: WallTime
+    ) throws(PullError) {
+        let stamp = timespec(tv_sec: time_t(time.secondsSince1970), tv_nsec: 0)
+        let times = [stamp, stamp]
+        if unsafe futimens(file.rawValue, times) != 0 { throw .destination(.current) }
+    }
+
+    // MARK: What is there
+
+    /// Whether a file holds a content.
+    func holds(_ path: String, _ content: Content) -> Bool {
+        guard let file = try? FileDescriptor.open(path, O_RDONLY),
+            (try? file.size()) == content.sizeBytes
+        else { return false }
+        var hasher = ContentHasher(content)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: PullCopy.pieceByteCount, alignment: 4096)
+        defer { unsafe buffer.deallocate() }
+        var offset: Int64 = 0
+        while offset < content.sizeBytes {
+            guard let count = try? unsafe file.read(into: buffer, at: offset), count > 0,
+                !isCancelled.load(ordering: .relaxed)
+            else { return false }
+            unsafe hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            offset += Int64(count)
+        }
+        return hasher.finish() == content.hash
+    }
+}
+
+/// Reads bytes of contents, and waits until they are here.
+protocol ContentReader: Sendable {
+    /// Fills a buffer, unless the content ends before.
+    ///
+    /// - Returns: how many bytes; 0 at its end.
+    func read(
+        _ content: ContentID, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(FileSystemError) -> Int
+}
+
+/// The hash that a content is known by, under way.
+private struct ContentHasher: ~Copyable {
+    private var sha256: SHA256Hasher?
+    private var git: GitObjectHasher?
+
+    init(_ content: Content) {
+        switch content.hash {
+        case .sha256:
+            sha256 = SHA256Hasher()
+            git = nil
+        case .gitBlob:
+            sha256 = nil
+            git = GitObjectHasher(.blob, size: content.sizeBytes)
+        }
+    }
+
+    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        unsafe sha256?.update(bytes)
+        unsafe git?.update(bytes)
+    }
+
+    mutating func finish() -> ContentHash? {
+        if let hasher = sha256.take() { return .sha256(hasher.finish()) }
+        if let hasher = git.take() { return .gitBlob(hasher.finish()) }
+        return nil
+    }
+}
