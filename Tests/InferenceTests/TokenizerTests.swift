@@ -51,6 +51,24 @@ import Testing
         #expect(pieces.encode(long, countMax: 1_000_000).count == 3)
     }
 
+    @Test func addedTokensAreFoundAsTheyStand() {
+        let added = AddedTokens([
+            AddedToken(content: Array("<m>".utf8), id: 1, takesSpaceBefore: true),
+            AddedToken(content: Array("<M>x".utf8), id: 2, ignoresCase: true),
+            AddedToken(content: Array("ab".utf8), id: 3, isSingleWord: true),
+        ])
+        var parts: [AddedTokens.Part] = []
+        added.forEachPart(of: Array("é \t<m>y<m>X ab abc".utf8)) { part in
+            parts.append(part)
+            return true
+        }
+        #expect(
+            parts == [
+                .text(0..<2), .token(1), .text(7..<8), .token(2), .text(12..<13), .token(3),
+                .text(15..<19),
+            ])
+    }
+
     @Test func whatIsNotKnownIsRefusedByName() throws {
         let directory = TextTexts()
         let unigram = #"{"model":{"type":"Unigram","vocab":[["a",0.5]]}}"#

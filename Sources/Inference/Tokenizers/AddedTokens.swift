@@ -10,6 +10,23 @@ struct AddedToken: Equatable, Sendable {
     var takesSpaceBefore = false
     /// Whether it takes the white space behind it with it.
     var takesSpaceAfter = false
+    /// Whether upper and lower case of ASCII are one, as for tokens that are looked for in
+    /// normalised texts.
+    var ignoresCase = false
+
+    /// Whether it stands at a place of a text.
+    func stands(in text: [UInt8], at position: Int) -> Bool {
+        let end = position + content.count
+        if end > text.count { return false }
+        if !ignoresCase { return text[position..<end].elementsEqual(content) }
+        return zip(text[position..<end], content).allSatisfy {
+            AddedToken.lowered($0) == AddedToken.lowered($1)
+        }
+    }
+
+    fileprivate static func lowered(_ byte: UInt8) -> UInt8 {
+        (0x41...0x5a).contains(byte) ? byte | 0x20 : byte
+    }
 }
 
 /// The added tokens of a model, and where they stand in texts.
@@ -20,7 +37,14 @@ struct AddedTokens: Sendable {
     init(_ tokens: [AddedToken] = []) {
         var table = [[AddedToken]](repeating: [], count: 256)
         for token in tokens {
-            if let first = token.content.first { table[Int(first)].append(token) }
+            guard let first = token.content.first else { continue }
+            let isEither = token.ignoresCase
+            for byte in UInt8.min...UInt8.max
+            where byte == first
+                || (isEither && AddedToken.lowered(byte) == AddedToken.lowered(first))
+            {
+                table[Int(byte)].append(token)
+            }
         }
         for index in table.indices {
             table[index].sort { $0.content.count > $1.content.count }
@@ -56,10 +80,7 @@ struct AddedTokens: Sendable {
     private func match(
         _ candidates: [AddedToken], _ text: [UInt8], at position: Int
     ) -> AddedToken? {
-        let found = candidates.first { token in
-            let end = position + token.content.count
-            return end <= text.count && text[position..<end].elementsEqual(token.content)
-        }
+        let found = candidates.first { $0.stands(in: text, at: position) }
         guard let found, found.isSingleWord else { return found }
         let end = position + found.content.count
         let isBeside =

@@ -136,6 +136,9 @@ struct TokenizerFile {
 
     private func addedTokens() throws(InferenceError) -> [AddedToken] {
         var tokens: [AddedToken] = []
+        let lowersCase =
+            settings["normalizer"]?["type"]?.string == "BertNormalizer"
+            && settings["normalizer"]?["lowercase"]?.boolean ?? true
         for entry in settings["added_tokens"]?.array ?? [] {
             guard let content = entry["content"]?.string, !content.isEmpty,
                 let id = entry["id"]?.integer.flatMap({ Int32(exactly: $0) }), id >= 0
@@ -145,7 +148,8 @@ struct TokenizerFile {
                     content: Array(content.utf8), id: id,
                     isSingleWord: entry["single_word"]?.boolean ?? false,
                     takesSpaceBefore: entry["lstrip"]?.boolean ?? false,
-                    takesSpaceAfter: entry["rstrip"]?.boolean ?? false))
+                    takesSpaceAfter: entry["rstrip"]?.boolean ?? false,
+                    ignoresCase: lowersCase && entry["normalized"]?.boolean ?? false))
         }
         return tokens
     }
