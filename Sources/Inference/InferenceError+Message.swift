@@ -2,8 +2,7 @@
 //
 // Each says what is wrong; what can be done about it is said where it is known, by the program.
 
-package import Platform
-package import Weights
+internal import Platform
 
 extension InferenceError: CustomStringConvertible {
     package var description: String {

@@ -4,7 +4,7 @@
 // Links to folders are followed, since a mount and a cache of downloads both show files by links.
 
 internal import Glibc
-package import Platform
+internal import Platform
 
 extension ModelFolder {
     /// More files than any folder with one model in it, by far.
