@@ -79,7 +79,7 @@ let package = Package(
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
         module("HDF5Files", ["Platform", "CHDF5"]),
         module("LinearAlgebra", ["Platform", "CShims", "COpenBLAS"]),
-        module("Weights", ["Platform"]),
+        module("Weights", ["Platform", "CShims"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -208,6 +208,13 @@ let package = Package(
                 "TestSupport",
             ],
             path: "Benchmarks/StoreBench", swiftSettings: testSettings),
+        .executableTarget(
+            name: "text-bench", dependencies: ["Platform", "Inference"],
+            path: "Benchmarks/TextBench", swiftSettings: testSettings),
+        tests("LinearAlgebraTests", ["Platform", "LinearAlgebra", "TestSupport"]),
+        tests(
+            "InferenceTests",
+            ["Platform", "LinearAlgebra", "Weights", "Inference", "TestSupport"]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
