@@ -5,6 +5,7 @@
 #include "groups.h"
 #include "handover.h"
 #include "top_bytes.h"
+#include "trees.h"
 #include "vectors.h"
 #include "xxh3.h"
 
