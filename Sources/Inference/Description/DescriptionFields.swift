@@ -9,11 +9,11 @@ struct DescriptionFields {
     let file: String
     /// Where in the file, such as `architecture.layers[2]`; empty for the whole.
     let path: String
-    private let members: [JSONValue.Member]
+    private let members: [String: JSONValue]
     private var taken: Set<String> = []
 
     init(_ value: JSONValue, file: String, path: String) throws(InferenceError) {
-        guard let members = value.members else {
+        guard let members = value.object else {
             throw .malformed(
                 path: file,
                 reason: "\(path.isEmpty ? "the whole" : path): an object belongs here, not "
@@ -38,8 +38,7 @@ struct DescriptionFields {
     /// A member; nil when it is not there, or null.
     mutating func take(_ name: String) -> JSONValue? {
         taken.insert(name)
-        guard let value = members.first(where: { $0.name == name })?.value, !value.isNull
-        else { return nil }
+        guard let value = members[name], !value.isNull else { return nil }
         return value
     }
 
@@ -61,7 +60,7 @@ struct DescriptionFields {
     }
 
     mutating func optionalText(_ name: String) throws(InferenceError) -> String? {
-        try typed(name, "a text") { $0.text }
+        try typed(name, "a text") { $0.string }
     }
 
     mutating func text(_ name: String) throws(InferenceError) -> String {
@@ -92,15 +91,15 @@ struct DescriptionFields {
 
     mutating func optionalTexts(_ name: String) throws(InferenceError) -> [String]? {
         try typed(name, "a list of texts") { value in
-            guard let elements = value.elements else { return nil }
-            let texts = elements.compactMap(\.text)
+            guard let elements = value.array else { return nil }
+            let texts = elements.compactMap(\.string)
             return texts.count == elements.count ? texts : nil
         }
     }
 
     mutating func optionalNumbers(_ name: String) throws(InferenceError) -> [Double]? {
         try typed(name, "a list of numbers") { value in
-            guard let elements = value.elements else { return nil }
+            guard let elements = value.array else { return nil }
             let numbers = elements.compactMap(\.number).filter(\.isFinite)
             return numbers.count == elements.count ? numbers : nil
         }
@@ -108,7 +107,7 @@ struct DescriptionFields {
 
     /// The elements of a list, each an object with its own place.
     mutating func objects(_ name: String) throws(InferenceError) -> [DescriptionFields]? {
-        let elements = try typed(name, "a list of objects") { $0.elements }
+        let elements = try typed(name, "a list of objects") { $0.array }
         guard let elements else { return nil }
         var objects: [DescriptionFields] = []
         for (index, element) in elements.enumerated() {
@@ -125,12 +124,27 @@ struct DescriptionFields {
 
     /// Refuses members that nobody took.
     func end() throws(InferenceError) {
-        let unknown = members.map(\.name).filter { !taken.contains($0) }
+        let unknown = members.keys.filter { !taken.contains($0) }.sorted()
         if unknown.isEmpty { return }
         let known = taken.sorted().joined(separator: ", ")
         throw .malformed(
             path: file,
             reason: "\(path.isEmpty ? "" : path + ": ")unknown \(unknown.count == 1 ? "key" : "keys") "
                 + unknown.map { "'\($0)'" }.joined(separator: ", ") + "; known here: \(known)")
+    }
+}
+
+extension JSONValue {
+    /// What it is, in words for errors.
+    var kindInWords: String {
+        switch self {
+        case .null: "null"
+        case .boolean(let flag): "\(flag)"
+        case .number(let number):
+            "the number \(Int(exactly: number).map { String($0) } ?? String(number))"
+        case .string(let text): "the text '\(text.prefix(40))'"
+        case .array: "a list"
+        case .object: "an object"
+        }
     }
 }

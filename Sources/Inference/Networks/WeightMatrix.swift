@@ -92,9 +92,20 @@ struct WeightMatrix: Sendable {
         }
     }
 
-    /// A row of the outer dimension as floats, such as a word's vector.
-    func copyRow(_ row: Int, into destination: inout MutableSpan<Float>) {
+    /// Writes a row of the outer dimension as floats, such as a word's vector.
+    func copyRow(_ row: Int, to place: Int, of destination: inout MutableSpan<Float>) {
+        let elements = row * innerCount..<(row + 1) * innerCount
+        let isDone: Bool? = view.withFloats { floats in
+            for (offset, element) in elements.enumerated() {
+                destination[place + offset] = floats[element]
+            }
+            return true
+        }
+        if isDone == true { return }
+        var values = [Float](repeating: 0, count: innerCount)
+        var span = values.mutableSpan
         // The type was looked at when the matrix was made.
-        try? view.copyFloats(row * innerCount..<(row + 1) * innerCount, into: &destination)
+        try? view.copyFloats(elements, into: &span)
+        for (offset, value) in values.enumerated() { destination[place + offset] = value }
     }
 }

@@ -62,23 +62,22 @@ struct TreeForest: Sendable {
     ) -> [Float] {
         precondition(start.count == groupCount && rows.count >= range.upperBound * featureCount)
         var scratch = TreeScratch(self)
-        return [Float](unsafeUninitializedCapacity: range.count * groupCount) { sums, count in
-            var first = range.lowerBound
-            while first < range.upperBound {
-                let part = min(TreeForest.blockRowCount, range.upperBound - first)
-                unsafe rows.withUnsafeBufferPointer { all in
-                    scratch.fill(unsafe all.baseAddress, from: first, count: part, of: self)
+        var sums = [Float](repeating: 0, count: range.count * groupCount)
+        var place = 0
+        var first = range.lowerBound
+        while first < range.upperBound {
+            let part = min(TreeForest.blockRowCount, range.upperBound - first)
+            scratch.fill(rows, from: first, count: part, of: self)
+            scratch.sum(self, start: start, form: form)
+            for row in 0..<part {
+                for group in 0..<groupCount {
+                    sums[place] = scratch.sum(row: row, group: group)
+                    place += 1
                 }
-                scratch.sum(self, start: start, form: form)
-                for row in 0..<part {
-                    for group in 0..<groupCount {
-                        unsafe sums[count] = scratch.sum(row: row, group: group)
-                        count += 1
-                    }
-                }
-                first += part
             }
+            first += part
         }
+        return sums
     }
 
     /// The widest form that this processor has.

@@ -32,14 +32,15 @@ struct TreeScratch: ~Copyable {
     /// Takes rows into the columns.
     ///
     /// - Parameter rows: has `count` rows from `first` on.
-    mutating func fill(
-        _ rows: UnsafePointer<Float>?, from first: Int, count: Int, of forest: TreeForest
-    ) {
-        guard let rows = unsafe rows else { return }
-        unsafe forest.parts.columns.withUnsafeBufferPointer { told in
-            unsafe modelfs_tree_block(
-                rows + first * forest.featureCount, count, forest.featureCount, told.baseAddress,
-                told.count, columns)
+    mutating func fill(_ rows: [Float], from first: Int, count: Int, of forest: TreeForest) {
+        precondition(rows.count >= (first + count) * forest.featureCount)
+        unsafe rows.withUnsafeBufferPointer { rows in
+            unsafe forest.parts.columns.withUnsafeBufferPointer { told in
+                guard let start = rows.baseAddress else { return }
+                unsafe modelfs_tree_block(
+                    start + first * forest.featureCount, count, forest.featureCount,
+                    told.baseAddress, told.count, columns)
+            }
         }
     }
 

@@ -20,11 +20,14 @@ struct EmbeddingLayer: NetworkLayer {
             rowCount: input.rowCount, shape: input.shape + [table.outputCount])
         var room = output.values.mutableSpan
         for (index, value) in input.values.enumerated() {
-            // Inputs of embeddings are checked with the row; what a layer made may be anything.
-            let number = min(max(Int(value.isFinite ? value : 0), 0), table.inputCount - 1)
-            var vector = room.extracting(
-                index * table.outputCount..<(index + 1) * table.outputCount)
-            table.copyRow(number, into: &vector)
+            guard let number = Int(exactly: value), (0..<table.inputCount).contains(number) else {
+                // There is no such vector: the row comes out as no number, which is an error.
+                for column in 0..<table.outputCount {
+                    room[index * table.outputCount + column] = .nan
+                }
+                continue
+            }
+            table.copyRow(number, to: index * table.outputCount, of: &room)
         }
         return output
     }

@@ -99,8 +99,8 @@ struct CombineLayer: NetworkLayer {
         case .sum, .average: left + right
         case .difference: left - right
         case .product: left * right
-        case .maximum: max(left, right)
-        case .minimum: min(left, right)
+        case .maximum: larger(left, right)
+        case .minimum: -larger(-left, -right)
         }
     }
 

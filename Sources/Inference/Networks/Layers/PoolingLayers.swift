@@ -34,7 +34,7 @@ struct GlobalPoolingLayer: NetworkLayer {
                     case .first: value(0)
                     case .last: value(stepCount - 1)
                     case .mean: (0..<stepCount).reduce(0) { $0 + value($1) } / Float(stepCount)
-                    case .maximum: (0..<stepCount).reduce(-.infinity) { max($0, value($1)) }
+                    case .maximum: (0..<stepCount).reduce(-.infinity) { larger($0, value($1)) }
                     }
             }
         }
@@ -71,7 +71,7 @@ struct WindowPoolingLayer: NetworkLayer {
                     let values = taken.map { input.values[(row * stepCount + $0) * width + column] }
                     output.values[(row * outputCount + step) * width + column] =
                         isMaximum
-                        ? values.reduce(-.infinity, max)
+                        ? values.reduce(-.infinity, larger)
                         : values.reduce(0, +) / Float(values.count)
                 }
             }
@@ -123,4 +123,9 @@ struct StepWindow: Equatable, Sendable {
             max(0, ((stepCount + stride - 1) / stride - 1) * stride + reach - stepCount) / 2
         }
     }
+}
+
+/// The larger of two; NaN when one of them is.
+func larger(_ left: Float, _ right: Float) -> Float {
+    left.isNaN || left > right ? left : right
 }
