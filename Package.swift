@@ -149,6 +149,9 @@ let package = Package(
         tests("CompressionTests", ["Platform", "Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("WeightsTests", ["Platform", "Weights", "TestSupport"]),
+        tests(
+            "InferenceTests",
+            ["Platform", "Weights", "HDF5Files", "LinearAlgebra", "Inference", "TestSupport"]),
         tests("TidyTests", []),
         tests(
             "FuzzTests",

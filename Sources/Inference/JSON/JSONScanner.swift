@@ -221,7 +221,9 @@ struct JSONScanner {
         case UInt8(ascii: "b"): text.append(0x08)
         case UInt8(ascii: "f"): text.append(0x0c)
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
-        case UInt8(ascii: "u"): text.append(contentsOf: UTF8.encode(try escapedUnit()) ?? [])
+        case UInt8(ascii: "u"):
+            let scalar = try escapedUnit()
+            if let encoded = UTF8.encode(scalar) { text.append(contentsOf: encoded) }
         default: throw fault("an unknown escape in a string")
         }
     }

@@ -1,6 +1,7 @@
 // A tabular network of PyTorch: a checkpoint, and predictor.json for its architecture.
 
-package import Weights
+internal import Platform
+internal import Weights
 
 /// A network whose architecture predictor.json tells.
 final class NetworkModel: Model {

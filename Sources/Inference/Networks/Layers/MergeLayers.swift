@@ -76,20 +76,19 @@ struct CombineLayer: NetworkLayer {
     }
 
     func forward(_ inputs: consuming [Activations]) -> Activations {
+        let inputs = inputs
         let shapes = inputs.map(\.shape)
-        let count = inputs.count
         // The shape was agreed to, so this cannot fail.
         let shape = (try? outputShape(shapes)) ?? shapes[0]
-        let others = inputs.dropFirst().map { spread($0, to: shape) }
         var value = spread(inputs[0], to: shape)
-        inputs = []
-        for other in others {
+        for input in inputs.dropFirst() {
+            let other = spread(input, to: shape)
             for index in value.values.indices {
                 value.values[index] = combine(value.values[index], other.values[index])
             }
         }
         if how == .average {
-            for index in value.values.indices { value.values[index] /= Float(count) }
+            for index in value.values.indices { value.values[index] /= Float(inputs.count) }
         }
         return value
     }
