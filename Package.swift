@@ -149,9 +149,6 @@ let package = Package(
         tests("CompressionTests", ["Platform", "Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("WeightsTests", ["Platform", "Weights", "TestSupport"]),
-        tests(
-            "InferenceTests",
-            ["Platform", "Weights", "HDF5Files", "LinearAlgebra", "Inference", "TestSupport"]),
         tests("TidyTests", []),
         tests(
             "FuzzTests",
@@ -205,6 +202,13 @@ let package = Package(
                 "TestSupport",
             ],
             path: "Benchmarks/StoreBench", swiftSettings: testSettings),
+        .executableTarget(
+            name: "text-bench", dependencies: ["Platform", "Inference"],
+            path: "Benchmarks/TextBench", swiftSettings: testSettings),
+        tests("LinearAlgebraTests", ["Platform", "LinearAlgebra", "TestSupport"]),
+        tests(
+            "InferenceTests",
+            ["Platform", "LinearAlgebra", "Weights", "Inference", "TestSupport"]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),

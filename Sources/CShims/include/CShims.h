@@ -2,9 +2,11 @@
 #pragma once
 
 #include "blake3.h"
+#include "decompositions.h"
 #include "floats.h"
 #include "groups.h"
 #include "handover.h"
+#include "network.h"
 #include "top_bytes.h"
 #include "trees.h"
 #include "vectors.h"
@@ -12,6 +14,8 @@
 
 // GNU extensions that Swift's Glibc module leaves out.
 int modelfs_set_thread_name(const char *name);
+// How many processors this process may use, 1 at least.
+int modelfs_usable_processor_count(void);
 // Gives the blocks of a range back to the disk; the file keeps its length. 0, or -1 and errno.
 int modelfs_punch_hole(int descriptor, long long offset, long long count);
 int modelfs_accept_nonblocking(int listener);

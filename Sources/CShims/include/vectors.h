@@ -1,4 +1,4 @@
-// Whether this processor has wide vectors (AVX2, with F16C beside it, as all that were made have),
+// Whether this processor has wide vectors (AVX2, with FMA and F16C beside it),
 // for which some functions here exist twice.
 //
 // Such functions take `is_wide`: not 0 only if this says so. Both forms give the same bytes.
