@@ -204,6 +204,9 @@ let package = Package(
             ],
             path: "Benchmarks/StoreBench", swiftSettings: testSettings),
         .executableTarget(
+            name: "tree-bench", dependencies: ["Platform", "Inference", "TestSupport"],
+            path: "Benchmarks/TreeBench", swiftSettings: testSettings),
+        .executableTarget(
             name: "text-bench", dependencies: ["Platform", "Inference"],
             path: "Benchmarks/TextBench", swiftSettings: testSettings),
         tests("LinearAlgebraTests", ["Platform", "LinearAlgebra", "TestSupport"]),

@@ -29,7 +29,6 @@ final class NetworkModel: Model {
 
     // MARK: Opening
 
-    /// The kind: a folder whose predictor.json has an architecture.
     static let kind = ModelKind(
         name: "tabular network in PyTorch (a checkpoint, and predictor.json with its layers)",
         tasks: [.tabularRegression, .tabularClassification],
