@@ -121,8 +121,8 @@ let package = Package(
         module(
             "Predicting",
             [
-                "Platform", "Telemetry", "Settings", "Database", "HTTPService", "Weights",
-                "Inference",
+                "Platform", "Telemetry", "Settings", "CShims", "Database", "HTTPService", "Weights",
+                "LinearAlgebra", "Inference",
             ]),
         module(
             "Daemon",
@@ -168,6 +168,12 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
             swiftSettings: testSettings),
+        tests(
+            "PredictingTests",
+            [
+                "Platform", "Telemetry", "Settings", "Database", "HTTPService", "Inference",
+                "Predicting", "TestSupport",
+            ]),
         tests("DatabaseTests", ["Platform", "Database", "TestSupport"]),
         tests(
             "ChunkStoreTests",
