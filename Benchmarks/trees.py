@@ -76,7 +76,8 @@ def main():
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
-    lines = [f"xgboost {xgb.__version__}, {cores} cores, rows per second (best of some rounds):", "",
+    lines = [f"xgboost {xgb.__version__}, {cores} cores, rows per second (best of some rounds):",
+             "",
              "| model | xgboost, matrix made before | xgboost, from an array | modelfs, floats "
              "| ratio | one core | modelfs, rows of named values |",
              "|---|---|---|---|---|---|---|"]

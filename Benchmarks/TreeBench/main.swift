@@ -23,7 +23,8 @@ func rate(_ rowCount: Int, seconds: Double, _ body: () -> Void) -> Double {
     var best = Double.infinity
     repeat {
         let time = clock.measure(body)
-        best = min(best, Double(time.components.attoseconds) / 1e18 + Double(time.components.seconds))
+        best = min(
+            best, Double(time.components.attoseconds) / 1e18 + Double(time.components.seconds))
     } while start.duration(to: clock.now) < .seconds(seconds)
     return Double(rowCount) / best
 }
@@ -53,7 +54,6 @@ func run(_ path: String, _ rowsPath: String, _ seconds: Double) throws {
     print("\(named) \(shared) \(single) \(sum)")
 }
 
-setvbuf(stdout, nil, _IOLBF, 0)
 guard CommandLine.arguments.count == 4, let seconds = Double(CommandLine.arguments[3]) else {
     fail("FOLDER ROWS SECONDS")
 }

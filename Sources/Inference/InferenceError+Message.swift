@@ -25,9 +25,6 @@ extension InferenceError: CustomStringConvertible {
             "the tensor '\(name)' is \(found), and the configuration asks for \(expected)"
         case .row(_, let field, let reason): "\(field): \(reason)"
         case .notANumber: "the model gave no finite number for this row"
-        case .failedSmokeTest(let output, let expected, let found):
-            "the smoke test of predictor.json expects \(expected) as '\(output)', and the model gives "
-                + (found.map { String($0) } ?? "no such output")
         }
     }
 }

@@ -25,8 +25,6 @@ package enum InferenceError: Error, Equatable, Sendable {
     case row(index: Int, field: String, reason: String)
     /// The numbers that came out are none (NaN or infinite), for the row of that index.
     case notANumber(rowIndex: Int)
-    /// The input whose answer is known has another one: of which output; nil for none.
-    case failedSmokeTest(output: String, expected: Double, found: Double?)
 }
 
 extension InferenceError {

@@ -163,9 +163,9 @@ def mlp():
         output_scaler={"mean": target_mean, "scale": target_scale},
         outputs=[{"name": "price", "unit": "EUR", "transform": "expm1"},
                  {"name": "speed", "unit": "kn"}],
-        smoke={"input": dict(zip(["length", "weight", "share", "depth"],
+        smoke={"inputs": dict(zip(["length", "weight", "share", "depth"],
                                  [round(v, 6) for v in rows[0].double().tolist()])),
-               "expected": {"price": first[0], "speed": first[1]}},
+               "expect": {"price": first[0], "speed": first[1]}},
         metrics=[{"name": "R²", "value": 0.93}, {"name": "MAE", "value": "1.2 kn"}])
     (HERE / "mlp" / "README.md").write_text(
         "---\nlicense: mit\nmodel-index:\n- name: ships\n  results:\n  - task:\n"

@@ -101,7 +101,8 @@ import Weights
     private func chain(_ layers: String) -> String {
         flaw(
             #"{"class_name": "Sequential", "config": {"name": "s", "layers": ["#
-                + #"{"class_name": "InputLayer", "config": {"batch_shape": [null, 3], "name": "i"}}, "#
+                + #"{"class_name": "InputLayer", "#
+                + #""config": {"batch_shape": [null, 3], "name": "i"}}, "#
                 + layers + "]}}")
     }
 

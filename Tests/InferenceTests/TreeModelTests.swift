@@ -21,7 +21,8 @@ import Testing
     private static let cases: [(String, String)] =
         ["binary", "multiclass", "regression", "dart", "categorical"].flatMap {
             [($0, "json"), ($0, "ubj")]
-        } + [
+        }
+        + [
             "softmax", "forest", "binary-logitraw", "binary-hinge", "reg-logistic",
             "rank-pairwise", "rank-ndcg", "count-poisson", "reg-gamma", "reg-tweedie",
             "reg-absoluteerror", "reg-pseudohubererror", "reg-squaredlogerror", "survival-cox",
@@ -33,7 +34,8 @@ import Testing
         let (model, fixture) = try open(name, form)
         let rows = try TabularInputs(model.inputs, scaler: nil, takesMissing: true)
             .matrix(fixture.rows)
-        let width = model.margins(values: rows, rowCount: fixture.rows.count).count
+        let width =
+            model.margins(values: rows, rowCount: fixture.rows.count).count
             / fixture.rows.count
         func table(_ values: [Float]) -> [[Double]] {
             stride(from: 0, to: values.count, by: width).map {
@@ -41,7 +43,8 @@ import Testing
             }
         }
         let margins = table(model.margins(values: rows, rowCount: fixture.rows.count))
-        for (row, expected) in zip(margins, try fixture.answers("margins")) where name != "softmax" {
+        for (row, expected) in zip(margins, try fixture.answers("margins")) where name != "softmax"
+        {
             #expect(isNear(row, expected), "\(row) for \(expected)")
         }
         let found = table(model.predict(values: rows, rowCount: fixture.rows.count))

@@ -129,7 +129,8 @@ struct DescriptionFields {
         let known = taken.sorted().joined(separator: ", ")
         throw .malformed(
             path: file,
-            reason: "\(path.isEmpty ? "" : path + ": ")unknown \(unknown.count == 1 ? "key" : "keys") "
+            reason:
+                "\(path.isEmpty ? "" : path + ": ")unknown \(unknown.count == 1 ? "key" : "keys") "
                 + unknown.map { "'\($0)'" }.joined(separator: ", ") + "; known here: \(known)")
     }
 }

@@ -128,7 +128,8 @@ struct ModelMetric: Equatable, Sendable {
     private static func trimmed(_ text: Substring) -> String {
         var text = text.drop { $0 == " " }
         while text.last == " " { text.removeLast() }
-        for quote in ["\"", "'"] where text.count > 1 && text.hasPrefix(quote)
+        for quote in ["\"", "'"]
+        where text.count > 1 && text.hasPrefix(quote)
             && text.hasSuffix(quote)
         {
             text = text.dropFirst().dropLast()

@@ -23,7 +23,6 @@ struct PredictorDescription: Sendable {
     let labels: [String]?
     /// The architecture; nil where the weights tell it.
     let network: NetworkDescription?
-    let smoke: SmokeTest?
     /// Figures, in the order of their names, or that of the list.
     let metrics: [ModelMetric]
 
@@ -40,7 +39,8 @@ struct PredictorDescription: Sendable {
         let version = try fields.count("version")
         if version != PredictorDescription.version {
             throw fields.wrong(
-                "version", "version \(version) is not known here, only \(PredictorDescription.version)")
+                "version",
+                "version \(version) is not known here, only \(PredictorDescription.version)")
         }
         // Remarks of who wrote it.
         _ = fields.take("description")
@@ -54,7 +54,7 @@ struct PredictorDescription: Sendable {
             throw fields.wrong("labels", "two different labels or more belong here")
         }
         network = try NetworkDescription(&fields, "network")
-        smoke = try SmokeTest(&fields, "smoke", inputNames: inputs?.map(\.name))
+        try PredictorDescription.checkSmoke(&fields, inputs)
         metrics = try ModelMetric.list(&fields, "metrics")
         try fields.end()
     }
@@ -67,6 +67,21 @@ struct PredictorDescription: Sendable {
         throw fields.wrong(
             "task",
             "'\(name)' is none of " + ModelTask.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+
+    /// The row whose answer is known is for the service; its keys are looked at here.
+    private static func checkSmoke(
+        _ fields: inout DescriptionFields, _ inputs: [InputField]?
+    ) throws(InferenceError) {
+        guard var smoke = try fields.optionalObject("smoke") else { return }
+        let row = smoke.take("inputs")?.object ?? [:]
+        _ = smoke.take("expect")
+        _ = try smoke.optionalNumber("tolerance")
+        try smoke.end()
+        guard let inputs else { return }
+        for name in row.keys.sorted() where !inputs.contains(where: { $0.name == name }) {
+            throw smoke.wrong("inputs", "there is no input '\(name)'")
+        }
     }
 
     // MARK: Inputs

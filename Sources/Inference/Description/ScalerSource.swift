@@ -45,7 +45,8 @@ struct ScalerSource: Equatable, Sendable {
         case (nil, let mean?, let scale?, nil):
             origin = .standard(mean: mean, scale: scale)
             if mean.count != scale.count || scale.contains(0) {
-                throw object.wrong("scale", "as many numbers as in mean belong here, none of them 0")
+                throw object.wrong(
+                    "scale", "as many numbers as in mean belong here, none of them 0")
             }
         case (nil, nil, let scale?, let offset?):
             origin = .affine(scale: scale, offset: offset)

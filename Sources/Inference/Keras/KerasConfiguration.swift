@@ -124,10 +124,12 @@ struct KerasConfiguration: Sendable {
     /// `["name", call, tensor, …]`, or a list or object of such; nil when it is neither.
     private static func sources(_ json: JSONValue) -> [Source]? {
         if let source = source(json) { return [source] }
-        let list = json.array ?? json.object.map { object in
-            // Named inputs stand in the order of their names.
-            object.sorted { $0.key < $1.key }.map(\.value)
-        }
+        let list =
+            json.array
+            ?? json.object.map { object in
+                // Named inputs stand in the order of their names.
+                object.sorted { $0.key < $1.key }.map(\.value)
+            }
         guard let list else { return nil }
         var found: [Source] = []
         for element in list {

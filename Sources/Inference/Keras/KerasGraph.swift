@@ -49,7 +49,8 @@ struct KerasGraph: Sendable {
             configuration, from: sources, KerasTensors(weights, isKeras3: isKeras3), depth: 0)
         graph.setOutputs(outputs)
         outputNames = configuration.outputs.map(\.layer)
-        endsWithSoftmax = configuration.outputs.count == 1
+        endsWithSoftmax =
+            configuration.outputs.count == 1
             && configuration.outputs.allSatisfy { output in
                 configuration.layers.contains {
                     $0.name == output.layer
@@ -71,19 +72,22 @@ struct KerasGraph: Sendable {
             throw .malformed(path: file, reason: "the input '\(layer.name)' has no shape")
         }
         var shape: [Int?] = []
+        var known = 1
         for dimension in list.dropFirst() {
             if dimension.isNull {
                 shape.append(nil)
-            } else if let length = dimension.integer, (1...valueCountMax).contains(length) {
+            } else if let length = dimension.integer, length > 0,
+                length <= valueCountMax / known
+            {
                 shape.append(length)
+                known *= length
             } else {
                 throw .malformed(path: file, reason: "the shape of the input '\(layer.name)'")
             }
         }
-        let known = shape.reduce(1) { $0 * ($1 ?? 1) }
         let open = shape.count { $0 == nil }
-        if open == 0 && known <= valueCountMax { return shape.compactMap { $0 } }
-        guard open == 1, let count, count % known == 0, count > 0, known <= valueCountMax else {
+        if open == 0 { return shape.compactMap { $0 } }
+        guard open == 1, let count, count % known == 0, count > 0 else {
             throw .malformed(
                 path: file,
                 reason: "the length of the input '\(layer.name)' is open; name all inputs in"
@@ -180,7 +184,8 @@ struct KerasGraph: Sendable {
         }
         if model.inputs.count != sources.count || model.outputs.count != 1 {
             throw .unsupported(
-                path: file, found: "the model '\(layer.name)' in the model, with"
+                path: file,
+                found: "the model '\(layer.name)' in the model, with"
                     + " \(model.inputs.count) inputs and \(model.outputs.count) outputs",
                 supported: ["models in models with one output"])
         }

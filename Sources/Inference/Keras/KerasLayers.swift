@@ -97,11 +97,10 @@ enum KerasLayers {
             }
             return ReshapeLayer(to: shape)
         case "Permute":
-            switch try layer.integers("dims") {
-            case [1, 2]: return ReshapeLayer(to: shapes.first ?? [])
-            case [2, 1]: return TransposeLayer()
-            default: throw layer.unsupported("dims", ["[2, 1]"])
-            }
+            let order = try layer.integers("dims") ?? []
+            if order == [2, 1] { return TransposeLayer() }
+            if order == [1, 2] { return ReshapeLayer(to: shapes.first ?? []) }
+            throw layer.unsupported("dims \(order)", ["[2, 1]"])
         case "RepeatVector": return RepeatLayer(count: try layer.count("n"))
         case "Concatenate":
             let rank = shapes.first?.count ?? 1
@@ -310,11 +309,14 @@ enum KerasLayers {
         case "mul": merge = .product
         case "ave": merge = .average
         case let other:
-            throw layer.unsupported("merge_mode \(other ?? "null")", ["concat", "sum", "mul", "ave"])
+            throw layer.unsupported(
+                "merge_mode \(other ?? "null")", ["concat", "sum", "mul", "ave"])
         }
         let forward = try recurrent(inner.part("forward"), width)
         let against = try recurrent(inner.part("backward"), width)
-        if forward.goesBackwards { throw layer.unsupported("go_backwards", ["go_backwards: false"]) }
+        if forward.goesBackwards {
+            throw layer.unsupported("go_backwards", ["go_backwards: false"])
+        }
         return BidirectionalLayer(
             forward, against.reversed(), merge)
     }

@@ -72,14 +72,14 @@ final class KerasModel: Model {
     /// Fold 2 comes before fold 10.
     private static func comesBefore(_ left: String, _ right: String) -> Bool {
         func parts(_ name: String) -> [(number: Int, text: Substring)] {
-            var parts: [(Int, Substring)] = []
+            var found: [(number: Int, text: Substring)] = []
             var rest = name[...]
             while let first = rest.first {
                 let part = rest.prefix { $0.isWholeNumber == first.isWholeNumber }
-                parts.append((Int(part) ?? -1, part))
+                found.append((Int(part) ?? -1, part))
                 rest = rest.dropFirst(part.count)
             }
-            return parts
+            return found
         }
         for (one, other) in zip(parts(left), parts(right)) where one != other {
             return one.number != other.number

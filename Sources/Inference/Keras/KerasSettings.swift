@@ -32,7 +32,8 @@ struct KerasSettings: Sendable {
     }
 
     func unsupported(_ what: String, _ supported: [String]) -> InferenceError {
-        .unsupported(path: file, found: "layer '\(name)' (\(className)): \(what)", supported: supported)
+        .unsupported(
+            path: file, found: "layer '\(name)' (\(className)): \(what)", supported: supported)
     }
 
     func flag(_ key: String, orElse standard: Bool) -> Bool { self[key]?.boolean ?? standard }
@@ -159,27 +160,33 @@ struct KerasSettings: Sendable {
 struct KerasTensors: Sendable {
     let shelf: TensorShelf
     let isKeras3: Bool
-    /// The paths of the data sets below the layer, and their parts.
-    private let paths: [(path: String, parts: [Substring])]
+    private let dataSets: [DataSet]
     /// The layer, for errors.
     let words: String
+
+    /// A data set below the layer.
+    private struct DataSet: Sendable {
+        let path: String
+        /// What of its path is below the layer.
+        var parts: [Substring]
+    }
 
     /// All of a file's.
     init(_ weights: WeightSet, isKeras3: Bool) {
         shelf = TensorShelf(weights)
         self.isKeras3 = isKeras3
-        paths = weights.tensors.keys.sorted().map { path in
-            var parts = path.split(separator: "/")
-            if parts.first == "model_weights" { parts.removeFirst() }
-            return (path, parts)
+        dataSets = weights.tensors.keys.sorted().map { path in
+            let parts = path.split(separator: "/")
+            let isBelow = parts.first == "model_weights"
+            return DataSet(path: path, parts: isBelow ? Array(parts.dropFirst()) : parts)
         }
         words = ""
     }
 
-    private init(_ all: KerasTensors, _ words: String, _ paths: [(String, [Substring])]) {
+    private init(_ all: KerasTensors, _ words: String, _ dataSets: [DataSet]) {
         shelf = all.shelf
         isKeras3 = all.isKeras3
-        self.paths = paths
+        self.dataSets = dataSets
         self.words = words
     }
 
@@ -187,13 +194,13 @@ struct KerasTensors: Sendable {
     func layer(_ name: String) -> KerasTensors {
         // A name may have slashes in it.
         let parts = name.split(separator: "/")
-        let found = paths.compactMap { path -> (String, [Substring])? in
-            if words.isEmpty {
-                guard path.parts.starts(with: parts) else { return nil }
-                return (path.path, Array(path.parts.dropFirst(parts.count)))
-            }
-            guard let place = path.parts.firstRange(of: parts) else { return nil }
-            return (path.path, Array(path.parts[place.upperBound...]))
+        var found: [DataSet] = []
+        for set in dataSets {
+            guard let place = set.parts.firstRange(of: parts),
+                !words.isEmpty || place.lowerBound == 0
+            else { continue }
+            found.append(
+                DataSet(path: set.path, parts: Array(set.parts[place.upperBound...])))
         }
         return KerasTensors(self, words.isEmpty ? name : "\(words)/\(name)", found)
     }
@@ -202,13 +209,13 @@ struct KerasTensors: Sendable {
     func part(_ prefix: String) -> KerasTensors {
         KerasTensors(
             self, "\(words)/\(prefix)",
-            paths.filter { $0.parts.contains { $0.hasPrefix(prefix) } })
+            dataSets.filter { set in set.parts.contains { $0.hasPrefix(prefix) } })
     }
 
     /// The path of a tensor; nil when there is none, or more than one.
     func path(_ tensor: String) -> String? {
-        let found = paths.filter { path in
-            guard let last = path.parts.last else { return false }
+        let found = dataSets.filter { set in
+            guard let last = set.parts.last else { return false }
             return last == tensor || last.prefix { $0 != ":" } == tensor
         }
         return found.count == 1 ? found[0].path : nil

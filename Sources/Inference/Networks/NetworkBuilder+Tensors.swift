@@ -103,6 +103,10 @@ extension NetworkBuilder {
         let features = try fields.optionalCount("features") ?? shape.first ?? 1
         let width = try fields.count("width")
         let hasBias = try fields.flag("bias", orElse: true)
+        if shape != [features] {
+            throw fields.wrong(
+                "features", "it is for \(features), and is given \(LayerFlaw.inWords(shape))")
+        }
         let names: [String]
         if let mark = name.firstRange(of: "{}") {
             names = (0..<features).map {
@@ -226,7 +230,8 @@ extension NetworkBuilder {
             // The state is what each direction came to at its own end.
             let givesSequence = index + 1 < layerCount || output != "state"
             let inputs = graph.shape(of: place).last ?? 1
-            func direction(_ suffix: String, _ isBack: Bool) throws(InferenceError) -> RecurrentLayer
+            func direction(_ suffix: String, _ isBack: Bool) throws(InferenceError)
+                -> RecurrentLayer
             {
                 try recurrent(
                     kind, "\(name).", "l\(index)\(suffix)", inputs: inputs, units: unitCount,

@@ -29,7 +29,8 @@ struct EncoderLayer: NetworkLayer {
     }
 
     func scratchCount(_ inputs: [[Int]]) -> Int {
-        let steps = inputs.first?.first ?? 0
+        // More steps than this are refused for what they take, and must not overflow here.
+        let steps = min(inputs.first?.first ?? 0, 1 << 20)
         return steps * max(4 * width, inner.weights.outputCount + 2 * width)
             + headCount * steps * steps
     }

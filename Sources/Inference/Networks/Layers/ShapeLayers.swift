@@ -14,7 +14,11 @@ struct ReshapeLayer: NetworkLayer {
         let count = given.reduce(1, *)
         guard let shape else { return [count] }
         // One dimension may be left open, as -1.
-        let known = shape.filter { $0 >= 0 }.reduce(1, *)
+        var known = 1
+        for length in shape where length >= 0 {
+            let (product, overflows) = known.multipliedReportingOverflow(by: length)
+            known = overflows ? Int.max : product
+        }
         let open = shape.count { $0 < 0 }
         let fits = open == 0 ? known == count : open == 1 && known > 0 && count % known == 0
         if !fits { throw LayerFlaw("\(LayerFlaw.inWords(given)) values do not fit \(shape)") }
