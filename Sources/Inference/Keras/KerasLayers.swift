@@ -178,7 +178,7 @@ enum KerasLayers {
     ) throws(InferenceError) -> [any NetworkLayer] {
         let units = try layer.count("units")
         let weights = try layer.matrix("kernel", inputs: width, outputs: units)
-        let product = DenseLayer(weights, bias: try bias(layer, units))
+        let product = ProductLayer(weights, bias: try bias(layer, units))
         return [product, NonlinearityLayer(try layer.activation("activation"))]
     }
 
@@ -250,7 +250,7 @@ enum KerasLayers {
             width: try layer.single("kernel_size", orElse: 1),
             stride: try layer.single("strides", orElse: 1),
             dilation: try layer.single("dilation_rate", orElse: 1), padding: try padding(layer))
-        let products = DenseLayer(
+        let products = ProductLayer(
             try layer.matrix("kernel", foldedFrom: [window.width, width, filters]),
             bias: try bias(layer, filters))
         return [
@@ -284,9 +284,9 @@ enum KerasLayers {
         let standard: Nonlinearity = .tanh
         return RecurrentLayer(
             cell,
-            input: DenseLayer(
+            input: ProductLayer(
                 try layer.matrix("kernel", inputs: width, outputs: outputs), bias: biases.input),
-            memory: DenseLayer(
+            memory: ProductLayer(
                 try layer.matrix("recurrent_kernel", inputs: units, outputs: outputs),
                 bias: biases.memory),
             activation: try layer.activation("activation", orElse: standard),

@@ -33,7 +33,7 @@ extension NetworkBuilder {
 
     private func linear(
         _ fields: inout DescriptionFields, _ shape: [Int]
-    ) throws(InferenceError) -> DenseLayer {
+    ) throws(InferenceError) -> ProductLayer {
         let name = try fields.text("name")
         let inputs = try fields.optionalCount("in") ?? shape.last ?? 1
         let outputs = try fields.optionalCount("out")
@@ -45,11 +45,11 @@ extension NetworkBuilder {
 
     private func dense(
         _ weight: String, bias: String?, inputs: Int?, outputs: Int?
-    ) throws(InferenceError) -> DenseLayer {
+    ) throws(InferenceError) -> ProductLayer {
         let weights = try shelf.matrix(
             weight, inputs: inputs, outputs: outputs, order: .outputsFirst)
-        guard let bias else { return DenseLayer(weights, bias: []) }
-        return DenseLayer(weights, bias: try shelf.vector(bias, count: weights.outputCount))
+        guard let bias else { return ProductLayer(weights, bias: []) }
+        return ProductLayer(weights, bias: try shelf.vector(bias, count: weights.outputCount))
     }
 
     private func embedding(
@@ -189,16 +189,16 @@ extension NetworkBuilder {
     private func encoderLayer(
         _ fields: inout DescriptionFields, _ path: String, width: Int, headCount: Int,
         innerCount: Int, activation: Nonlinearity, normalisesFirst: Bool
-    ) throws(InferenceError) -> EncoderLayer {
+    ) throws(InferenceError) -> TransformerLayer {
         let hasBias = try fields.flag("bias", orElse: true)
         func product(
             _ weight: String, _ bias: String, _ inputs: Int, _ outputs: Int
-        ) throws(InferenceError) -> DenseLayer {
+        ) throws(InferenceError) -> ProductLayer {
             try dense(
                 "\(path).\(weight)", bias: hasBias ? "\(path).\(bias)" : nil, inputs: inputs,
                 outputs: outputs)
         }
-        return EncoderLayer(
+        return TransformerLayer(
             headCount: headCount,
             projection: try product(
                 "self_attn.in_proj_weight", "self_attn.in_proj_bias", width, 3 * width),
@@ -255,7 +255,7 @@ extension NetworkBuilder {
         let cell: RecurrentLayer.Cell =
             kind == "lstm" ? .lstm : .gru(resetsAfterProduct: true, updateFirst: false)
         let outputs = units * cell.gateCount
-        func product(_ part: String, _ inputs: Int) throws(InferenceError) -> DenseLayer {
+        func product(_ part: String, _ inputs: Int) throws(InferenceError) -> ProductLayer {
             try dense(
                 "\(path)weight_\(part)_\(suffix)",
                 bias: hasBias ? "\(path)bias_\(part)_\(suffix)" : nil, inputs: inputs,

@@ -5,10 +5,10 @@ struct ConvolutionLayer: NetworkLayer {
     let window: StepWindow
     /// Features of a step.
     let width: Int
-    let products: DenseLayer
+    let products: ProductLayer
 
     /// - Parameter products: takes `window.width * width` values, the first step's first.
-    init(_ window: StepWindow, width: Int, _ products: DenseLayer) {
+    init(_ window: StepWindow, width: Int, _ products: ProductLayer) {
         precondition(products.weights.inputCount == window.width * width)
         self.window = window
         self.width = width

@@ -23,9 +23,9 @@ struct RecurrentLayer: NetworkLayer {
 
     let cell: Cell
     /// Takes a step's features, gives all gates.
-    let input: DenseLayer
+    let input: ProductLayer
     /// Takes the memory, gives all gates.
-    let memory: DenseLayer
+    let memory: ProductLayer
     let activation: Nonlinearity
     let gateActivation: Nonlinearity
     /// From the last step to the first; what is given for each step stands in that order.
@@ -35,7 +35,7 @@ struct RecurrentLayer: NetworkLayer {
     private var unitCount: Int { memory.weights.inputCount }
 
     init(
-        _ cell: Cell, input: DenseLayer, memory: DenseLayer, activation: Nonlinearity = .tanh,
+        _ cell: Cell, input: ProductLayer, memory: ProductLayer, activation: Nonlinearity = .tanh,
         gateActivation: Nonlinearity = .sigmoid, goesBackwards: Bool, givesSequence: Bool
     ) {
         precondition(input.weights.outputCount == memory.weights.outputCount)

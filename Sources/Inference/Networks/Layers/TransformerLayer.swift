@@ -5,13 +5,13 @@
 internal import LinearAlgebra
 
 /// Self-attention and two products, each with a residual and a normalisation.
-struct EncoderLayer: NetworkLayer {
+struct TransformerLayer: NetworkLayer {
     let headCount: Int
     /// Queries, keys and values, one behind the other.
-    let projection: DenseLayer
-    let output: DenseLayer
-    let inner: DenseLayer
-    let outer: DenseLayer
+    let projection: ProductLayer
+    let output: ProductLayer
+    let inner: ProductLayer
+    let outer: ProductLayer
     let firstNorm: LayerNormLayer
     let secondNorm: LayerNormLayer
     let activation: Nonlinearity

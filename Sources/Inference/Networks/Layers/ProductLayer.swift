@@ -1,7 +1,7 @@
 // A layer of products: each vector of the innermost dimension with a matrix, and a bias.
 
 /// `Linear` of PyTorch, `Dense` of Keras.
-struct DenseLayer: NetworkLayer {
+struct ProductLayer: NetworkLayer {
     let weights: WeightMatrix
     /// Empty for none.
     let bias: [Float]
