@@ -77,9 +77,9 @@ let package = Package(
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Platform", "CShims", "Hashing", "CLZ4"]),
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
-        module("HDF5Files", ["Platform", "CHDF5"]),
         module("LinearAlgebra", ["Platform", "CShims", "COpenBLAS"]),
         module("Weights", ["Platform", "CShims"]),
+        module("HDF5Files", ["Platform", "Weights", "CHDF5"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),
@@ -149,12 +149,13 @@ let package = Package(
         tests("CompressionTests", ["Platform", "Hashing", "Compression"]),
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("WeightsTests", ["Platform", "Weights", "TestSupport"]),
+        tests("HDF5FilesTests", ["Platform", "Weights", "HDF5Files", "TestSupport"]),
         tests("TidyTests", []),
         tests(
             "FuzzTests",
             [
-                "Platform", "Settings", "Compression", "Xet", "Weights", "Transport", "HubAPI",
-                "Catalog", "ChunkStore", "TestSupport",
+                "Platform", "Settings", "Compression", "Xet", "Weights", "HDF5Files", "Transport",
+                "HubAPI", "Catalog", "ChunkStore", "TestSupport",
             ]),
         tests("SettingsTests", ["Settings"]),
         tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),
@@ -208,6 +209,9 @@ let package = Package(
                 "TestSupport",
             ],
             path: "Benchmarks/StoreBench", swiftSettings: testSettings),
+        .executableTarget(
+            name: "tree-bench", dependencies: ["Platform", "Inference", "TestSupport"],
+            path: "Benchmarks/TreeBench", swiftSettings: testSettings),
         .executableTarget(
             name: "text-bench", dependencies: ["Platform", "Inference"],
             path: "Benchmarks/TextBench", swiftSettings: testSettings),

@@ -6,7 +6,10 @@
 /// Opens models.
 package enum ModelRecognition {
     /// All kinds, the more particular ones first.
-    package static let kinds: [ModelKind] = [.textClassifiers, .sentenceEncoders]
+    package static let kinds: [ModelKind] = [
+        .describedNetworks, .textClassifiers, .sentenceEncoders, .gradientBoostedTrees,
+        .kerasNetworks,
+    ]
 
     /// How many names of files an error quotes.
     private static let quotedCountMax = 12
