@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import time
 
 from suite import TOP, Skip, equal, expect, main, promise, says, wait_for
 
@@ -28,6 +29,106 @@ def copy(stage, source, name):
 def expected(folder):
     with open(os.path.join(folder, "expected.json"), encoding="utf-8") as file:
         return json.load(file)
+
+
+def near(found, wanted, *detail):
+    """Within 1e-4 of what the library says, relative to numbers above 1."""
+    expect(abs(found - wanted) <= 1e-4 * max(1, abs(wanted)), found, wanted, *detail)
+
+
+@promise("P18", "What is deployed today runs from the Hub to an answer", seconds=90)
+def an_ensemble_of_keras_folds_from_a_private_repository(stage):
+    fixture = os.path.join(FIXTURES, "keras", "folds")
+    token = stage.server.token("--read", "acme/steel")
+    stage.server.add("acme/steel", copy(stage, fixture, "steel"), "--tag", "v1.0.0", "--private")
+    tree = stage.mount(stage.server, name="steel-mount", cache="steel-cache").start(HF_TOKEN=token)
+    served = stage.predictor(f"{tree.path}/acme/steel@v1.0.0", "steel").start()
+    wanted = expected(fixture)
+    found = served.predict(wanted["rows"])
+    for prediction, outputs, deviations in zip(found, wanted["outputs"], wanted["deviations"]):
+        for value, output, deviation in zip(prediction["values"], outputs, deviations):
+            near(value["value"], output, value)
+            near(value["standardDeviation"], deviation, value)
+    equal([(each["name"], each["unit"]) for each in found[0]["values"]],
+          [("strength", "MPa"), ("elongation", "%")])
+    model = served.json("/model")
+    equal([each["name"] for each in model["inputs"]], ["c", "mn", "si", "cr"])
+    expect({"name": "R²", "value": "0.91"} in model["metrics"], model["metrics"])
+    answer = served.json("/predict", {"inputs": {"c": 300, "mn": 1, "si": 1, "cr": 1}}, status=422)
+    says(answer["error"], "inputs.c", "from -100 to 200")
+    table = "c,mn,si,cr\r\n" + ",".join(str(each) for each in wanted["rows"][0]) + "\r\n"
+    lines = served.ask("/predict/batch", table)[2].decode().split("\r\n")
+    equal(lines[0], "row,strength,strength_standard_deviation,elongation,"
+                    "elongation_standard_deviation,error")
+    near(float(lines[1].split(",")[1]), wanted["outputs"][0][0])
+    equal(served.stop(), 0)
+    tree.end()
+
+
+@promise("P18", "What is deployed today runs from the Hub to an answer", seconds=90)
+def a_forecaster_is_ready_soon_over_a_slow_line(stage):
+    fixture = os.path.join(FIXTURES, "torch", "encoder")
+    stage.server.add("acme/sales", copy(stage, fixture, "sales"), "--tag", "v3")
+    stage.server.weather(latency="30ms")
+    try:
+        tree = stage.mount(stage.server, name="sales-mount", cache="sales-cache").start()
+        began = time.monotonic()
+        served = stage.predictor(f"{tree.path}/acme/sales@v3", "sales").start()
+        took = time.monotonic() - began
+    finally:
+        stage.server.weather(latency="off")
+    expect(took < 15, f"ready after {took:.1f} s")
+    wanted = expected(fixture)
+    for prediction, outputs in zip(served.predict(wanted["rows"]), wanted["outputs"]):
+        near(prediction["values"][0]["value"], outputs[0])
+        equal(prediction["values"][0]["unit"], "pieces")
+    equal(served.stop(), 0)
+    tree.end()
+
+
+@promise("P18", "What is deployed today runs from the Hub to an answer", seconds=120)
+def a_classifier_is_promoted_and_rolled_back(stage):
+    first, second = (os.path.join(FIXTURES, "trees", name) for name in ("binary", "multiclass"))
+    stage.server.add("acme/risk-staging", trees(stage, first, "risk-1"))
+    stage.server.add("acme/risk", trees(stage, first, "risk-p1"))
+    tree = stage.mount(stage.server, name="risk-mount", cache="risk-cache").start(
+        "--ref-ttl", "1s")
+    production = stage.predictor(f"{tree.path}/acme/risk@main", "risk").start(
+        "--follow", "--follow-interval", "100ms")
+    check_trees(production, first)
+    # The candidate is tried in staging, on the bytes that production gets.
+    candidate = trees(stage, second, "risk-2")
+    stage.server.add("acme/risk-staging", candidate, "--tag", "rc1")
+    staging = stage.predictor(f"{tree.path}/acme/risk-staging@rc1", "risk-staging").start()
+    check_trees(staging, second)
+    equal(staging.stop(), 0)
+    before = production.json("/model")["commit"]
+    stage.server.add("acme/risk", candidate)
+    wait_for(lambda: production.json("/model")["commit"] != before, 40, "the promotion")
+    check_trees(production, second)
+    equal(production.json("/rollback", "")["serving"]["commit"], before)
+    check_trees(production, first)
+    equal(production.stop(), 0)
+    tree.end()
+
+
+def trees(stage, fixture, name):
+    """The one model file that a folder of trees has."""
+    place = stage.path("folders", name)
+    os.makedirs(place)
+    shutil.copy(os.path.join(fixture, "model.ubj"), place)
+    return place
+
+
+def check_trees(predictor, fixture):
+    wanted = expected(fixture)
+    for prediction, answers in zip(predictor.predict(wanted["rows"]), wanted["predictions"]):
+        told = {each["label"]: each["probability"] for each in prediction["labels"]}
+        if len(answers) == 1:
+            near(told["1"], answers[0])
+        else:
+            for index, answer in enumerate(answers):
+                near(told[str(index)], answer)
 
 
 @promise("P18", "What is deployed today runs from the Hub to an answer", seconds=90)
