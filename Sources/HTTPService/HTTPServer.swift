@@ -20,6 +20,9 @@ package struct HTTPServerLimits: Sendable {
     package var bodyByteCountMax = 4 << 20
     /// How long `stop` waits for answers under way.
     package var drainSeconds = 5.0
+    /// How long `stop` goes on with connections that were accepted and whose request is not known
+    /// yet.
+    package var lingerSeconds = 0.0
     /// How long a whole header may take to arrive, from the connection's start or from the end of
     /// the request before; nil for as long as it is not silent. A body has as long again, and a
     /// second for each `bodyByteCountPerSecondMin` that have come.
@@ -153,8 +156,11 @@ package final class HTTPServer: @unchecked Sendable {
         guard isFirst, let daemon = unsafe daemon else { return }
         let socket = unsafe MHD_quiesce_daemon(daemon)
         pause.end()
-        let isBusy = state.withLock { $0.activeCount > 0 }
-        if isBusy { _ = idle.receive(until: .now + limits.drainSeconds) }
+        if limits.lingerSeconds > 0 { Platform.sleep(seconds: limits.lingerSeconds) }
+        let deadline = MonotonicInstant.now + limits.drainSeconds
+        while state.withLock({ $0.activeCount > 0 }), MonotonicInstant.now < deadline {
+            _ = idle.receive(until: deadline)
+        }
         unsafe MHD_stop_daemon(daemon)
         watch?.stop()
         if socket >= 0 { _ = Glibc.close(socket) }

@@ -57,6 +57,7 @@ struct PredictorSettings: Sendable {
         limits.headerSeconds = 20
         limits.bodyByteCountMax = bodyByteCountMax
         limits.drainSeconds = drainSeconds
+        limits.lingerSeconds = 0.1
         return limits
     }
 }

@@ -34,7 +34,8 @@ struct RevisionLoader: Sendable {
             }
         }
         let names = kind.files(listed)
-        let files = try progress.run(.map) { () throws(PredictorError) in
+        let isProven = names.allSatisfy { folder.verification(of: $0) != "no" }
+        var files = try progress.run(.map) { () throws(PredictorError) in
             try map(names, folder)
         }
         try progress.run(.populate) { () throws(PredictorError) in
@@ -43,6 +44,15 @@ struct RevisionLoader: Sendable {
         let proofs = try progress.run(.prove) { () throws(PredictorError) in
             try prove(names, folder)
         }
+        if !isProven {
+            // Now that they are proven, the kernel may read the files by itself, once nobody has
+            // them open in the way in which they were read before.
+            files = []
+            files = try map(names, folder)
+            try PagePopulation.run(files, progress, isOver: isOver)
+        }
+        // The model's own mappings are shares of these, whose pages are there.
+        defer { withExtendedLifetime(files) {} }
         let model = try progress.run(.open) { () throws(PredictorError) in
             try inference(folder) { () throws(InferenceError) in try kind.open(listed, task) }
         }
