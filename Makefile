@@ -60,12 +60,21 @@ bench: release bench-store ## measure it beside curl and the native disk, into d
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/xet.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/mapping.py --bin .build/release
+	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/predictor.py --bin .build/release
 
 .PHONY: bench-store
 bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
 	@scripts/bootstrap.sh
 	swift build $(RELEASE_FLAGS) --product store-bench
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/store.py --bin .build/release
+
+.PHONY: bench-trees
+bench-trees: ## measure gradient-boosted trees beside xgboost, into docs/PERFORMANCE.md
+	@scripts/bootstrap.sh
+	swift build $(RELEASE_FLAGS) --product tree-bench
+	@python=$$(scripts/venv.sh) && \
+		"$$python" -m pip install --quiet --requirement scripts/requirements-bench.txt && \
+		"$$python" Benchmarks/trees.py --bin .build/release --write
 
 .PHONY: soak
 soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3600 SEED=

@@ -121,8 +121,8 @@ let package = Package(
         module(
             "Predicting",
             [
-                "Platform", "Telemetry", "Settings", "Database", "HTTPService", "Weights",
-                "Inference",
+                "Platform", "Telemetry", "Settings", "CShims", "Database", "HTTPService", "Weights",
+                "LinearAlgebra", "Inference",
             ]),
         module(
             "Daemon",
@@ -170,6 +170,12 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport",
             swiftSettings: testSettings),
+        tests(
+            "PredictingTests",
+            [
+                "Platform", "Telemetry", "Settings", "Database", "HTTPService", "Inference",
+                "Predicting", "TestSupport",
+            ]),
         tests("DatabaseTests", ["Platform", "Database", "TestSupport"]),
         tests(
             "ChunkStoreTests",
@@ -205,6 +211,9 @@ let package = Package(
                 "TestSupport",
             ],
             path: "Benchmarks/StoreBench", swiftSettings: testSettings),
+        .executableTarget(
+            name: "tree-bench", dependencies: ["Platform", "Inference", "TestSupport"],
+            path: "Benchmarks/TreeBench", swiftSettings: testSettings),
         .executableTarget(
             name: "text-bench", dependencies: ["Platform", "Inference"],
             path: "Benchmarks/TextBench", swiftSettings: testSettings),

@@ -19,6 +19,14 @@ final class Exchange {
     var headers = HTTPHeaders()
     var body: [UInt8] = []
     var hasHeader = false
+    /// What takes the body piece by piece; nil where it is read whole.
+    var sink: (any HTTPBodySink)?
+    var bodyByteCountMax: Int
+    /// Whether nothing more is wanted of the body.
+    var isBodyOver = false
+    /// Whether more came than is allowed.
+    var isTooLong = false
+    private var receivedByteCount = 0
     var status = 0
     /// What the answer promised, for files; generated bodies count what they made.
     var plannedByteCount: Int64 = 0
@@ -28,6 +36,7 @@ final class Exchange {
     init(server: HTTPServer, target: String) {
         self.server = server
         self.target = target
+        bodyByteCountMax = server.limits.bodyByteCountMax
     }
 
     /// Takes method, peer and header fields; called once.
@@ -51,7 +60,46 @@ final class Exchange {
     /// Whether the header announces a body that is too long to read.
     var announcesTooMuch: Bool {
         guard let text = headers["Content-Length"], let length = Int64(text) else { return false }
-        return length > Int64(server.limits.bodyByteCountMax)
+        return length > Int64(bodyByteCountMax)
+    }
+
+    /// Takes what the header decides; a response is sent at once, and ends the connection.
+    func decide() -> HTTPResponse? {
+        switch server.intake?(request()) {
+        case .refused(let response): return response
+        case .streamed(let sink, let byteCountMax):
+            self.sink = sink
+            bodyByteCountMax = byteCountMax
+        case .whole, nil: break
+        }
+        return announcesTooMuch ? .text(413, "The request is too large.\n") : nil
+    }
+
+    /// Takes a piece of the body; false when the connection is to be closed.
+    ///
+    /// What is refused in the middle of a body is told at its end, since clients read no answer
+    /// before; so the rest is dropped, as far as there is not more of it than of what is allowed.
+    func take(_ piece: UnsafeRawBufferPointer) -> Bool {
+        receivedByteCount += piece.count
+        if receivedByteCount > bodyByteCountMax {
+            isTooLong = true
+            isBodyOver = true
+            body = []
+            return receivedByteCount / 2 <= bodyByteCountMax
+        }
+        if isBodyOver { return true }
+        if let sink {
+            isBodyOver = !sink.take(unsafe [UInt8](piece))
+        } else {
+            unsafe body.append(contentsOf: piece)
+        }
+        return true
+    }
+
+    /// The answer, now that all of the request is there.
+    func respond() -> HTTPResponse {
+        if isTooLong { return .text(413, "The request is too large.\n") }
+        return sink?.finish() ?? server.handler(request())
     }
 
     /// The request, now that all of it is there.
@@ -197,20 +245,29 @@ let handleRequest: MHD_AccessHandlerCallback = {
     let exchange = unsafe Unmanaged<Exchange>.fromOpaque(state).takeUnretainedValue()
     if !exchange.hasHeader {
         unsafe exchange.takeHeader(connection, method: String(cString: method))
-        guard exchange.announcesTooMuch else { return .YES }
-        return unsafe exchange.send(.text(413, "The request is too large.\n"), on: connection)
+        unsafe exchange.server.watch?.hasHeader(modelfs_mhd_socket(connection))
+        guard let refusal = exchange.decide() else { return .YES }
+        unsafe exchange.server.watch?.hasRequest(modelfs_mhd_socket(connection))
+        return unsafe exchange.send(refusal, on: connection)
+    }
+    // What a sink or a handler does takes its time, which is no silence of the client's.
+    unsafe modelfs_mhd_set_idle_seconds(connection, 0)
+    defer {
+        unsafe modelfs_mhd_set_idle_seconds(
+            connection, UInt32(exchange.server.limits.idleSeconds))
     }
     if unsafe byteCount.pointee > 0 {
         let piece = unsafe UnsafeRawBufferPointer(start: upload, count: byteCount.pointee)
-        guard exchange.body.count + piece.count <= exchange.server.limits.bodyByteCountMax
-        else { return .NO }
-        unsafe exchange.body.append(contentsOf: piece)
+        let began = MonotonicInstant.now
+        guard unsafe exchange.take(piece) else { return .NO }
+        unsafe exchange.server.watch?.hasPiece(
+            modelfs_mhd_socket(connection), byteCount: piece.count,
+            seconds: MonotonicInstant.now.seconds(since: began))
         unsafe byteCount.pointee = 0
         return .YES
     }
-    unsafe modelfs_mhd_set_idle_seconds(connection, 0)
-    let response = exchange.server.handler(exchange.request())
-    unsafe modelfs_mhd_set_idle_seconds(connection, UInt32(exchange.server.limits.idleSeconds))
+    unsafe exchange.server.watch?.hasRequest(modelfs_mhd_socket(connection))
+    let response = exchange.respond()
     return unsafe exchange.send(response, on: connection)
 }
 
@@ -224,7 +281,17 @@ let endRequest: MHD_RequestCompletedCallback = { _, connection, state, reason in
     if let report = exchange.server.onRecord {
         report(unsafe exchange.record(isComplete: isComplete, connection: connection))
     }
+    unsafe exchange.server.watch?.hasAnswer(modelfs_mhd_socket(connection))
     exchange.server.leave()
+}
+
+/// The library's calls when a connection begins and before its socket is closed.
+let watchConnection: MHD_NotifyConnectionCallback = { context, connection, _, code in
+    guard let context = unsafe context else { return }
+    let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+    let socket = unsafe modelfs_mhd_socket(connection)
+    // 0 is MHD_CONNECTION_NOTIFY_STARTED.
+    if code.rawValue == 0 { server.watch?.begins(socket) } else { server.watch?.ends(socket) }
 }
 
 private func bytesResponse(_ bytes: [UInt8]) -> OpaquePointer? {

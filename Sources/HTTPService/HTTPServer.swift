@@ -8,7 +8,7 @@
 
 internal import CMicroHTTPD
 internal import Glibc
-internal import Platform
+package import Platform
 
 /// What a server allows its clients.
 package struct HTTPServerLimits: Sendable {
@@ -20,6 +20,15 @@ package struct HTTPServerLimits: Sendable {
     package var bodyByteCountMax = 4 << 20
     /// How long `stop` waits for answers under way.
     package var drainSeconds = 5.0
+    /// How long `stop` goes on with connections that were accepted and whose request is not known
+    /// yet.
+    package var lingerSeconds = 0.0
+    /// How long a whole header may take to arrive, from the connection's start or from the end of
+    /// the request before; nil for as long as it is not silent. A body has as long again, and a
+    /// second for each `bodyByteCountPerSecondMin` that have come.
+    package var headerSeconds: Double?
+    /// Slower bodies are cut off, where `headerSeconds` is set.
+    package var bodyByteCountPerSecondMin = 1024
 
     package init() {}
 }
@@ -48,6 +57,8 @@ package final class HTTPServer: @unchecked Sendable {
 
     /// Answers a request; runs on many threads at once.
     package typealias Handler = @Sendable (HTTPRequest) -> HTTPResponse
+    /// Decides what is done with a request's body, by its header alone; on many threads at once.
+    package typealias Intake = @Sendable (HTTPRequest) -> HTTPIntake
 
     private struct State {
         var activeCount = 0
@@ -62,7 +73,9 @@ package final class HTTPServer: @unchecked Sendable {
 
     let limits: HTTPServerLimits
     let handler: Handler
+    let intake: Intake?
     let onRecord: (@Sendable (HTTPRecord) -> Void)?
+    let watch: ConnectionWatch?
     private let state = Lock(State())
     private let idle = Mailbox<Bool>()
     private var daemon: OpaquePointer?
@@ -79,26 +92,52 @@ package final class HTTPServer: @unchecked Sendable {
     ///   - limits: what clients are allowed.
     ///   - onRecord: called after each request, on the connection's thread.
     ///   - handler: answers; called on many threads at once.
-    package init(
+    package convenience init(
         listen: SocketAddress, limits: HTTPServerLimits = HTTPServerLimits(),
         onRecord: (@Sendable (HTTPRecord) -> Void)? = nil, handler: @escaping Handler
     ) throws(HTTPServiceError) {
         let socket = try listen.listen()
-        address = SocketAddress(host: listen.host, port: boundPort(of: socket.rawValue))
+        try self.init(
+            listening: socket, host: listen.host, limits: limits, onRecord: onRecord, intake: nil,
+            handler: handler)
+    }
+
+    /// Serves on a socket that listens already, such as one that a service manager hands over.
+    ///
+    /// - Parameters:
+    ///   - socket: closed by `stop`; its other holders go on listening.
+    ///   - host: what the address is told as.
+    ///   - limits: what clients are allowed.
+    ///   - onRecord: called after each request, on the connection's thread.
+    ///   - intake: decides what is done with bodies; nil to read all of them whole.
+    ///   - handler: answers; called on many threads at once.
+    package init(
+        listening socket: consuming FileDescriptor, host: String,
+        limits: HTTPServerLimits = HTTPServerLimits(),
+        onRecord: (@Sendable (HTTPRecord) -> Void)? = nil, intake: Intake?,
+        handler: @escaping Handler
+    ) throws(HTTPServiceError) {
+        address = SocketAddress(host: host, port: boundPort(of: socket.rawValue))
         self.limits = limits
         self.handler = handler
+        self.intake = intake
         self.onRecord = onRecord
+        watch = limits.headerSeconds.map {
+            ConnectionWatch(
+                headerSeconds: $0, bodyByteCountPerSecondMin: limits.bodyByteCountPerSecondMin)
+        }
         unsafe daemon = nil
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
         let number = socket.release()
         unsafe daemon = modelfs_mhd_start(
             number, UInt32(limits.connectionCountMax), UInt32(limits.idleSeconds),
             HTTPServer.memoryByteCount, HTTPServer.stackByteCount, context, handleRequest,
-            beginRequest, endRequest)
+            beginRequest, endRequest, watchConnection)
         if unsafe daemon == nil {
             _ = Glibc.close(number)
             throw .noService
         }
+        watch?.start()
     }
 
     deinit {
@@ -117,9 +156,13 @@ package final class HTTPServer: @unchecked Sendable {
         guard isFirst, let daemon = unsafe daemon else { return }
         let socket = unsafe MHD_quiesce_daemon(daemon)
         pause.end()
-        let isBusy = state.withLock { $0.activeCount > 0 }
-        if isBusy { _ = idle.receive(until: .now + limits.drainSeconds) }
+        if limits.lingerSeconds > 0 { Platform.sleep(seconds: limits.lingerSeconds) }
+        let deadline = MonotonicInstant.now + limits.drainSeconds
+        while state.withLock({ $0.activeCount > 0 }), MonotonicInstant.now < deadline {
+            _ = idle.receive(until: deadline)
+        }
         unsafe MHD_stop_daemon(daemon)
+        watch?.stop()
         if socket >= 0 { _ = Glibc.close(socket) }
         state.withLock { $0.isStopped = true }
     }

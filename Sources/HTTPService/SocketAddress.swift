@@ -1,7 +1,7 @@
 // Where a server listens, and the socket that does.
 
 internal import Glibc
-internal import Platform
+package import Platform
 
 /// A host and a port.
 package struct SocketAddress: Equatable, Hashable, Sendable, CustomStringConvertible {
@@ -24,8 +24,10 @@ package struct SocketAddress: Equatable, Hashable, Sendable, CustomStringConvert
     /// How many connections may wait to be accepted.
     private static let backlog: CInt = 512
 
-    /// Opens a socket that listens here; `boundPort` tells the port that the system gave.
-    func listen() throws(HTTPServiceError) -> FileDescriptor {
+    /// Opens a socket that listens here.
+    ///
+    /// The corresponding C functions are `bind` and `listen`.
+    package func listen() throws(HTTPServiceError) -> FileDescriptor {
         var hints = unsafe addrinfo()
         unsafe hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
         unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)

@@ -29,16 +29,21 @@ package struct ModelKind: Sendable {
     package let tasks: [ModelTask]
     /// Whether the folder is one of this kind.
     package let recognises: @Sendable (ModelFolder) -> Bool
+    /// The files that opening it reads, relative, in the order in which they are needed: they are
+    /// brought into memory, and proven, before the model is opened.
+    package let files: @Sendable (ModelFolder) -> [String]
     /// Opens the folder's model, for one of `tasks`, or for the one that fits when nil.
     package let open: @Sendable (ModelFolder, ModelTask?) throws(InferenceError) -> any Model
 
     package init(
         name: String, tasks: [ModelTask], recognises: @escaping @Sendable (ModelFolder) -> Bool,
+        files: @escaping @Sendable (ModelFolder) -> [String] = ModelFolder.likelyFiles,
         open: @escaping @Sendable (ModelFolder, ModelTask?) throws(InferenceError) -> any Model
     ) {
         self.name = name
         self.tasks = tasks
         self.recognises = recognises
+        self.files = files
         self.open = open
     }
 }

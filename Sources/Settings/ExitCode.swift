@@ -20,6 +20,8 @@ package enum ExitCode: Int32, CaseIterable, Sendable, Codable {
     case storage = 12
     case listen = 13
     case damaged = 14
+    case unsupportedModel = 15
+    case unreadableModel = 16
 
     /// One line that says when a program ends with it.
     package var explanation: String {
@@ -39,6 +41,8 @@ package enum ExitCode: Int32, CaseIterable, Sendable, Codable {
         case .storage: "files of the program itself cannot be read or written"
         case .listen: "the address cannot be listened on"
         case .damaged: "damage was found in the cache, and not all of it could be repaired"
+        case .unsupportedModel: "the folder holds no model that is supported, or a broken one"
+        case .unreadableModel: "the model's files cannot be read, or are not proven"
         }
     }
 }

@@ -8,6 +8,7 @@
 #include "handover.h"
 #include "network.h"
 #include "top_bytes.h"
+#include "trees.h"
 #include "vectors.h"
 #include "xxh3.h"
 

@@ -9,7 +9,7 @@ static inline struct MHD_Daemon *modelfs_mhd_start(
     int listening_socket, unsigned int connection_count_max, unsigned int idle_seconds,
     size_t memory_byte_count, size_t stack_byte_count, void *context,
     MHD_AccessHandlerCallback handle, void *(*begin)(void *, const char *, struct MHD_Connection *),
-    MHD_RequestCompletedCallback end) {
+    MHD_RequestCompletedCallback end, MHD_NotifyConnectionCallback watch) {
     return MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
             MHD_USE_ITC,
@@ -17,7 +17,8 @@ static inline struct MHD_Daemon *modelfs_mhd_start(
         MHD_OPTION_CONNECTION_LIMIT, connection_count_max, MHD_OPTION_CONNECTION_TIMEOUT,
         idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory_byte_count,
         MHD_OPTION_THREAD_STACK_SIZE, stack_byte_count, MHD_OPTION_URI_LOG_CALLBACK, begin,
-        context, MHD_OPTION_NOTIFY_COMPLETED, end, context, MHD_OPTION_END);
+        context, MHD_OPTION_NOTIFY_COMPLETED, end, context, MHD_OPTION_NOTIFY_CONNECTION, watch,
+        context, MHD_OPTION_END);
 }
 
 // How long the connection may be silent; 0 for as long as it likes.
