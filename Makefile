@@ -44,6 +44,7 @@ release: ## build the programs for use, into .build/release
 	swift build $(RELEASE_FLAGS) --product modelfs
 	swift build $(RELEASE_FLAGS) --product modelfs-keeper
 	swift build $(RELEASE_FLAGS) --product modelfs-hub
+	swift build $(RELEASE_FLAGS) --product modelfs-predictor
 
 .PHONY: test
 test: ## run all tests: style, units, real mounts, official clients (under 20 minutes)
@@ -59,6 +60,7 @@ bench: release bench-store ## measure it beside curl and the native disk, into d
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/xet.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/mapping.py --bin .build/release
+	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/predictor.py --bin .build/release
 
 .PHONY: bench-store
 bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
@@ -111,7 +113,7 @@ install: release ## install programs and units: make install [PREFIX=/usr/local]
 install-files:
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 755 .build/release/modelfs .build/release/modelfs-keeper .build/release/modelfs-hub \
-		"$(DESTDIR)$(PREFIX)/bin/"
+		.build/release/modelfs-predictor "$(DESTDIR)$(PREFIX)/bin/"
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d"
 	for unit in systemd/*.service; do \
 		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "$$unit" | install -m 644 /dev/stdin \

@@ -7,13 +7,15 @@ Fails when a checksum differs. Called by demo.sh, which cleans up after it.
 import argparse
 import hashlib
 import importlib.util
+import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import time
 
-from programs import LocalHub, Mount, ProgramError, Programs
+from programs import LocalHub, Mount, Predictor, ProgramError, Programs
 
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 WEIGHTS = "model.safetensors"
@@ -101,6 +103,46 @@ def expect(output, digest):
     print("equal to the original")
 
 
+def serve_predictions(steps, revision):
+    """The predictor on the mounted revision: its vectors, beside those of PyTorch."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "minilm-reference.json"),
+              encoding="utf-8") as file:
+        reference = json.load(file)
+    predictor = Predictor(steps.mount.programs,
+                          os.path.join(steps.mount.programs.scratch, revision))
+    heading("predictions from the mapped weights")
+    print(f"$ modelfs-predictor {revision} --listen 127.0.0.1:{predictor.port} &", flush=True)
+    began = time.monotonic()
+    predictor.start("--history", "off")
+    first = predictor.predict(reference[0]["text"])
+    steps.rows.append(("predictor: from its start to a prediction", time.monotonic() - began, 0))
+    try:
+        steps.step("curl of a prediction",
+                   f"curl -s -d '{{\"inputs\": \"A sentence\"}}' {predictor.url}/predict "
+                   "| cut -c1-160")
+        vectors = [first["embedding"]] + [each["embedding"] for each in predictor.predict(
+            [row["text"] for row in reference[1:]])]
+        for row, vector in zip(reference, vectors):
+            check_vector(row, vector)
+        model = predictor.json("/model")
+        stages = ", ".join(f"{each['stage']} {each['milliseconds']:.1f} ms"
+                           for each in model["load"]["stages"])
+        print(f"loaded: {stages}")
+        print(f"weights {model['memory']['mappedWeightBytes']:,} bytes mapped, "
+              f"{model['memory']['privateBytes']:,} bytes of memory its own")
+    finally:
+        predictor.stop()
+
+
+def check_vector(row, vector):
+    difference = max(abs(one - other) for one, other in zip(vector, row["embedding"]))
+    cosine = sum(one * other for one, other in zip(vector, row["embedding"])) / (
+        math.hypot(*vector) * math.hypot(*row["embedding"]))
+    print(f"{row['text'][:40]:40}  differs by {difference:.1e}, cosine {cosine:.7f}")
+    if len(vector) != len(row["embedding"]) or difference > 1e-5 or cosine < 0.99999:
+        raise ProgramError("the embedding differs from PyTorch's")
+
+
 def make_local_hub(programs):
     """Two revisions of the model: in the second a README and a configuration have changed."""
     folder = model_folder()
@@ -157,6 +199,7 @@ def show(mount, hub):
     steps.step("cat, without the Hub", f"cat {revision}/config.json", lines=3)
     expect(steps.step("mmap from the cache, without the Hub",
                       f"python reader.py {revision}/{WEIGHTS}"), digest)
+    serve_predictions(steps, revision)
     steps.step("umount again", "modelfs umount mount")
     steps.table()
 

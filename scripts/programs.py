@@ -46,6 +46,7 @@ class Programs:
         self.scratch = scratch
         self.modelfs = os.path.join(binaries, "modelfs")
         self.hub = os.path.join(binaries, "modelfs-hub")
+        self.predictor = os.path.join(binaries, "modelfs-predictor")
         keeper = os.path.join(binaries, "modelfs-keeper")
         for program in (self.modelfs, keeper, self.hub):
             if not os.access(program, os.X_OK):
@@ -171,6 +172,91 @@ class Mount:
 
     def request_count(self):
         return find_number(self.status(), "hubRequests")
+
+
+class Predictor:
+    """modelfs-predictor on one folder, listening on a port of its own."""
+
+    def __init__(self, programs, path, name="predictor"):
+        self.programs = programs
+        self.path = path
+        self.name = name
+        self.log_path = os.path.join(programs.scratch, f"{name}.log")
+        self.port = free_port()
+        self.process = None
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def launch(self, *options, **variables):
+        """Starts it, and does not wait."""
+        history = os.path.join(self.programs.scratch, f"{self.name}.db")
+        listen = [] if "--listen" in options else ["--listen", f"127.0.0.1:{self.port}"]
+        kept = [] if "--history" in options else ["--history", history]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [self.programs.predictor, self.path, *listen, *kept, *options],
+                env=self.programs.environment(**variables), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log)
+        return self
+
+    def start(self, *options, seconds=START_SECONDS, **variables):
+        """Starts it, and returns once a model serves."""
+        self.launch(*options, **variables)
+        return self.wait(seconds)
+
+    def wait(self, seconds=START_SECONDS):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                urllib.request.urlopen(self.url + "/readyz", timeout=1).close()
+                return self
+            except OSError:
+                time.sleep(0.01)
+        self.stop()
+        raise ProgramError(f"{self.path} is not served:\n{self.log()[-2000:]}")
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def ask(self, path, body=None, headers=None, seconds=RUN_SECONDS):
+        """Status, header fields and body of an answer, whatever the status is."""
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        data = body.encode() if isinstance(body, str) else body
+        request = urllib.request.Request(self.url + path, data=data, headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read()
+
+    def json(self, path, body=None, status=200, **options):
+        """The answer of that status, as JSON."""
+        found, _, text = self.ask(path, body, **options)
+        if found != status:
+            raise ProgramError(f"{path}: {found} in place of {status}: {text[:500]!r}")
+        return json.loads(text)
+
+    def predict(self, inputs, **options):
+        answer = self.json("/predict", {"inputs": inputs}, **options)
+        return answer["predictions" if isinstance(inputs, list) else "prediction"]
+
+    def stop(self):
+        """Ends it in the orderly way; gives its exit code."""
+        if self.process is None:
+            return None
+        process, self.process = self.process, None
+        process.terminate()
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise ProgramError("modelfs-predictor does not end on SIGTERM") from None
 
 
 def find_number(value, key):

@@ -15,7 +15,7 @@ final class BatchSink: HTTPBodySink {
     private let revision: LoadedRevision
     private let began = MonotonicInstant.now
     private var table: BatchTable
-    private var spool: Spool
+    private var spool: Spool?
     private var problem: RequestProblem?
 
     init(_ service: PredictorService, _ request: HTTPRequest) throws(RequestProblem) {
@@ -50,7 +50,8 @@ final class BatchSink: HTTPBodySink {
         }
         note()
         do throws(Errno) {
-            var response = HTTPResponse(status: 200, body: try takenSpool().body())
+            let body = try spool.take()?.body() ?? .bytes([])
+            var response = HTTPResponse(status: 200, body: body)
             response.headers.add("Content-Type", "text/csv; charset=utf-8; header=present")
             response.headers.add("Content-Disposition", "attachment; filename=\"predictions.csv\"")
             response.headers.add("X-Rows", "\(table.rowCount)")
@@ -59,12 +60,6 @@ final class BatchSink: HTTPBodySink {
         } catch {
             return PredictorService.secured(BatchSink.problem(error).response)
         }
-    }
-
-    private func takenSpool() -> Spool {
-        let taken = spool
-        spool = Spool(folder: "/tmp")
-        return taken
     }
 
     private func run(
@@ -84,7 +79,7 @@ final class BatchSink: HTTPBodySink {
 
     private func append(_ out: String) throws(RequestProblem) {
         do throws(Errno) {
-            try spool.append(out.utf8)
+            try spool?.append(out.utf8)
         } catch {
             throw BatchSink.problem(error)
         }

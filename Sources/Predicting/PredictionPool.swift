@@ -100,7 +100,8 @@ final class PredictionPool: Sendable {
         case .row(let index, let field, let reason):
             return .value("\(place(index)).\(field)", reason)
         case .notANumber(let index):
-            return RequestProblem(422, error.description, field: place(index))
+            return RequestProblem(
+                422, "the model gives no finite number for it", field: place(index))
         default: return RequestProblem(500, error.description)
         }
     }

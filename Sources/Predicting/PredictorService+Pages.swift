@@ -61,9 +61,12 @@ extension PredictorService {
 
     private static func facts(_ revision: LoadedRevision) -> [JSONMember] {
         let facts = revision.model.facts
+        // A kind that reads the card itself has its figures already.
+        let known = Set(facts.metrics.map(\.name))
         let figures =
             facts.metrics.map { (name: $0.name, value: $0.value) }
-            + (revision.card?.metrics ?? []).map { (name: $0.name, value: $0.value) }
+            + (revision.card?.metrics ?? []).filter { !known.contains($0.name) }
+            .map { (name: $0.name, value: $0.value) }
         return [
             JSONMember(name: "task", value: .string(facts.task.rawValue)),
             JSONMember(name: "kind", value: .string(revision.kindName)),

@@ -25,7 +25,7 @@ import urllib.request
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
 
-from programs import LocalHub, Mount, ProgramError, Programs, free_port  # noqa: E402, F401
+from programs import LocalHub, Mount, Predictor, ProgramError, Programs, free_port  # noqa: E402, F401
 import sweep  # noqa: E402
 
 TEST_SECONDS = 40
@@ -49,7 +49,7 @@ XET = {}
 
 
 def promise(number, words, seconds=TEST_SECONDS, ways=(None,)):
-    """Marks a test of the paragraph of docs/SEMANTICS.md that begins with these words.
+    """Marks a test of the paragraph of docs/SEMANTICS.md, or docs/PREDICTOR.md, that begins so.
 
     With ways, it is kept on each of them, and finds the variables of the way in `stage.way`.
     """
@@ -306,6 +306,7 @@ class Stage:
         self.programs = Programs(binaries, self.scratch)
         self.hubs = []
         self.mounts = []
+        self.predictors = []
         self.processes = []
         self.actions = []
         self.way = None
@@ -323,6 +324,11 @@ class Stage:
         mount = MountedTree(self.programs, endpoint, source, name, cache)
         self.mounts.append(mount)
         return mount
+
+    def predictor(self, path, name="predictor"):
+        predictor = Predictor(self.programs, path, name)
+        self.predictors.append(predictor)
+        return predictor
 
     def python(self, text, *arguments, **options):
         """A process that runs some Python; ended with the stage at the latest."""
@@ -358,6 +364,9 @@ class Stage:
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
+        for predictor in self.predictors:
+            with contextlib.suppress(Exception):
+                predictor.stop()
         for mount in self.mounts:
             with contextlib.suppress(Exception):
                 if mount.is_served():

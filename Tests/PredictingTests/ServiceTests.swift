@@ -126,7 +126,7 @@ private final class Stage {
         (#"{"inputs": [{"x": 1}, {"x": 101}]}"#, 422, "inputs[1].x: is 101"),
         (#"{"inputs": {"x": 13}}"#, 422, "inputs.x: bad luck"),
         (#"{"inputs": [[1], [13]]}"#, 422, "inputs[1].x: bad luck"),
-        (#"{"inputs": {"x": 99}}"#, 422, "inputs: the model gave no finite number"),
+        (#"{"inputs": {"x": 99}}"#, 422, "inputs: the model gives no finite number"),
         (#"{"inputs": []}"#, 422, "inputs: is an empty list"),
         (#"{"input": 1}"#, 422, "input: is not known here"),
         (#"[1]"#, 422, "the body is a list"),
@@ -298,7 +298,7 @@ private final class Stage {
         }
         let unknown = PredictorError.inference(.unknownModel(folder: "/m", found: ["a.txt"]))
         #expect(unknown.failure.code == .unsupportedModel)
-        #expect(unknown.message == "/m holds no model of a kind that is known; it holds a.txt")
+        #expect(unknown.message.contains("holds no model of a kind that is known"))
         #expect(
             PredictorError.unreadable(file: "f", offset: 3, .inputOutput).failure.code
                 == .unreadableModel)

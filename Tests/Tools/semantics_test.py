@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every paragraph of docs/SEMANTICS.md has a test that quotes it, and no test quotes another."""
+"""Every paragraph of docs/SEMANTICS.md and docs/PREDICTOR.md has a test that quotes it, and no test
+quotes another."""
 
 import ast
 import os
@@ -9,13 +10,19 @@ import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SUITES = os.path.join(TOP, "Tests", "EndToEnd")
-PARAGRAPH = re.compile(r"^\*\*(S\d+)\. (.+?)\.\*\*", re.MULTILINE)
+PARAGRAPH = re.compile(r"^\*\*([SP]\d+)\. (.+?)\.\*\*", re.MULTILINE)
+
+
+PAGES = {"S": "SEMANTICS.md", "P": "PREDICTOR.md"}
 
 
 def paragraphs():
     """Number and first sentence of each paragraph, in order."""
-    with open(os.path.join(TOP, "docs", "SEMANTICS.md"), encoding="utf-8") as file:
-        return PARAGRAPH.findall(file.read())
+    found = []
+    for page in PAGES.values():
+        with open(os.path.join(TOP, "docs", page), encoding="utf-8") as file:
+            found += PARAGRAPH.findall(file.read())
+    return found
 
 
 def promises():
@@ -41,7 +48,9 @@ class Semantics(unittest.TestCase):
 
     def test_numbers_are_in_order(self):
         numbers = [number for number, _ in paragraphs()]
-        self.assertEqual(numbers, [f"S{index + 1}" for index in range(len(numbers))])
+        for letter in PAGES:
+            own = [number for number in numbers if number.startswith(letter)]
+            self.assertEqual(own, [f"{letter}{index + 1}" for index in range(len(own))])
         self.assertGreater(len(numbers), 40)
 
     def test_every_paragraph_has_a_test(self):

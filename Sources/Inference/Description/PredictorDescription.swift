@@ -1,7 +1,7 @@
 // predictor.json: what a folder says of its model that the weights do not.
 //
 // Names, units and ranges of inputs; scalers; names of outputs; the architecture of a network in
-// PyTorch; an input with its known answer; figures. docs/PREDICTOR.md is the page for who writes
+// PyTorch; an input with its known answer; figures. docs/TABULAR.md is the page for who writes
 // one. What is not known here is refused by its name, so that nothing misspelt is passed over.
 
 internal import Weights
