@@ -25,7 +25,6 @@ from programs import LocalHub, Mount, Programs, free_port  # noqa: E402
 
 NAME = "someone/some-model"
 MANY = "someone/many-files"
-TOKEN = "hf_only_for_the_hub"
 START_SECONDS = 60
 CONFIGURATION = """
 [basic]
@@ -153,7 +152,7 @@ class MirrorHubTest(unittest.TestCase):
     def works(self, endpoint, name, data_requests):
         """Everything through a mount, then again with nobody there."""
         mount = Mount(self.programs, endpoint, name=name, cache=f"cache-{name}")
-        mount.start(HF_TOKEN=TOKEN)
+        mount.start()
         repository = f"{mount.path}/{NAME}"
         self.assertGreaterEqual(set(os.listdir(f"{repository}@")), {"main", "v1", "v2"})
         self.assertEqual(self.differs(f"{repository}@v1", self.originals[0]), "")
@@ -172,7 +171,7 @@ class MirrorHubTest(unittest.TestCase):
         return mount
 
     def answers_alone(self, mount):
-        mount.start(HF_TOKEN=TOKEN)
+        mount.start()
         for tag, original in zip(("v1", "v2"), self.originals):
             self.assertEqual(self.differs(f"{mount.path}/{NAME}@{tag}", original), "")
         self.assertEqual(len(os.listdir(f"{mount.path}/{MANY}@main")), 1203)
