@@ -1,8 +1,8 @@
 // Proof: what has become complete is proven once, and dropped as far as it is wrong.
 //
 // A content that came in named chunks is proven by them first, which reads nothing, on the "proof"
-// thread; then, like all others, by its own hash, in one pass over the disk: on the "hash" thread, or
-// on the "late hash" thread, below all else, what is proven by its chunks and nobody waits for.
+// thread; then, like all others, by its own hash, in one pass over the disk: on the "hash" thread,
+// or below all else, on "late hash", what is proven by its chunks and nobody waits for.
 
 internal import Catalog
 internal import ChunkStore
