@@ -79,7 +79,10 @@ bench-trees: ## measure gradient-boosted trees beside xgboost, into docs/PERFORM
 .PHONY: soak
 soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3600 SEED=
 	@scripts/bootstrap.sh
-	MODELFS_TINY_FILES=1000000 swift test --disable-xctest --filter veryManyTinyFiles
+	MODELFS_TINY_FILES=1000000 MODELFS_CRASH_ROUNDS=200 MODELFS_ROT_FLIPS=1000 \
+		swift test --disable-xctest --filter "veryManyTinyFiles|CrashTests|RotTests"
+	python=$$(scripts/venv.sh) && "$$python" Tests/Official/xet_formats_test.py \
+		--most-mib 64 --seed $(SEED)
 	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 4800 )) \
 		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
 		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 \

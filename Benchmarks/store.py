@@ -153,7 +153,7 @@ def dedup_table(rows):
     return lines
 
 
-def page(results, versions, commit_time):
+def section(results, versions, commit_time):
     found = results.get("scale")
     setting = (
         f"{results['rounds']} rounds after one to warm up, {results['mebibytes']} MiB of weights,"
@@ -195,7 +195,7 @@ def main():
     versions = subprocess.run([os.path.join(TOP, "scripts/versions.sh"), sys.executable],
                               capture_output=True, text=True, check=True).stdout.rstrip()
     results["versions"] = versions.splitlines()
-    text = page(results, results["versions"], time.strftime("%Y-%m-%d"))
+    text = section(results, results["versions"], time.strftime("%Y-%m-%d"))
     print(text)
     os.makedirs(os.path.join(TOP, "out"), exist_ok=True)
     with open(os.path.join(TOP, "out", "store-bench.json"), "w", encoding="utf-8") as file:

@@ -47,7 +47,7 @@ MARKS = ("<!-- xet-bench: begin -->", "<!-- xet-bench: end -->")
 BLOCK = 1 << 20
 SMALL = 4096
 # Of random reads: farther than what one of them may bring with it.
-APART = 2 << 20
+APART = 1 << 20
 LATENCY = 0.030
 PROOF_SECONDS = 120.0
 MEMORY_SECONDS = 0.02
@@ -317,6 +317,7 @@ def tables(results):
             if "rate" in row:
                 reads.append(f"| {result['case']} | {way} | {row['rate']:.0f} a second |"
                              f" {row['rate'] / base['rate']:.1f} | {row['round trips']:.2f} |"
+                             f" {row['requests'] / row['reads']:.2f} |"
                              f" {row['bytes'] / row['reads'] / 1024:.0f} KiB |")
                 continue
             lines.append(
@@ -329,8 +330,8 @@ def tables(results):
     parts = [] if len(lines) == 2 else ["\n".join(lines)]
     if reads:
         parts.append("\n".join(
-            ["| case | way | reads | ratio | round trips | fetched for each |",
-             "|---|---|---|---|---|---|", *reads]))
+            ["| case | way | reads | ratio | round trips' time | requests for each |"
+             " fetched for each |", "|---|---|---|---|---|---|---|", *reads]))
     return "\n\n".join(parts)
 
 
@@ -356,7 +357,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="that count; at least 5")
     parser.add_argument("--megabytes", type=int, default=2048)
     parser.add_argument("--threads", type=int, default=64)
-    parser.add_argument("--reads", type=int, default=16, help="of each thread at most")
+    parser.add_argument("--reads", type=int, default=32, help="of each thread at most")
     parser.add_argument("--only", default="", help="cases whose names match")
     parser.add_argument("--no-document", action="store_true", help="leave PERFORMANCE.md alone")
     arguments = parser.parse_args()

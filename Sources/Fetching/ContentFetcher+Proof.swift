@@ -1,7 +1,8 @@
 // Proof: what has become complete is proven once, and dropped as far as it is wrong.
 //
 // A content that came in named chunks is proven by them first, which reads nothing, on the "proof"
-// thread; then, like all others, by its own hash, in one pass over the disk on the "hash" thread.
+// thread; then, like all others, by its own hash, in one pass over the disk: on the "hash" thread,
+// or below all else, on "late hash", what is proven by its chunks and nobody waits for.
 
 internal import Catalog
 internal import ChunkStore
@@ -47,14 +48,15 @@ extension ContentFetcher {
         let found = store.state(of: content.hash, size: content.sizeBytes)
         guard found.isComplete, !found.verification.isProven else { return }
         guard found.verification == .none, let hash = ContentFetcher.xetHash(of: content) else {
-            return enqueueHash(content)
+            let isKnown = if case .provenByChunks = found.verification { true } else { false }
+            return enqueueHash(content, isLate: isKnown && !isServedProven(content))
         }
         do throws(StoreError) {
             switch try store.proveByChunks(content.hash, size: content.sizeBytes, hash) {
             case .unknown: enqueueHash(content)
             case .right:
                 settleDoubts(content)
-                enqueueHash(content)
+                enqueueHash(content, isLate: !isServedProven(content))
             case .wrong:
                 if try fetchDoubtful(content) { return }
                 try store.dropWrong(content.hash, size: content.sizeBytes)
@@ -65,7 +67,7 @@ extension ContentFetcher {
         }
     }
 
-    /// On the hash thread.
+    /// On one of the hash threads.
     func prove(_ content: Content) {
         if state.withLock({ $0.isClosed }) { return }
         let found = store.state(of: content.hash, size: content.sizeBytes)

@@ -11,6 +11,7 @@
 
 internal import Catalog
 internal import ChunkStore
+internal import Glibc
 internal import Hashing
 internal import HubAPI
 internal import Platform
@@ -100,6 +101,8 @@ final class ContentFetcher: Sendable {
     /// Bytes that came from the official client's cache.
     let localBytes = Counter()
     private let hashes = Mailbox<Content>()
+    /// Those that are known to be right otherwise, so that nobody waits for their hash.
+    private let lateHashes = Mailbox<Content>()
     private let threads = Lock<[ThreadBox]>([])
     let damageObserver = Lock<DamageObserver?>(nil)
 
@@ -133,6 +136,12 @@ final class ContentFetcher: Sendable {
                 while let content = hashes.receive() { prove(content) }
             })
         started.append(
+            try ThreadBox(named: "late hash") { [self] in
+                // Not at the cost of what is fetched, decoded and read meanwhile.
+                setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+                while let content = lateHashes.receive() { prove(content) }
+            })
+        started.append(
             try ThreadBox(named: "planner") { [self] in
                 while let task = planner.receive() { perform(task) }
             })
@@ -159,6 +168,7 @@ final class ContentFetcher: Sendable {
         planner.close()
         locals.close()
         hashes.close()
+        lateHashes.close()
         for thread in threads.withLock({ $0 }) { thread.join() }
     }
 
@@ -190,8 +200,10 @@ final class ContentFetcher: Sendable {
     }
 
     /// Has a content hashed when those before it are.
-    func enqueueHash(_ content: Content) {
-        hashes.send(content)
+    ///
+    /// - Parameter isLate: whether its chunks have proven it, and nobody waits for more.
+    func enqueueHash(_ content: Content, isLate: Bool = false) {
+        (isLate ? lateHashes : hashes).send(content)
     }
 
     var progress: [FetchProgress] {

@@ -42,6 +42,13 @@ package struct ContentPlan: Sendable {
         var readByteCount: Int64
         /// A count of the plan's reads at its last use; the stalest makes room for a new one.
         var lastUse: UInt64
+
+        /// How far from here a read may be and still belong to it.
+        var skipByteCount: Int64 {
+            min(
+                max(readByteCount * ContentPlan.skipGrowth, ContentPlan.touchByteCount),
+                ContentPlan.skipByteCountMax)
+        }
     }
 
     private struct Window {
@@ -66,6 +73,8 @@ package struct ContentPlan: Sendable {
     private var transfers: [TransferNumber: Transfer] = [:]
     private var underWay = RangeSet()
     private var streams: [Stream] = []
+    /// Reads since the last one that belonged to a stream.
+    private var loneReadCount = 0
     private var nextTransfer = 1
     /// Where the last read ended: the rest goes on from there.
     private var lastReadEnd: Int64 = 0
@@ -94,9 +103,18 @@ package struct ContentPlan: Sendable {
     /// A transfer's longest range: long enough to hide its round trips many times over, short
     /// enough that a reader who waits for its end does not wait long.
     package static let transferByteCountMax: Int64 = 16 << 20
-    /// How far a read may skip and still belong to its stream.
+    /// How far a read may skip and still belong to its stream: so many times what was read in
+    /// order, up to this.
+    ///
+    /// The kernel's READs of one readahead come in any order. Who has read a page and then reads
+    /// another one some MiB away does not read in order.
     package static let skipByteCountMax: Int64 = 4 << 20
+    private static let skipGrowth: Int64 = 4
     private static let streamCountMax = 16
+    /// After so many reads in a row that followed no other, a read brings nothing with it.
+    ///
+    /// Who reads here and there makes no use of it, and over a network it is what bounds him.
+    package static let loneReadCountMax = 8
 
     /// - Parameters:
     ///   - sizeBytes: the content's length.
@@ -381,10 +399,11 @@ package struct ContentPlan: Sendable {
         guard readsAhead else { return nil }
         readCount += 1
         let match = streams.firstIndex {
-            range.lowerBound <= $0.next + ContentPlan.skipByteCountMax
-                && range.upperBound + ContentPlan.skipByteCountMax >= $0.next
+            range.lowerBound <= $0.next + $0.skipByteCount
+                && range.upperBound + $0.skipByteCount >= $0.next
         }
         guard let index = match else {
+            loneReadCount += 1
             if streams.count >= ContentPlan.streamCountMax,
                 let stalest = streams.indices.min(by: {
                     streams[$0].lastUse < streams[$1].lastUse
@@ -396,17 +415,17 @@ package struct ContentPlan: Sendable {
                 Stream(
                     next: range.upperBound, readByteCount: Int64(range.count),
                     lastUse: readCount))
-            return window(
-                from: range.lowerBound,
-                range.lowerBound == 0
-                    ? ContentPlan.windowByteCountMin : ContentPlan.touchByteCount)
+            if range.lowerBound == 0 { return window(from: 0, ContentPlan.windowByteCountMin) }
+            if loneReadCount > ContentPlan.loneReadCountMax { return nil }
+            return window(from: range.lowerBound, ContentPlan.touchByteCount)
         }
         streams[index].lastUse = readCount
-        if range.upperBound > streams[index].next {
-            let start = max(streams[index].next, range.lowerBound)
-            streams[index].readByteCount += range.upperBound - start
-            streams[index].next = range.upperBound
-        }
+        // A read that waited comes once more, when its bytes are there.
+        if range.upperBound <= streams[index].next { return nil }
+        loneReadCount = 0
+        let start = max(streams[index].next, range.lowerBound)
+        streams[index].readByteCount += range.upperBound - start
+        streams[index].next = range.upperBound
         let wanted = streams[index].readByteCount * ContentPlan.windowGrowth
         return window(
             from: streams[index].next,

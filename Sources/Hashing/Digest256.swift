@@ -12,12 +12,27 @@ package struct Digest256: Hashable, Sendable {
 
     /// Takes exactly 32 bytes; nil otherwise.
     package init?(bytes: some Collection<UInt8>) {
+        // Lists of hundreds of thousands of digests are read: a step of a collection whose kind is
+        // not known here costs more than all of the rest.
+        let whole = bytes.withContiguousStorageIfAvailable { unsafe Digest256(whole: $0) }
+        guard let digest = whole ?? Digest256(copy: Array(bytes)) else { return nil }
+        self = digest
+    }
+
+    private init?(copy bytes: [UInt8]) {
+        guard let digest = unsafe bytes.withUnsafeBufferPointer({ unsafe Digest256(whole: $0) })
+        else { return nil }
+        self = digest
+    }
+
+    private init?(whole bytes: UnsafeBufferPointer<UInt8>) {
         guard bytes.count == 32 else { return nil }
-        var words: [UInt64] = [0, 0, 0, 0]
-        for (index, byte) in bytes.enumerated() {
-            words[index / 8] |= UInt64(byte) << UInt64(index % 8 * 8)
+        func word(_ index: Int) -> UInt64 {
+            let raw = UnsafeRawBufferPointer(bytes)
+            return UInt64(
+                littleEndian: unsafe raw.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
         }
-        self.init(words[0], words[1], words[2], words[3])
+        self.init(word(0), word(1), word(2), word(3))
     }
 
     /// Takes exactly 64 hexadecimal digits, two a byte; nil otherwise.
@@ -28,9 +43,18 @@ package struct Digest256: Hashable, Sendable {
 
     /// The 32 bytes in their order.
     package var bytes: [UInt8] {
-        [words.0, words.1, words.2, words.3].flatMap { word in
-            stride(from: 0, to: 64, by: 8).map { UInt8(truncatingIfNeeded: word >> $0) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
+        func append(_ word: UInt64) {
+            for shift in 0..<UInt64(8) {
+                bytes.append(UInt8(truncatingIfNeeded: word >> (shift * 8)))
+            }
         }
+        append(words.0)
+        append(words.1)
+        append(words.2)
+        append(words.3)
+        return bytes
     }
 
     /// 64 lower-case hexadecimal digits, two a byte.

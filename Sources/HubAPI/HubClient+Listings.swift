@@ -147,6 +147,9 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     }
 
     /// The URL of the next page; nil when there is none or no more is wanted.
+    ///
+    /// It may be on another host: a mirror that hands on what its source says is one whose pages
+    /// the official client follows, too. No token goes there.
     func next(
         _ headers: HTTPHeaders, after url: HTTPURL, on configuration: HubConfiguration
     ) throws(HubError) -> HTTPURL? {
@@ -157,9 +160,9 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
             return nil
         }
         guard let next = url.resolving(target).map({ configuration.atHome($0) }),
-            next.origin == url.origin
+            next.origin.isSecure || !configuration.origin.isSecure
         else {
-            throw .malformed(reason: "the next page is on another host")
+            throw .malformed(reason: "a next page that is nowhere safe")
         }
         if visited.contains(next) { throw .malformed(reason: "pages that loop") }
         if pageCount >= HubClient.pageCountMax {

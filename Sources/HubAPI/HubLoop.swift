@@ -153,7 +153,8 @@ final class HubLoop {
 
     private func giveUp(_ call: HubCall, _ reason: TransportError?) {
         guard let reason else { return finish(call, .failure(.deadline)) }
-        if call.foreign == nil {
+        // Another host that is away says nothing of the Hub.
+        if call.foreign == nil && call.url.origin == client.configuration.origin {
             // A question for Xet is given less time than the reader has whom it serves.
             let leftSeconds = call.deadline.seconds(since: .now)
             let isEarly = call.kind == .xetToken || leftSeconds > RetryPolicy.firstSeconds * 2

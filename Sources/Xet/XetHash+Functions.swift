@@ -18,7 +18,8 @@ extension XetHash {
     package static func node(_ children: some Sequence<MerkleNode>) -> XetHash {
         var lines: [UInt8] = []
         for child in children {
-            lines += Array("\(child.hash.text) : \(child.byteCount)\n".utf8)
+            child.hash.appendText(to: &lines)
+            lines += " : \(child.byteCount)\n".utf8
         }
         return XetHash(Blake3.keyedHash(Keys.node, lines))
     }

@@ -34,11 +34,24 @@ package struct XetHash: Hashable, Sendable, CustomStringConvertible {
 
     /// 64 lower-case digits, as the Hub writes it in JSON, headers and URLs.
     package var text: String {
-        let words = digest.words
-        return hexString(
-            [words.0, words.1, words.2, words.3].flatMap { word in
-                stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> $0) }
-            })
+        var digits: [UInt8] = []
+        digits.reserveCapacity(64)
+        appendText(to: &digits)
+        return String(decoding: digits, as: UTF8.self)
+    }
+
+    /// Adds the digits of `text`.
+    func appendText(to line: inout [UInt8]) {
+        func append(_ word: UInt64) {
+            for shift in stride(from: 60, through: 0, by: -4) {
+                let digit = UInt8(truncatingIfNeeded: word >> UInt64(shift)) & 15
+                line.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            }
+        }
+        append(digest.words.0)
+        append(digest.words.1)
+        append(digest.words.2)
+        append(digest.words.3)
     }
 
     package var description: String { text }

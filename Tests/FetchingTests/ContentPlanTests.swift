@@ -2,6 +2,7 @@
 
 import Fetching
 import Platform
+import TestSupport
 import Testing
 
 @Suite struct ContentPlanTests {
@@ -194,6 +195,26 @@ import Testing
         // What is skipped was not read, and opens no window.
         let beyond = starts(plan.read(place + 3 << 20..<(place + 3 << 20) + 4096, waiter: 2))
         #expect(beyond.reduce(0) { $0 + $1.count } <= Int(2 * most))
+    }
+
+    /// Who reads here and there gets his blocks and no more, after some reads; who begins to read
+    /// in order has a window again.
+    @Test func readsHereAndThereBringNothingWithThem() {
+        let unit = ContentPlanTests.unit
+        var plan = plan(4 << 30, readsAhead: true)
+        var generator = SeededGenerator(seed: 3)
+        var places = Array(0..<Int64(1000)).map { $0 * 4 << 20 + 5000 }
+        places.shuffle(using: &generator)
+        for (number, place) in places.enumerated() {
+            let started = starts(plan.read(place..<place + 4096, waiter: UInt64(number)))
+            let count = started.reduce(0) { $0 + Int64($1.count) }
+            #expect(plan.readHit(place..<place + 4096) == [])
+            let most = number < ContentPlan.loneReadCountMax ? ContentPlan.touchByteCount : 0
+            #expect(started.count == 1 && count <= most + unit, "read \(number): \(started)")
+        }
+        let last = places[999]
+        let next = starts(plan.read(last + unit..<last + unit + 4096, waiter: 1000))
+        #expect(next.count == 1 && next[0].count >= ContentPlan.touchByteCount)
     }
 
     /// The parts of a transfer come in any order; what is missing of it is told when it fails.

@@ -57,19 +57,31 @@ import Transport
         }
     }
 
-    @Test func pagesStayOnTheHub() throws {
-        let other = try ScriptedServer { _ in answer(200, body: "[]") }
+    /// A mirror may hand on links of its source; no token follows them.
+    @Test func pagesMayGoOnElsewhereWithoutTheToken() throws {
+        let other = try ScriptedServer { _ in answer(200, body: "[\(Self.file("b"))]") }
         defer { other.stop() }
         let target = other.url
         try withHub(
             ["HF_TOKEN": "hf_x"],
             script: { _ in
-                answer(200, [Self.link("\(target)/next")], body: "[]")
+                answer(200, [Self.link("\(target)/next")], body: "[\(Self.file("a"))]")
             }
-        ) { client, _ in
-            #expect(
-                client.tree().error == .malformed(reason: "the next page is on another host"))
-            #expect(other.seen.isEmpty)
+        ) { client, server in
+            #expect(client.tree().value?.entries.map(\.path) == ["a", "b"])
+            #expect(server.seen.first?["authorization"] == "Bearer hf_x")
+            #expect(other.targets == ["/next"])
+            #expect(other.seen.allSatisfy { $0["authorization"] == nil })
+        }
+    }
+
+    /// Where such a link leads to nobody, the listing fails, and the Hub is not taken for absent.
+    @Test func aPageThatIsAwayIsNotTheHub() throws {
+        try withHub(script: { _ in
+            answer(200, [Self.link("http://127.0.0.1:1/next")], body: "[]")
+        }) { client, _ in
+            #expect(client.tree().error == .unreachable(.connectionRefused))
+            #expect(client.hub.refusal == nil)
         }
     }
 
