@@ -85,6 +85,8 @@ package final class TreeBackend: MountBackend {
         fetchOptions.metadataDeadlineSeconds = min(
             fetchOptions.metadataDeadlineSeconds, configuration.readDeadline.seconds)
         fetchOptions.prefetch = PrefetchMode(rawValue: configuration.prefetch) ?? .auto
+        fetchOptions.servesPages =
+            geteuid() == 0 && !configuration.checksReads && store.hotLimitBytes > 0
         var treeOptions = FileSystemOptions()
         treeOptions.refSeconds = Int64(min(configuration.refLifetime.seconds, 1e9))
         do throws(Errno) {
