@@ -28,6 +28,8 @@ struct ActiveContent {
         let source: Catalog.Source
         let range: Range<Int64>
         let isUrgent: Bool
+        /// How often it was asked for before.
+        let earlierCount: Int
     }
 
     private struct RunningTransfer {
@@ -36,6 +38,7 @@ struct ActiveContent {
         var isUrgent: Bool
         /// Which source was asked last.
         var sourceIndex = 0
+        var attemptCount = 0
         var askedAt: MonotonicInstant
     }
 
@@ -193,8 +196,10 @@ struct ActiveContent {
         let index = sourceIndex
         transfers[number]?.sourceIndex = index
         transfers[number]?.askedAt = now
+        transfers[number]?.attemptCount += 1
         return Attempt(
-            content: content, source: sources[index], range: range, isUrgent: transfer.isUrgent)
+            content: content, source: sources[index], range: range, isUrgent: transfer.isUrgent,
+            earlierCount: transfer.attemptCount)
     }
 
     /// An attempt is under way.

@@ -6,6 +6,7 @@
 internal import Catalog
 internal import ChunkStore
 internal import Hashing
+internal import HubAPI
 internal import Platform
 internal import Telemetry
 internal import Xet
@@ -104,6 +105,7 @@ extension ContentFetcher {
     /// Counts and logs that bytes were not what their hash says.
     func reportDamage(_ content: Content) {
         damaged.add()
+        hub.counters.count(.wrongBytes)
         distrustXet(content)
         let name = state.withLock { $0.active[content.id]?.name }
         log.error(
