@@ -102,16 +102,17 @@ install: release ## install programs and units: make install [PREFIX=/usr/local]
 .PHONY: install-files
 install-files:
 	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 .build/release/modelfs .build/release/modelfs-keeper .build/release/modelfs-hub \
-		"$(DESTDIR)$(PREFIX)/bin/"
+	for program in modelfs modelfs-keeper modelfs-hub modelfs-predictor; do \
+		install -m 755 ".build/release/$$program" "$(DESTDIR)$(PREFIX)/bin/" || exit 1; done
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d"
-	for unit in systemd/*.service; do \
+	for unit in systemd/*.service systemd/*.socket; do \
 		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "$$unit" | install -m 644 /dev/stdin \
 			"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; done
 	install -m 644 systemd/modelfs.tmpfiles.conf "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/modelfs.conf"
-	install -d -m 700 "$(DESTDIR)/etc/modelfs" "$(DESTDIR)/etc/modelfs/mounts"
-	test -e "$(DESTDIR)/etc/modelfs/modelfs.env" || \
-		install -m 600 systemd/modelfs.env "$(DESTDIR)/etc/modelfs/modelfs.env"
+	install -d -m 700 "$(DESTDIR)/etc/modelfs" "$(DESTDIR)/etc/modelfs/mounts" \
+		"$(DESTDIR)/etc/modelfs/predictors"
+	for file in modelfs.env predictor.env; do test -e "$(DESTDIR)/etc/modelfs/$$file" || \
+		install -m 600 "systemd/$$file" "$(DESTDIR)/etc/modelfs/$$file" || exit 1; done
 
 .PHONY: clean
 clean: ## remove what was built, measured and downloaded into the checkout
