@@ -78,6 +78,11 @@ soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3
 		MODELFS_TAKEOVER_KILLS=1000 MODELFS_TAKEOVER_UPGRADES=50 \
 		scripts/test.sh soak cache takeover flips
 
+.PHONY: systemd-test
+systemd-test: release ## the units on a real systemd, booted in a namespace (root, a few minutes)
+	@python=$$(scripts/venv.sh) && "$$python" scripts/run-suites.py --bin .build/release \
+		--folder Tests/Systemd --seconds 900
+
 .PHONY: fuzz
 fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=
 	@scripts/bootstrap.sh

@@ -22,9 +22,9 @@ SEED = os.environ.get("MODELFS_FAULT_SEED") or "1"
 IS_LONG = SECONDS > 120
 NAME = "acme/faults"
 MIB = 1 << 20
-FILES, READERS = (16, 3) if IS_LONG else (8, 2)
+FILES, READERS = (24, 3) if IS_LONG else (14, 2)
 # Smaller than the contents together, so that they are fetched again and again.
-CACHE_SIZE = "64MB" if IS_LONG else "40MB"
+CACHE_SIZE = "64MB"
 # How long the Hub is away, and how often.
 AWAY_SECONDS, BETWEEN_SECONDS = (60, 240) if IS_LONG else (3, 8)
 # Of a daemon, without the pages that the kernel keeps.

@@ -437,6 +437,7 @@ blocks = (Block * count)()
 for number in range(count):
     blocks[number] = Block(number, 0, 0, 0, 0, file, base + number * size, size, offsets[number])
 print("ready", flush=True)
+sys.stdin.readline()
 sent = 0
 while sent < count:
     batch = min(500, count - sent)
@@ -465,6 +466,13 @@ while left:
     left -= got
 print("right", flush=True)
 """
+
+def begin(process):
+    """Has it send all that it has."""
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    equal(process.stdout.readline(), "sent\n")
+
 
 # What the kernel lets wait in the background of one connection is a number of 16 bits.
 READS = 65_000 if IS_LONG else 40_000
@@ -516,7 +524,7 @@ def very_many_requests_wait(stage):
     before = mount.messages()
     os.kill(pid, signal.SIGSTOP)
     try:
-        equal(process.stdout.readline(), "sent\n")
+        begin(process)
         waiting = wait_for(lambda: (count := int(read(connection + "/waiting"))) >= READS and count,
                            15, "requests that wait")
         if FILES:
@@ -542,7 +550,7 @@ def very_many_requests_wait(stage):
                            stage.path("source/large0.bin"))
     process.stdout.readline()
     os.kill(pid, signal.SIGSTOP)
-    equal(process.stdout.readline(), "sent\n")
+    begin(process)
     os.kill(pid, signal.SIGKILL)
     equal(process.stdout.readline(), "right\n")
     wait_for(lambda: mount.is_served() and mount.daemon() != pid, 10, "a successor")
