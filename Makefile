@@ -67,16 +67,17 @@ bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/store.py --bin .build/release
 
 .PHONY: soak
-soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3600 SEED=
+soak: ## readers, outages, evictions for an hour, faults, 1,000 kills: SOAK_SECONDS=3600 SEED=
 	@scripts/bootstrap.sh
 	MODELFS_TINY_FILES=1000000 swift test --disable-xctest --filter veryManyTinyFiles
-	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 4800 )) \
+	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 7200 )) \
 		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
 		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 \
 		MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
 		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) \
 		MODELFS_TAKEOVER_KILLS=1000 MODELFS_TAKEOVER_UPGRADES=50 \
-		scripts/test.sh soak cache takeover flips
+		MODELFS_SURVIVAL_LONG=1 MODELFS_FAULT_SECONDS=900 MODELFS_FAULT_SEED=$(SEED) \
+		scripts/test.sh soak cache takeover flips survival faults
 
 .PHONY: systemd-test
 systemd-test: release ## the units on a real systemd, booted in a namespace (root, a few minutes)

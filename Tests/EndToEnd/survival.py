@@ -182,7 +182,7 @@ def databases_that_somebody_else_locks(stage):
     for index in range(5):
         equal(read(f"{place}/small/{index}.txt"), small(index), "beside locked databases")
     # Longer than a connection waits for a lock.
-    while time.monotonic() - began < (40 if IS_LONG else 12):
+    while time.monotonic() - began < (40 if IS_LONG else 8):
         check_cached(place, 0, 1, 2)
         time.sleep(0.2)
     expect(mount.is_served(), "the daemon does not answer")

@@ -68,12 +68,13 @@ class Systemd(unittest.TestCase):
             self.analyze(root)
 
     def test_a_keeper_that_dies_takes_nothing_with_it(self):
-        # BindsTo= would stop these units whenever the service is started again.
+        # Each of these would have such a unit restarted whenever the service is started again.
         for name in ("modelfs-mount@.service", "modelfs-predictor@.service"):
             said = settings(name)
-            self.assertEqual([value for key, value in said if key == "BindsTo"], [], name)
-            self.assertTrue(any(key == "Requires" and "modelfs.service" in value.split()
-                                for key, value in said), name)
+            for key in ("BindsTo", "Requires", "Requisite", "PartOf"):
+                self.assertFalse(any(found == key and "modelfs.service" in value.split()
+                                     for found, value in said), f"{key} in {name}")
+            self.assertIn(("StopPropagatedFrom", "modelfs.service"), said, name)
 
     def test_the_predictor_is_bound_to_its_path(self):
         said = dict(settings("modelfs-predictor@.service"))
