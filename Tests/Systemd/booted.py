@@ -287,7 +287,8 @@ def a_service_goes_on(stage):
     print(f"         {KILLS} keepers killed, {machine.show('modelfs.service', 'NRestarts')} "
           "restarts counted", flush=True)
     expect(is_active(machine, "modelfs-mount@two.service"), "the second mount's unit has ended",
-           machine.systemctl("status", "modelfs-mount@two.service", code=None), machine.journal())
+           machine.systemctl("status", "modelfs-mount@two.service", code=None),
+           machine.run("journalctl", "--no-pager", "-u", "modelfs-mount@two", code=None))
     equal(read(machine.path("/data/two/config.json")), b"{}")
     for _ in range(3):
         pid, keeper = machine.worker(), machine.keeper()
