@@ -44,6 +44,7 @@ release: ## build the programs for use, into .build/release
 	swift build $(RELEASE_FLAGS) --product modelfs
 	swift build $(RELEASE_FLAGS) --product modelfs-keeper
 	swift build $(RELEASE_FLAGS) --product modelfs-hub
+	swift build $(RELEASE_FLAGS) --product modelfs-predictor
 
 .PHONY: test
 test: ## run all tests: style, units, real mounts, official clients (under 20 minutes)
