@@ -187,7 +187,7 @@ def everything_goes_wrong_at_random(stage):
             each.look()
         if time.monotonic() < next_outage:
             continue
-        hub, flips = stage.servers[outages % len(stage.servers)]
+        hub, flips = stage.servers[(outages + int(SEED)) % len(stage.servers)]
         note(hub)
         hub.stop()
         back = time.monotonic() + AWAY_SECONDS
