@@ -25,7 +25,7 @@ extension ContentFetcher {
             "the cache cannot be written; reading goes on from the network",
             ["error": "\(error)"])
         let block = Int64(ChunkStore.blockByteCount)
-        memory.withLock { memory in
+        let isFirst = memory.withLock { memory in
             var offset = range.lowerBound
             while offset < range.upperBound {
                 let end = min(offset + block, range.upperBound)
@@ -35,8 +35,9 @@ extension ContentFetcher {
                     for: BlockKey(content: content.id, offset: offset))
                 offset = end
             }
+            return !holdsMemory.exchange(true, ordering: .relaxed)
         }
-        if !holdsMemory.exchange(true, ordering: .relaxed) { storeAgainLater() }
+        if isFirst { storeAgainLater() }
     }
 
     private func storeAgainLater() {
@@ -60,10 +61,11 @@ extension ContentFetcher {
         }
         let isEmpty = memory.withLock { memory in
             for (key, _) in held { memory.remove(key) }
-            return memory.entries.isEmpty
+            let isEmpty = memory.entries.isEmpty
+            if isEmpty { holdsMemory.store(false, ordering: .relaxed) }
+            return isEmpty
         }
         if isEmpty {
-            holdsMemory.store(false, ordering: .relaxed)
             log.info("the cache can be written again", ["blocks": "\(held.count)"])
         } else {
             storeAgainLater()
