@@ -8,7 +8,9 @@ internal import CShims
 internal import Glibc
 internal import Platform
 
-/// A file that holds room. Used on the writer's thread alone.
+/// A file that holds room.
+///
+/// Used on the writer's thread alone.
 struct SpareRoom {
     /// Enough for some ten thousand names, or for the places of 8 GiB of bytes.
     static let byteCount: Int64 = 4 << 20

@@ -44,7 +44,7 @@ extension ContentFetcher {
         alarms.at(.now + ContentFetcher.storeAgainSeconds) { [self] in hand(.heldBlocks, 0) }
     }
 
-    /// Gives what is held to the store, until that refuses something.
+    /// Gives the store what is held, as far as it takes that.
     ///
     /// On a fill thread.
     func storeHeldBlocks() {
@@ -55,12 +55,14 @@ extension ContentFetcher {
             do throws(StoreError) {
                 try store(blocks, of: content)
             } catch {
-                return storeAgainLater()
+                continue
+            }
+            memory.withLock { memory in
+                for (key, _) in blocks { memory.remove(key) }
             }
             proveIfComplete(content)
         }
         let isEmpty = memory.withLock { memory in
-            for (key, _) in held { memory.remove(key) }
             let isEmpty = memory.entries.isEmpty
             if isEmpty { holdsMemory.store(false, ordering: .relaxed) }
             return isEmpty

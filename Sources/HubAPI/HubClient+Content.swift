@@ -25,8 +25,9 @@ package struct ContentRequest: Sendable {
     package let earlierAttemptCount: Int
 
     /// How long the first attempt may take for each block: a host that drips is left for another
-    /// connection, long before those who read give up. On a line that is slow by itself little is
-    /// lost, since what has come stays.
+    /// connection, long before those who read give up.
+    ///
+    /// On a line that is slow by itself little is lost, since what has come stays.
     package static let firstSlowSeconds = 15.0
     /// The time doubles so many times at most.
     private static let slowDoublingsMax = 3

@@ -54,7 +54,8 @@ package struct TransferRequest: Sendable {
         headers: [(name: String, value: String)] = [], range: Range<Int64>? = nil,
         acceptCompressed: Bool = false, priority: TransferPriority = .metadata,
         connectTimeoutSeconds: Double = 10, stallTimeoutSeconds: Double = 10,
-        slowTimeoutSeconds: Double = .infinity, deadline: MonotonicInstant, bodyLimitBytes: Int64 = .max
+        slowTimeoutSeconds: Double = .infinity, deadline: MonotonicInstant,
+        bodyLimitBytes: Int64 = .max
     ) {
         self.method = method
         self.url = url

@@ -1,10 +1,11 @@
 // Room that is held for a database, and given up once.
 
-@testable import Database
 import Glibc
 import Platform
 import TestSupport
 import Testing
+
+@testable import Database
 
 @Suite struct SpareRoomTests {
     let directory = TemporaryDirectory()

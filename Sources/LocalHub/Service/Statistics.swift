@@ -104,6 +104,9 @@ package final class Statistics: Sendable {
         let statuses = snapshot.statuses.sorted { $0.key < $1.key }.map {
             (String($0.key), JSON.count($0.value))
         }
+        let kinds = snapshot.faults.sorted { $0.key < $1.key }.map {
+            ($0.key, JSON.count($0.value))
+        }
         return .object([
             ("requests", .object(requests)),
             ("requestCount", .count(snapshot.requests.values.reduce(0, +))),
@@ -114,10 +117,7 @@ package final class Statistics: Sendable {
             ("dataWithAuthorization", .count(snapshot.dataWithAuthorization)),
             ("statuses", .object(statuses)),
             ("faults", .count(snapshot.faultCount)),
-            (
-                "faultsByKind",
-                .object(snapshot.faults.sorted { $0.key < $1.key }.map { ($0.key, .count($0.value)) })
-            ),
+            ("faultsByKind", .object(kinds)),
         ])
     }
 }
