@@ -127,7 +127,7 @@ class Run:
             reader.wait(timeout=130)
             said = json.loads(reader.stdout.read() or "{}")
             expect(said, self.label, "a reader ended:", reader.returncode,
-                   reader.stderr.read()[-500:])
+                   reader.stderr.read()[-500:], self.mount.log()[-4000:])
             rounds, longest = rounds + said["rounds"], max(longest, said["longest"])
             problems += [f"{self.label}: WRONG {each}" for each in said["wrong"]]
             problems += [f"{self.label}: {each}" for each in said["errors"]]
@@ -141,6 +141,8 @@ class Run:
               f"         {self.label}: counted {counted}, wrong chunks "
               f"{status['cache']['wrongXetChunks']}, proven wrong "
               f"{status['cache']['proofFailures']}", flush=True)
+        if problems:
+            print(self.mount.log()[-12000:], flush=True)
         expect(alive(self.pid) and self.mount.daemon() == self.pid, "the daemon has died")
         if beside > self.alone * SLOWER_MAX + SLACK_SECONDS:
             problems.append(f"{self.label}: cached bytes are slow, {beside} against {self.alone}")

@@ -40,14 +40,19 @@ def read_part(name):
     with open(f"{place}/{name}", "rb") as file:
         if draw.random() < 0.5:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        compare(name, offset, os.pread(file.fileno(), count, offset), wanted)
+        found = b""
+        while len(found) < count:
+            found += os.pread(file.fileno(), count - len(found), offset + len(found))
+        compare(name, offset, found, wanted)
 
 
 def map_part(name):
     offset, count, wanted = part(name)
     with open(f"{place}/{name}", "rb") as file:
-        # What cannot be had is an error here and a signal below.
-        os.pread(file.fileno(), count, offset)
+        # What cannot be had is an error here and a signal below; a part that can comes alone.
+        position = offset
+        while position < offset + count:
+            position += len(os.pread(file.fileno(), offset + count - position, position))
         with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
             compare(name, offset, mapped[offset:offset + count], wanted)
 
@@ -79,8 +84,8 @@ while True:
     try:
         work(name)
     except OSError as error:
-        errors.append(f"{work.__name__} {name}: {error.strerror} after "
-                      f"{time.monotonic() - began:.1f} s")
+        errors.append(f"{time.strftime('%H:%M:%S')} {work.__name__} {name}: {error.strerror} "
+                      f"after {time.monotonic() - began:.1f} s")
     took = time.monotonic() - began
     longest = max(longest, took)
     rounds += 1
