@@ -18,7 +18,20 @@ extension ContentFetcher {
     /// Has the content proven, if all of it is here and it was not proven yet.
     func proveIfComplete(_ content: Content) {
         let found = store.state(of: content.hash, size: content.sizeBytes)
-        if found.isComplete && !found.verification.isProven { enqueueProof(content) }
+        if !found.isComplete { return fetchAgainIfAwaited(content) }
+        if !found.verification.isProven { enqueueProof(content) }
+    }
+
+    /// What has come of a content can be evicted before the rest is here, since nobody can use it
+    /// yet; who waits for all of it must not wait in vain.
+    private func fetchAgainIfAwaited(_ content: Content) {
+        guard isServedProven(content),
+            state.withLock({ $0.active[content.id]?.plan.awaitsNothing ?? false })
+        else { return }
+        let missing = store.missingRanges(
+            content.hash, size: content.sizeBytes, in: 0..<content.sizeBytes)
+        let actions = state.withLock { $0.active[content.id]?.foundMissing(missing) ?? [] }
+        carryOut(actions, content.id)
     }
 
     /// Has a content proven that is known by its hash.
@@ -46,7 +59,8 @@ extension ContentFetcher {
     func proveByChunks(_ content: Content) {
         if state.withLock({ $0.isClosed }) { return }
         let found = store.state(of: content.hash, size: content.sizeBytes)
-        guard found.isComplete, !found.verification.isProven else { return }
+        if !found.isComplete { return fetchAgainIfAwaited(content) }
+        if found.verification.isProven { return }
         guard found.verification == .none, let hash = ContentFetcher.xetHash(of: content) else {
             return enqueueHash(content)
         }
@@ -70,7 +84,7 @@ extension ContentFetcher {
     func prove(_ content: Content) {
         if state.withLock({ $0.isClosed }) { return }
         let found = store.state(of: content.hash, size: content.sizeBytes)
-        guard found.isComplete else { return }
+        if !found.isComplete { return fetchAgainIfAwaited(content) }
         if found.verification.isProven { return noteProven(content.id) }
         extendDeadlines(
             content.id, by: Double(content.sizeBytes) / ContentFetcher.hashBytesPerSecond)
