@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# seconds: 400
+# seconds: 700
 # needs: root fuse
 """The units on a real systemd, as PID 1 of a small Debian in a namespace: mounted, worker and
 keeper killed under readers, reloaded, watched, a predictor beside, stopped under load.
