@@ -24,7 +24,7 @@ from suite import (Failure, Skip, alive, equal, expect, main, noise, parent,  # 
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "fuse3", "libfuse3-3", "procps", "libcurl4",
             "libsqlite3-0", "liblz4-1", "libxxhash0", "libssl3", "libmicrohttpd12", "libopenblas0",
-            "python3-minimal", "ca-certificates")
+            "python3", "ca-certificates")
 TREE = os.environ.get("MODELFS_SYSTEMD_TREE") or os.path.join(TOP, "out", "systemd", "tree")
 NAME = "acme/booted"
 SIZE = 24_000_000
