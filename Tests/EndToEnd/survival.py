@@ -619,6 +619,38 @@ def a_group_that_is_suspended(stage):
     nothing_lost(stage, mount)
 
 
+@promise("S68", "With --proof first no byte is seen before its file is proven", seconds=80)
+def what_is_evicted_under_its_reader_comes_again(stage):
+    folder = stage.path("evicted-source")
+    sizes = {"first.bin": 24 * MIB, **{f"other{index}.bin": 16 * MIB for index in range(4)}}
+    for name, size in sizes.items():
+        write(f"{folder}/{name}", noise(name, size))
+    hub = stage.hub("evicting-hub")
+    hub.add("acme/evicted", folder, "--tag", "v1")
+    hub.start()
+    mount = stage.mount(hub, name="evicted", cache="cache-evicted")
+    mount.start("--proof", "first", "--cache-size", "64MB", **PLAIN)
+    place = f"{mount.path}/acme/evicted@v1"
+    # Half of it comes, and then nothing more.
+    hub.faults("truncate,count=3,path=/_data/*/first.bin", "stall=600,path=/_data/*/first.bin")
+    reader = Attempt(f"{place}/first.bin")
+
+    def cached():
+        return int(os.getxattr(f"{place}/first.bin", "user.modelfs.cached"))
+    came = wait_for(lambda: (count := cached()) > 8 * MIB and count, 15, "a half of it")
+    for name in sorted(sizes)[1:]:
+        expect(read(f"{place}/{name}") == noise(name, sizes[name]), name)
+    left = cached()
+    expect(left < came, "nothing of it was evicted:", left, "of", came)
+    hub.faults()
+    began = time.monotonic()
+    expect(reader.result(50) == noise("first.bin", sizes["first.bin"]), "first.bin")
+    print(f"         {came - left} bytes were evicted; all were there {time.monotonic() - began:.1f}"
+          " s after the Hub went on", flush=True)
+    mount.end()
+    hub.stop()
+
+
 @promise("S111", "An unmount in the middle of a fetch loses nothing")
 def an_unmount_during_a_fetch(stage):
     mount = start(stage, "unmounted")
