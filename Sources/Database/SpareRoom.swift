@@ -4,7 +4,6 @@
 // then tried again, and taken anew when there is plenty of room. Without it a full disk would show
 // nobody a name that is new, since every name that the kernel knows stands in a database.
 
-internal import CShims
 internal import Glibc
 internal import Platform
 

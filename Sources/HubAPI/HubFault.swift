@@ -1,5 +1,5 @@
-// What goes wrong with requests, by kind, as `status` counts it: each attempt that failed, also those
-// that nobody noticed since another one followed.
+// What goes wrong with requests, by kind, as `status` counts it: each attempt that failed, also
+// those that nobody noticed since another one followed.
 
 internal import Transport
 internal import Xet

@@ -2,8 +2,8 @@
 # seconds: 150
 """Mixed reading from a Hub that does everything wrong at random, for a while.
 
-5xx, 429 with waits, resets, cut bodies, wrong lengths, flipped bytes, expired URLs, drips, stalls of
-60 seconds, and times at which it is not there. Every byte is compared; no read may fail; what is
+5xx, 429 with waits, resets, cut bodies, wrong lengths, flipped bytes, expired URLs, drips, stalls
+of 60 seconds, and times at which it is not there. Every byte is compared; no read may fail; what is
 cached is read as fast as without faults; each kind of fault is counted in `modelfs status`.
 MODELFS_FAULT_SECONDS (20) is how long, MODELFS_FAULT_SEED replays a run; `make soak` is 15 minutes.
 """

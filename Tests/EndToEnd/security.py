@@ -23,7 +23,7 @@ import threading
 import time
 import urllib.parse
 
-from suite import (Failure, Skip, drop_pages, equal, expect, free_port, main, noise, promise, raises, read,
+from suite import (Failure, Skip, drop_pages, equal, expect, main, noise, promise, raises, read,
                    run, says, wait_for, write)
 
 NAME = "acme/secret"

@@ -10,27 +10,27 @@ MODELFS_SURVIVAL_LONG=1 (make soak) processes are stopped for a minute, and 100,
 """
 
 import contextlib
-import ctypes
-import errno
-import glob
-import json
 import os
-import random
 import resource
 import shutil
 import signal
-import sqlite3
-import struct
 import subprocess
-import threading
 import time
 
-from suite import (PLAIN, TOP, XET, Failure, Skip, alive, drop_names, drop_pages, equal, expect,
-                   main, noise, promise, raises, read, run, wait_for, within, write)
+from suite import (PLAIN, TOP, XET, Attempt, Skip, alive, drop_names, drop_pages, equal,
+                   expect, main, noise, promise, read, run, wait_for, within, write)
 
 NAME = "acme/survival"
 MIB = 1 << 20
 LARGE, SMALL = 8, 30
+
+
+def script(name):
+    with open(os.path.join(TOP, "Tests/Support", name), encoding="utf-8") as file:
+        return file.read()
+
+
+QUEUE, MEMORY_READER = script("queued_reads.py"), script("limited_reader.py")
 IS_LONG = bool(os.environ.get("MODELFS_SURVIVAL_LONG"))
 # How long a process stays stopped, and after how long its keeper takes it for dead.
 STOP_SECONDS = 60 if IS_LONG else 5
@@ -88,28 +88,6 @@ def nothing_lost(stage, mount, *indexes):
     mount.restart(HF_HUB_OFFLINE="1")
     check_cached(place_of(mount), *(indexes or range(LARGE)))
     mount.end()
-
-
-class Attempt(threading.Thread):
-    """A read on a thread of its own; gives what came of it."""
-
-    def __init__(self, path):
-        super().__init__(daemon=True)
-        self.path, self.found, self.error = path, None, None
-        self.start()
-
-    def run(self):
-        try:
-            self.found = read(self.path)
-        except OSError as error:
-            self.error = error
-
-    def result(self, seconds):
-        self.join(seconds)
-        expect(not self.is_alive(), self.path, f"was not read within {seconds} s")
-        if self.error:
-            raise self.error
-        return self.found
 
 
 # MARK: Disks
@@ -343,29 +321,6 @@ def group(stage, controller, name):
         leave()
 
 
-MEMORY_READER = """
-import os, random, sys, mmap
-place, source, seed = sys.argv[1:4]
-draw = random.Random(int(seed))
-names = sorted(os.listdir(source))
-for turn in range(int(sys.argv[4])):
-    name = draw.choice(names)
-    count = draw.choice((4096, 300_000, 2_000_000))
-    with open(f"{source}/{name}", "rb") as right, open(f"{place}/{name}", "rb") as file:
-        offset = draw.randrange(os.fstat(right.fileno()).st_size - count)
-        wanted = os.pread(right.fileno(), count, offset)
-        if draw.random() < 0.3:
-            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
-                found = mapped[offset:offset + count]
-        else:
-            found = os.pread(file.fileno(), count, offset)
-        if found != wanted:
-            raise SystemExit(f"wrong bytes in {name} at {offset}")
-        os.posix_fadvise(right.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-print("right")
-"""
-
-
 @promise("S110", "What a machine lacks for a while costs time and nothing else", seconds=100)
 def a_memory_limit_of_256_mib(stage):
     source = stage.path("big-source")
@@ -409,63 +364,6 @@ def a_memory_limit_of_256_mib(stage):
 
 
 # MARK: Very many requests
-
-QUEUE = r"""
-import ctypes, os, sys
-path, count, size, wanted = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-libc = ctypes.CDLL(None, use_errno=True)
-file = os.open(path, os.O_RDONLY | os.O_DIRECT)
-length = os.fstat(file).st_size
-class Block(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_uint64), ("key", ctypes.c_uint32), ("rw", ctypes.c_int32),
-                ("opcode", ctypes.c_uint16), ("priority", ctypes.c_int16),
-                ("file", ctypes.c_uint32), ("buffer", ctypes.c_uint64),
-                ("count", ctypes.c_uint64), ("offset", ctypes.c_int64),
-                ("reserved", ctypes.c_uint64), ("flags", ctypes.c_uint32),
-                ("event", ctypes.c_uint32)]
-class Event(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_uint64), ("block", ctypes.c_uint64),
-                ("result", ctypes.c_int64), ("result2", ctypes.c_int64)]
-SETUP, GET, SUBMIT = 206, 208, 209
-ring = ctypes.c_uint64(0)
-if libc.syscall(SETUP, ctypes.c_long(count), ctypes.byref(ring)) != 0:
-    raise SystemExit(f"no ring: {os.strerror(ctypes.get_errno())}")
-room = (ctypes.c_ubyte * (count * size))()
-base = ctypes.addressof(room)
-offsets = [(number * 7919 * size) % (length - size) for number in range(count)]
-blocks = (Block * count)()
-for number in range(count):
-    blocks[number] = Block(number, 0, 0, 0, 0, file, base + number * size, size, offsets[number])
-print("ready", flush=True)
-sys.stdin.readline()
-sent = 0
-while sent < count:
-    batch = min(500, count - sent)
-    pointers = (ctypes.c_uint64 * batch)(*(ctypes.addressof(blocks[sent + number])
-                                           for number in range(batch)))
-    done = libc.syscall(SUBMIT, ctypes.c_uint64(ring.value), ctypes.c_long(batch), pointers)
-    if done <= 0:
-        raise SystemExit(f"not taken: {os.strerror(ctypes.get_errno())}")
-    sent += done
-print("sent", flush=True)
-events = (Event * 1000)()
-left = count
-with open(wanted, "rb") as source:
-    right = source.read()
-while left:
-    got = libc.syscall(GET, ctypes.c_uint64(ring.value), ctypes.c_long(1), ctypes.c_long(1000),
-                       events, ctypes.c_void_p(0))
-    for number in range(got):
-        event = events[number]
-        if event.result != size:
-            raise SystemExit(f"request {event.data}: {event.result}")
-        offset = offsets[event.data]
-        found = bytes(room[event.data * size:event.data * size + size])
-        if found != right[offset:offset + size]:
-            raise SystemExit(f"wrong bytes at {offset}")
-    left -= got
-print("right", flush=True)
-"""
 
 def begin(process):
     """Has it send all that it has."""
@@ -645,8 +543,8 @@ def what_is_evicted_under_its_reader_comes_again(stage):
     hub.faults()
     began = time.monotonic()
     expect(reader.result(50) == noise("first.bin", sizes["first.bin"]), "first.bin")
-    print(f"         {came - left} bytes were evicted; all were there {time.monotonic() - began:.1f}"
-          " s after the Hub went on", flush=True)
+    print(f"         {came - left} bytes were evicted; all were there "
+          f"{time.monotonic() - began:.1f} s after the Hub went on", flush=True)
     mount.end()
     hub.stop()
 
