@@ -121,6 +121,15 @@ install-files:
 	for file in modelfs.env predictor.env; do test -e "$(DESTDIR)/etc/modelfs/$$file" || \
 		install -m 600 "systemd/$$file" "$(DESTDIR)/etc/modelfs/$$file" || exit 1; done
 
+.PHONY: deb
+deb: release ## make the Debian package, in out/
+	@scripts/deb.sh
+
+.PHONY: deb-test
+deb-test: deb ## install it in a clean Debian 12, mount, and purge it (as root, some minutes)
+	@python=$$(scripts/venv.sh) && "$$python" scripts/run-suites.py --bin .build/release \
+		--scratch /tmp/modelfs-deb-test --seconds 900 --folder Tests/Package -- ""
+
 .PHONY: clean
 clean: ## remove what was built, measured and downloaded into the checkout
 	rm -rf .build .venv .venv.lock out

@@ -128,7 +128,8 @@ let package = Package(
             "Daemon",
             [
                 "Platform", "Telemetry", "CShims", "Settings", "Keeping", "Hashing", "HubAPI",
-                "Transport", "Database", "Catalog", "ChunkStore", "Fetching", "FileSystem",
+                "Transport", "HTTPService", "Database", "Catalog", "ChunkStore", "Fetching",
+                "FileSystem",
                 "FuseSession",
             ]),
 

@@ -57,6 +57,8 @@ class Programs:
         for name in ("HF_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
             environment.pop(name, None)
         environment["HF_HOME"] = os.path.join(self.scratch, "hf-home")
+        # What a test or a benchmark fetches has to come from its Hub.
+        environment["MODELFS_HF_CACHE"] = "off"
         # The user's own cache is never touched, also when a command names none.
         environment["MODELFS_CACHE"] = os.path.join(self.scratch, "default-cache")
         environment.update({name: value for name, value in variables.items() if value is not None})

@@ -88,7 +88,11 @@ package struct DaemonProcess {
         }
     }
 
-    private func makeLog() -> Log { Log(minimum: LogLevel(named: configuration.logLevel) ?? .info) }
+    private func makeLog() -> Log {
+        Log(
+            minimum: LogLevel(named: configuration.logLevel) ?? .info,
+            format: configuration.logFormat.flatMap { Log.Format(rawValue: $0) } ?? .text)
+    }
 
     /// The lock; nil when another process keeps it.
     ///
@@ -119,6 +123,7 @@ package struct DaemonProcess {
             backend: backend, keeping: keeping, cachePath: cache.path, log: log)
         let server: ControlServer
         let watcher: MountWatcher
+        let metrics = try startMetrics(service, log, isSuccessor: mounts == nil)
         do throws(MountFailure) {
             server = try ControlServer(cache: cache, holding: lock, log: log) {
                 request, progress in
@@ -128,6 +133,7 @@ package struct DaemonProcess {
             watcher = try DaemonProcess.watchMounts(service, events)
             if let mounts { try start(mounts, service, events) } else { service.resume() }
         } catch {
+            metrics?.stop()
             _ = backend.stop()
             throw error
         }
@@ -142,6 +148,7 @@ package struct DaemonProcess {
         log.info("stopping")
         pulse?.watch { [] }
         keeping.tellFinishing()
+        metrics?.stop()
         service.close()
         watcher.stop()
         server.stop()
@@ -149,6 +156,26 @@ package struct DaemonProcess {
             log.warning("unmounted lazily, files are in use", ["mountpoint": mountpoint])
         }
         return code
+    }
+
+    /// Serves metrics, where that was asked for.
+    ///
+    /// - Parameter isSuccessor: mounts go on also where the address cannot be had any more.
+    private func startMetrics(
+        _ service: MountService, _ log: Log, isSuccessor: Bool
+    ) throws(MountFailure) -> MetricsServer? {
+        guard let text = configuration.metricsAddress,
+            let address = try? SocketEndpoint(parsing: text)
+        else { return nil }
+        do throws(MountFailure) {
+            let server = try MetricsServer(address) { service.status() }
+            log.info("metrics are served", ["at": server.url])
+            return server
+        } catch {
+            if !isSuccessor { throw error }
+            log.error("metrics are not served", ["reason": error.message])
+            return nil
+        }
     }
 
     private func tellTakeover(_ log: Log) {

@@ -95,6 +95,8 @@ package struct BackendStatus: Equatable, Sendable, Codable {
     package var hubFailures: [String: Int64] = [:]
     /// What came over the network since the start, in bytes of bodies.
     package var bytesFetched: Int64 = 0
+    /// What came from the official client's cache since the start, in bytes.
+    package var clientCacheBytes: Int64 = 0
     /// How files are read.
     package var reading = ReadingStatus()
     /// What is being fetched.
@@ -139,6 +141,8 @@ package struct FetchStatus: Equatable, Sendable, Codable {
     package var doneBytes: Int64
     /// The size of the file, in bytes.
     package var totalBytes: Int64
+    /// Readers that wait for it.
+    package var readerCount = 0
 }
 
 /// A repository that the Hub refuses.
@@ -153,6 +157,12 @@ package struct RefusalStatus: Equatable, Sendable, Codable {
 
 /// What the cache did since the daemon started.
 package struct CacheCounts: Equatable, Sendable, Codable {
+    /// Reads that were answered from the disk.
+    package var hits: Int64 = 0
+    /// Reads that had to wait for the network.
+    package var misses: Int64 = 0
+    /// What was read from the disk, in bytes.
+    package var hitBytes: Int64 = 0
     /// Contents dropped to make room.
     package var evictions: Int64 = 0
     /// Blocks, records and rows whose checksum was wrong.

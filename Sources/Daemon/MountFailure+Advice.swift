@@ -25,7 +25,8 @@ extension MountFailure {
             .revisionNotFound, .folderNotFound, .gated, .tokenRefused:
             hubAdvice
         case .daemonAbsent, .daemonSilent, .daemonDied, .daemonOfOtherVersion, .daemonBusy,
-            .daemonUnkept, .upgradeRefused, .optionConflict, .environmentMalformed, .failed:
+            .daemonUnkept, .metricsRefused, .upgradeRefused, .optionConflict, .environmentMalformed,
+            .failed:
             daemonAdvice
         }
     }
@@ -214,6 +215,7 @@ extension MountFailure {
             "Stop it, which unmounts, and mount again: kill \(process)"
         case .daemonBusy: "Try again in a moment."
         case .daemonUnkept: "Unmount, and mount again: modelfs umount --all"
+        case .metricsRefused: "Name another address with --metrics, such as 127.0.0.1:9464."
         case .upgradeRefused:
             "The daemon and its mounts are as they were. Its log tells more: modelfs status"
         case .optionConflict(let option, _):

@@ -48,6 +48,8 @@ extension MountFailure {
             "the daemon of the cache \(cache) is busy with too many requests"
         case .daemonUnkept(let cache):
             "the daemon of the cache \(cache) has no keeper that could start another one"
+        case .metricsRefused(let address, let detail):
+            "metrics cannot be served at \(address): \(detail)"
         case .upgradeRefused(let program, let detail): "\(program) cannot go on: \(detail)"
         case .optionConflict(let option, let held):
             "a mount that is there has another \(option): \(held)"
@@ -151,6 +153,7 @@ extension MountFailure {
         case .upgradeRefused: .cache
         case .destinationFailed, .destinationDiffers: .storage
         case .destinationBusy: .inUse
+        case .metricsRefused: .listen
         case .daemonUnkept, .optionConflict, .aliasUnchanged, .failed: .failure
         }
     }

@@ -63,6 +63,7 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case daemonOfOtherVersion(cache: String, processID: Int32)
     case daemonBusy(cache: String)
     case daemonUnkept(cache: String)
+    case metricsRefused(address: String, detail: String)
     case upgradeRefused(program: String, detail: String)
     case optionConflict(option: String, held: String)
     /// `detail` names the variable and what is wrong with it.

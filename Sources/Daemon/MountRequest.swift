@@ -88,6 +88,10 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var checksReads: Bool
     /// `debug`, `info`, `warning` or `error`.
     package var logLevel: String
+    /// `json`, or nil for lines to be read; nil too from a daemon that knew no other.
+    package var logFormat: String?
+    /// Where metrics are served; nil for nowhere.
+    package var metricsAddress: String?
 
     /// The disk's share that a cache takes when nobody says otherwise: the rest is for others.
     package static let cacheLimitDefault = SpaceLimit.percent(80)

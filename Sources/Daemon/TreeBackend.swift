@@ -85,6 +85,9 @@ package final class TreeBackend: MountBackend {
         fetchOptions.metadataDeadlineSeconds = min(
             fetchOptions.metadataDeadlineSeconds, configuration.readDeadline.seconds)
         fetchOptions.prefetch = PrefetchMode(rawValue: configuration.prefetch) ?? .auto
+        if hubConfiguration.readsClientCache {
+            fetchOptions.clientCache = hubConfiguration.clientCachePath
+        }
         var treeOptions = FileSystemOptions()
         treeOptions.refSeconds = Int64(min(configuration.refLifetime.seconds, 1e9))
         do throws(Errno) {
@@ -280,6 +283,9 @@ package final class TreeBackend: MountBackend {
         status.hotBytes = store.flatByteCount
         status.hotLimitBytes = store.hotLimitBytes
         status.packedBytes = store.packedByteCount
+        status.cache.hits = store.counters.hits.value
+        status.cache.misses = store.counters.misses.value
+        status.cache.hitBytes = store.counters.hitBytes.value
         status.cache.evictions = store.counters.evictions.value
         status.cache.checksumFailures = store.counters.checksumFailures.value
         status.cache.healedBlocks = fetcher.healedBlockCount
@@ -318,8 +324,11 @@ package final class TreeBackend: MountBackend {
             if count > 0 { status.hubFailures[fault.rawValue] = count }
         }
         status.bytesFetched = hub.counters.contentBytes.value
+        status.clientCacheBytes = fetcher.clientCacheByteCount
         status.fetches = fetcher.progress.map {
-            FetchStatus(file: $0.name, doneBytes: $0.cachedBytes, totalBytes: $0.sizeBytes)
+            FetchStatus(
+                file: $0.name, doneBytes: $0.cachedBytes, totalBytes: $0.sizeBytes,
+                readerCount: $0.waiterCount)
         }
         status.refusals = fetcher.refusals.map { refusal in
             RefusalStatus(

@@ -121,6 +121,7 @@ extension ContentFetcher {
         damaged.add()
         hub.counters.count(.wrongBytes)
         distrustXet(content)
+        distrustLocally(content.id)
         let name = state.withLock { $0.active[content.id]?.name }
         log.error(
             "a file is not what its hash says; it was dropped and is fetched again when read",

@@ -51,11 +51,22 @@ extension ContentFetcher {
     }
 
     private func send(_ attempt: ActiveContent.Attempt, _ number: ContentPlan.TransferNumber) {
+        if !takeLocally(attempt, number) { ask(attempt, number) }
+    }
+
+    func receiver(
+        _ attempt: ActiveContent.Attempt, _ number: ContentPlan.TransferNumber
+    ) -> TransferReceiver {
+        TransferReceiver(
+            fetcher: self, content: attempt.content.id, number: number, range: attempt.range,
+            isWhole: ContentFetcher.isFetchedWhole(attempt.content))
+    }
+
+    /// Asks the Hub.
+    func ask(_ attempt: ActiveContent.Attempt, _ number: ContentPlan.TransferNumber) {
         let content = attempt.content
         let (range, source) = (attempt.range, attempt.source)
-        let sink = TransferReceiver(
-            fetcher: self, content: content.id, number: number, range: range,
-            isWhole: ContentFetcher.isFetchedWhole(content))
+        let sink = receiver(attempt, number)
         let request = ContentRequest(
             id: source.repository, commit: source.commit, path: source.path,
             expectedSize: content.sizeBytes, range: range == 0..<content.sizeBytes ? nil : range,

@@ -96,6 +96,12 @@ final class ContentFetcher: Sendable {
     private let work: [Mailbox<Work>]
     private let proofs = Mailbox<Content>()
     let planner = Mailbox<PlannerTask>()
+    /// Nil where there is none, or it is not to be looked at.
+    let clientCache: ClientCache?
+    let localKnowledge = Lock(LocalKnowledge())
+    let locals = Mailbox<LocalTransfer>()
+    /// Bytes that came from the official client's cache.
+    let localBytes = Counter()
     private let hashes = Mailbox<Content>()
     private let threads = Lock<[ThreadBox]>([])
     let damageObserver = Lock<DamageObserver?>(nil)
@@ -111,6 +117,7 @@ final class ContentFetcher: Sendable {
         self.refusals = refusals
         self.options = options
         self.log = log
+        clientCache = options.clientCache.map { ClientCache(root: $0) }
         work = (0..<ContentFetcher.fillThreadCount).map { _ in Mailbox() }
         var started: [ThreadBox] = []
         for mailbox in work {
@@ -132,6 +139,12 @@ final class ContentFetcher: Sendable {
             try ThreadBox(named: "planner") { [self] in
                 while let task = planner.receive() { perform(task) }
             })
+        if clientCache != nil {
+            started.append(
+                try ThreadBox(named: "local") { [self] in
+                    while let transfer = locals.receive() { perform(transfer) }
+                })
+        }
         let all = started
         threads.withLock { $0 = all }
         store.observeWrong { [weak self] hash, size in self?.enqueueProof(hash, size) }
@@ -147,6 +160,7 @@ final class ContentFetcher: Sendable {
         for mailbox in work { mailbox.close() }
         proofs.close()
         planner.close()
+        locals.close()
         hashes.close()
         for thread in threads.withLock({ $0 }) { thread.join() }
     }

@@ -28,6 +28,8 @@ package struct FetchOptions: Sendable {
     package var refusalSeconds = 30.0
     /// An owner's repositories beyond this number are found by name, but not listed.
     package var listingCountMax = 1000
+    /// The official client's cache, where what is there need not be fetched; nil for none.
+    package var clientCache: String?
 
     package init() {}
 }
@@ -165,6 +167,9 @@ package final class Fetcher: Sendable {
 
     /// Blocks that were damaged on the disk and were fetched again while their reader waited.
     package var healedBlockCount: Int64 { contents.healedBlocks.value }
+
+    /// Bytes that came from the official client's cache.
+    package var clientCacheByteCount: Int64 { contents.localBytes.value }
 
     /// Chunks that came wrong through Xet, as a later arrival showed.
     package var wrongXetChunkCount: Int64 { contents.wrongXetChunks.value }

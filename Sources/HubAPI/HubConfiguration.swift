@@ -36,6 +36,10 @@ package struct HubConfiguration: Sendable {
     package let environmentToken: AccessToken?
     /// Read when the environment has no token, and again whenever it changes.
     package let tokenPath: String
+    /// The `hub` folder of the official client's cache.
+    package let clientCachePath: String
+    /// Whether what lies there may be read instead of being fetched.
+    package let readsClientCache: Bool
     /// Whether a token is sent at all.
     package let sendsToken: Bool
     package let isOffline: Bool
@@ -54,7 +58,8 @@ package struct HubConfiguration: Sendable {
     /// Reads HF_ENDPOINT, HF_TOKEN, HUGGING_FACE_HUB_TOKEN, HF_TOKEN_PATH, HF_HOME,
     /// XDG_CACHE_HOME, HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE, HF_HUB_DISABLE_IMPLICIT_TOKEN,
     /// HF_HUB_DISABLE_XET, HF_HUB_USER_AGENT_ORIGIN, HF_HUB_DOWNLOAD_TIMEOUT and
-    /// HF_HUB_ETAG_TIMEOUT.
+    /// HF_HUB_ETAG_TIMEOUT, HF_HUB_CACHE and HUGGINGFACE_HUB_CACHE; and MODELFS_HF_CACHE, which is
+    /// ours: `off` where the official client's cache is not to be read.
     ///
     /// - Parameter agent: our name and version, such as `modelfs/1.0`.
     package init(
@@ -73,6 +78,9 @@ package struct HubConfiguration: Sendable {
         let cache = variables["XDG_CACHE_HOME"] ?? variables.expand("~/.cache")
         let home = variables.expand(variables["HF_HOME"] ?? "\(cache)/huggingface")
         tokenPath = variables.expand(variables["HF_TOKEN_PATH"] ?? "\(home)/token")
+        clientCachePath = variables.expand(
+            variables["HF_HUB_CACHE"] ?? variables["HUGGINGFACE_HUB_CACHE"] ?? "\(home)/hub")
+        readsClientCache = variables["MODELFS_HF_CACHE"] != "off"
         sendsToken = !variables.isTrue("HF_HUB_DISABLE_IMPLICIT_TOKEN")
         isOffline =
             variables["HF_HUB_OFFLINE"] != nil

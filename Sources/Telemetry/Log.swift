@@ -54,16 +54,27 @@ package final class Log: Sendable {
     package static let recentCountMax = 32
     private static let quietCountMax = 1024
 
+    /// How a line is written.
+    package enum Format: String, CaseIterable, Sendable {
+        /// For people: time, level, message, fields.
+        case text
+        /// For programs: an object a line, with `time`, `level`, `message` and the fields.
+        case json
+    }
+
     private let minimum: LogLevel
     private let descriptor: CInt
+    private let format: Format
     private let state = Lock(State())
 
     /// - Parameters:
     ///   - minimum: lines below this level are dropped.
     ///   - descriptor: written to, never closed.
-    package init(minimum: LogLevel = .info, descriptor: CInt = 2) {
+    ///   - format: how a line is written.
+    package init(minimum: LogLevel = .info, descriptor: CInt = 2, format: Format = .text) {
         self.minimum = minimum
         self.descriptor = descriptor
+        self.format = format
     }
 
     /// For those who follow one request through the program.
@@ -123,14 +134,50 @@ package final class Log: Sendable {
     }
 
     private func emit(_ line: Line, suppressed: Int) {
-        var text = "\(line.time.iso8601) \(line.level.name): \(line.message)"
-        for field in line.fields { text += " \(field.key)=\(Log.quoted(field.value))" }
-        if suppressed > 0 { text += " repeated=\(suppressed)" }
+        var text = format == .json ? Log.json(line, suppressed) : Log.text(line, suppressed)
         text += "\n"
         // One write a line, so lines of several threads never mix.
         text.withUTF8 { bytes in
             _ = unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
         }
+    }
+
+    private static func text(_ line: Line, _ suppressed: Int) -> String {
+        var text = "\(line.time.iso8601) \(line.level.name): \(line.message)"
+        for field in line.fields { text += " \(field.key)=\(quoted(field.value))" }
+        if suppressed > 0 { text += " repeated=\(suppressed)" }
+        return text
+    }
+
+    /// Fields have an object of their own, so that none can stand for the line's own names.
+    private static func json(_ line: Line, _ suppressed: Int) -> String {
+        var text = "{\"time\":\(jsonString(line.time.iso8601))"
+        text += ",\"level\":\(jsonString(line.level.name))"
+        text += ",\"message\":\(jsonString(line.message))"
+        let fields = line.fields.map { "\(jsonString($0.key)):\(jsonString($0.value))" }
+        if !fields.isEmpty { text += ",\"fields\":{\(fields.joined(separator: ","))}" }
+        if suppressed > 0 { text += ",\"repeated\":\(suppressed)" }
+        return text + "}"
+    }
+
+    private static func jsonString(_ value: String) -> String {
+        var made = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"": made += "\\\""
+            case "\\": made += "\\\\"
+            case "\n": made += "\\n"
+            case "\t": made += "\\t"
+            default:
+                if scalar.value < 0x20 || scalar.value == 0x7f {
+                    let digits = String(scalar.value, radix: 16)
+                    made += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                } else {
+                    made.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return made + "\""
     }
 
     /// The value as it stands in a line: quoted where it has spaces, control characters escaped.

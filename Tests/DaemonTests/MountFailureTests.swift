@@ -67,6 +67,7 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     (.daemonOfOtherVersion(cache: "/c", processID: 42), .daemonSilent),
     (.daemonBusy(cache: "/c"), .daemonSilent),
     (.daemonUnkept(cache: "/c"), .failure),
+    (.metricsRefused(address: "127.0.0.1:1", detail: "permission denied"), .listen),
     (.upgradeRefused(program: "/usr/bin/modelfs", detail: "it is older"), .cache),
     (.optionConflict(option: "--uid", held: "uid 0"), .failure),
     (.environmentMalformed(detail: "HF_ENDPOINT is 'x', which is not a URL"), .usage),
@@ -127,12 +128,13 @@ private func position(_ failure: MountFailure) -> Int {
     case .aliasMalformed: 48
     case .aliasMissing: 49
     case .aliasUnchanged: 50
+    case .metricsRefused: 51
     }
 }
 
 @Suite struct MountFailureTests {
     @Test func allAreListed() {
-        #expect(Set(allFailures.map { position($0.0) }) == Set(0...50))
+        #expect(Set(allFailures.map { position($0.0) }) == Set(0...51))
     }
 
     @Test(arguments: allFailures.indices)

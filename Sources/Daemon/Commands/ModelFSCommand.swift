@@ -45,7 +45,8 @@ package enum ModelFSCommand {
             Example("Unmount", "modelfs umount /models"),
         ]
         root.subcommands = [
-            mount(makeBackend), unmount(), status(), upgrade(), prefetch(makeBackend),
+            mount(makeBackend), unmount(), status(), top(), doctor(), upgrade(),
+            prefetch(makeBackend),
             pull(makeBackend), cache(makeBackend), alias(makeBackend),
             daemon(makeBackend),
         ]

@@ -74,6 +74,15 @@ extension ModelFSCommand {
     private static let logLevel = Option(
         "--log-level", "LEVEL", .word(LogLevel.names),
         help: "Log from this level on: debug, info (which it is without this), warning, error.")
+    private static let logFormat = Option(
+        "--log-format", "FORMAT", .word(Log.Format.allCases.map(\.rawValue)),
+        help: "text, which it is without this, or json: an object a line, for programs.")
+    private static let metrics = Option(
+        "--metrics", "HOST:PORT", .endpoint,
+        help: """
+            Serve counts and sizes for Prometheus there, at /metrics. Nobody is asked for a \
+            password, so name an address that only the right ones reach, such as 127.0.0.1:9464.
+            """)
     private static let allowOther = Flag(
         "--allow-other",
         help: "Let all users of the machine look into it; this is so when root mounts.")
@@ -112,6 +121,7 @@ extension ModelFSCommand {
                 [
                     cacheOption, cacheSize, hotSize, checkReads, readDeadline, proof, refLifetime,
                     prefetch, offline, foreground, logLevel,
+                    logFormat, metrics,
                 ], heading: "Options of the daemon"),
             OptionGroup(
                 [allowOther, noAllowOther, userID, groupID], heading: "Options of the mounts"),
@@ -214,6 +224,8 @@ extension ModelFSCommand {
         if arguments[prefetch] != nil { unused.append("--prefetch") }
         if arguments[offline] { unused.append("--offline") }
         if arguments[logLevel] != nil { unused.append("--log-level") }
+        if arguments[logFormat] != nil { unused.append("--log-format") }
+        if arguments[metrics] != nil { unused.append("--metrics") }
         unused += unusedVariables(arguments.environment, cache)
         if unused.isEmpty { return }
         writeText(
@@ -260,6 +272,8 @@ extension ModelFSCommand {
         if let lifetime = arguments[refLifetime] { configuration.refLifetime = lifetime }
         if let mode = arguments[prefetch] { configuration.prefetch = mode }
         if let level = arguments[logLevel] { configuration.logLevel = level }
+        configuration.logFormat = arguments[logFormat]
+        configuration.metricsAddress = arguments[metrics]?.description
         configuration.isOffline =
             arguments[offline] || arguments.environment.isTrue("HF_HUB_OFFLINE")
         return configuration

@@ -90,9 +90,10 @@ extension ModelFSCommand {
             throw arguments.usageFailure(
                 "--hf-cache takes a revision; choose its files with --include")
         }
+        var destination = folder ?? ""
+        if isForClient { destination = try clientCache(arguments) }
         let request = PullRequest(
-            target: target,
-            destination: absolute(folder ?? clientCache(arguments.environment)),
+            target: target, destination: absolute(destination),
             layout: isForClient ? .hubCache : .folder, includes: arguments.all(include),
             excludes: arguments.all(exclude), isForced: arguments[force])
         let answer: CacheAnswer
@@ -119,16 +120,11 @@ extension ModelFSCommand {
         return full
     }
 
-    /// Source: the official client's environment variables.
-    private static func clientCache(_ environment: Environment) -> String {
-        for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"] {
-            if let path = environment[name], !path.isEmpty {
-                return StandardFolders(environment).expandingTilde(path)
-            }
+    private static func clientCache(_ arguments: Arguments) throws(CommandFailure) -> String {
+        do throws(HubConfigurationError) {
+            return try HubConfiguration(environment: arguments.environment.values).clientCachePath
+        } catch {
+            throw MountFailure.environmentMalformed(detail: error.description).commandFailure
         }
-        if let home = environment["HF_HOME"], !home.isEmpty {
-            return StandardFolders(environment).expandingTilde(home) + "/hub"
-        }
-        return StandardFolders(environment).cache + "/huggingface/hub"
     }
 }

@@ -56,7 +56,7 @@ extension ModelFSCommand {
         return .success
     }
 
-    private static func ask(_ cache: CacheDirectory) throws(CommandFailure) -> DaemonStatus {
+    static func ask(_ cache: CacheDirectory) throws(CommandFailure) -> DaemonStatus {
         let reply: ControlReply
         do {
             let client = try ControlClient(cache)

@@ -128,7 +128,7 @@ final class PullCopy: Sendable {
         let state = store.state(of: content.hash, size: content.sizeBytes)
         var isProven = false
         if case .proven = state.verification { isProven = state.isComplete }
-        var hasher = ContentHasher(content)
+        var hasher = ContentHasher(like: content.hash, size: content.sizeBytes)
         let buffer = UnsafeMutableRawBufferPointer.allocate(
             byteCount: PullCopy.pieceByteCount, alignment: 4096)
         defer { unsafe buffer.deallocate() }
@@ -144,11 +144,14 @@ final class PullCopy: Sendable {
             if count == 0 { throw .source(.unavailable) }
             let piece = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
             if !isProven { unsafe hasher.update(piece) }
-            try writing { () throws(Errno) in try unsafe file.write(piece, at: offset) }
+            do throws(Errno) { try unsafe file.write(piece, at: offset) } catch {
+                throw .destination(error)
+            }
             offset += Int64(count)
             doneBytes.add(Int64(count), ordering: .relaxed)
         }
-        if !isProven && hasher.finish() != content.hash { throw .wrong }
+        let hash = hasher.finish()
+        if !isProven && hash != content.hash { throw .wrong }
     }
 
     private func setTime(
@@ -166,7 +169,7 @@ final class PullCopy: Sendable {
         guard let file = try? FileDescriptor.open(path, O_RDONLY),
             (try? file.size()) == content.sizeBytes
         else { return false }
-        var hasher = ContentHasher(content)
+        var hasher = ContentHasher(like: content.hash, size: content.sizeBytes)
         let buffer = UnsafeMutableRawBufferPointer.allocate(
             byteCount: PullCopy.pieceByteCount, alignment: 4096)
         defer { unsafe buffer.deallocate() }
@@ -190,32 +193,4 @@ protocol ContentReader: Sendable {
     func read(
         _ content: ContentID, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
     ) throws(FileSystemError) -> Int
-}
-
-/// The hash that a content is known by, under way.
-private struct ContentHasher: ~Copyable {
-    private var sha256: SHA256Hasher?
-    private var git: GitObjectHasher?
-
-    init(_ content: Content) {
-        switch content.hash {
-        case .sha256:
-            sha256 = SHA256Hasher()
-            git = nil
-        case .gitBlob:
-            sha256 = nil
-            git = GitObjectHasher(.blob, size: content.sizeBytes)
-        }
-    }
-
-    mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        unsafe sha256?.update(bytes)
-        unsafe git?.update(bytes)
-    }
-
-    mutating func finish() -> ContentHash? {
-        if let hasher = sha256.take() { return .sha256(hasher.finish()) }
-        if let hasher = git.take() { return .gitBlob(hasher.finish()) }
-        return nil
-    }
 }
