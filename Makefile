@@ -86,24 +86,30 @@ bench-trees: ## measure gradient-boosted trees beside xgboost, into docs/PERFORM
 		"$$python" Benchmarks/trees.py --bin .build/release --write
 
 .PHONY: soak
-soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3600 SEED=
+soak: ## readers, outages, evictions for an hour, faults, 1,000 kills: SOAK_SECONDS=3600 SEED=
 	@scripts/bootstrap.sh
 	MODELFS_TINY_FILES=1000000 MODELFS_CRASH_ROUNDS=200 MODELFS_ROT_FLIPS=1000 \
 		swift test --disable-xctest --filter "veryManyTinyFiles|CrashTests|RotTests"
 	python=$$(scripts/venv.sh) && "$$python" Tests/Official/xet_formats_test.py \
 		--most-mib 64 --seed $(SEED)
-	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 4800 )) \
+	MODELFS_TEST_SECONDS=$$(( $(SOAK_SECONDS) + 7200 )) \
 		MODELFS_SUITE_SECONDS=$$(( $(SOAK_SECONDS) + 3600 )) \
 		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 \
 		MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
 		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) \
 		MODELFS_TAKEOVER_KILLS=1000 MODELFS_TAKEOVER_UPGRADES=50 MODELFS_STRESS_SECONDS=300 \
-		scripts/test.sh soak cache takeover flips stress
+		MODELFS_SURVIVAL_LONG=1 MODELFS_FAULT_SECONDS=900 MODELFS_FAULT_SEED=$(SEED) \
+		scripts/test.sh soak cache takeover flips stress survival faults
 
 .PHONY: transformers
 transformers: ## load a model with transformers from a mount; installs PyTorch (half a gigabyte)
 	@scripts/bootstrap.sh python3-torch python3-numpy
 	@scripts/test.sh transformers_model
+
+.PHONY: systemd-test
+systemd-test: release ## the units on a real systemd, booted in a namespace (root, a few minutes)
+	@python=$$(scripts/venv.sh) && "$$python" scripts/run-suites.py --bin .build/release \
+		--folder Tests/Systemd --seconds 900
 
 .PHONY: fuzz
 fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=
@@ -129,16 +135,17 @@ install: release ## install programs and units: make install [PREFIX=/usr/local]
 .PHONY: install-files
 install-files:
 	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 .build/release/modelfs .build/release/modelfs-keeper .build/release/modelfs-hub \
-		.build/release/modelfs-predictor "$(DESTDIR)$(PREFIX)/bin/"
+	for program in modelfs modelfs-keeper modelfs-hub modelfs-predictor; do \
+		install -m 755 ".build/release/$$program" "$(DESTDIR)$(PREFIX)/bin/" || exit 1; done
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d"
-	for unit in systemd/*.service; do \
+	for unit in systemd/*.service systemd/*.socket; do \
 		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' "$$unit" | install -m 644 /dev/stdin \
 			"$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit 1; done
 	install -m 644 systemd/modelfs.tmpfiles.conf "$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/modelfs.conf"
-	install -d -m 700 "$(DESTDIR)/etc/modelfs" "$(DESTDIR)/etc/modelfs/mounts"
-	test -e "$(DESTDIR)/etc/modelfs/modelfs.env" || \
-		install -m 600 systemd/modelfs.env "$(DESTDIR)/etc/modelfs/modelfs.env"
+	install -d -m 700 "$(DESTDIR)/etc/modelfs" "$(DESTDIR)/etc/modelfs/mounts" \
+		"$(DESTDIR)/etc/modelfs/predictors"
+	for file in modelfs.env predictor.env; do test -e "$(DESTDIR)/etc/modelfs/$$file" || \
+		install -m 600 "systemd/$$file" "$(DESTDIR)/etc/modelfs/$$file" || exit 1; done
 
 .PHONY: deb
 deb: release ## make the Debian package, in out/

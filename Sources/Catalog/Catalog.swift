@@ -114,7 +114,8 @@ package final class Catalog: Sendable {
         self.path = path
         let writer: DatabaseWriter
         do throws(DatabaseError) {
-            writer = try DatabaseWriter(path: path, schema: Catalog.schema)
+            writer = try DatabaseWriter(
+                path: path, schema: Catalog.schema, keepsRoom: path != ":memory:")
         } catch {
             throw CatalogError(error)
         }

@@ -105,7 +105,8 @@ final class StoreIndex: Sendable {
     let readers: DatabaseReaders
 
     init(path: String) throws(DatabaseError) {
-        writer = try DatabaseWriter(path: path, schema: StoreIndex.schema, durability: .commit)
+        writer = try DatabaseWriter(
+            path: path, schema: StoreIndex.schema, durability: .commit, keepsRoom: true)
         readers = DatabaseReaders(path: path)
     }
 

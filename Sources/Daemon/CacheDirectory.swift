@@ -166,6 +166,10 @@ package final class CacheDirectory: Sendable {
         if status.st_uid != geteuid() {
             throw .cacheOfOtherUser(path: path, userID: status.st_uid)
         }
+        // It may have been made by somebody who did not think of others.
+        if status.st_mode & 0o077 != 0 {
+            _ = fchmod(descriptor.rawValue, status.st_mode & 0o700)
+        }
     }
 
     private func checkEmpty() throws(MountFailure) {

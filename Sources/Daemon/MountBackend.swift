@@ -91,6 +91,8 @@ package struct BackendStatus: Equatable, Sendable, Codable {
     package var kernelMessages: [String: Int64] = [:]
     /// Requests to the Hub and its stores since the start, by kind such as `tree`.
     package var hubRequests: [String: Int64] = [:]
+    /// Of them, those that failed, by what went wrong such as `5xx`; most were tried again.
+    package var hubFailures: [String: Int64] = [:]
     /// What came over the network since the start, in bytes of bodies.
     package var bytesFetched: Int64 = 0
     /// What came from the official client's cache since the start, in bytes.

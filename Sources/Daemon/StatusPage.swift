@@ -101,6 +101,9 @@ package struct StatusPage {
         if !status.fileSystem.hubRequests.isEmpty {
             lines("requests: ", status.fileSystem.hubRequests)
         }
+        if !status.fileSystem.hubFailures.isEmpty {
+            lines("of them failed: ", status.fileSystem.hubFailures)
+        }
     }
 
     private mutating func writeReading() {

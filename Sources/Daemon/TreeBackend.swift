@@ -268,6 +268,7 @@ package final class TreeBackend: MountBackend {
         case .readOnly: .cacheNotWritable(path: cachePath, .readOnly)
         case .full: .cacheNotWritable(path: cachePath, .noSpace)
         case .disk(let error): .cacheNotWritable(path: cachePath, error)
+        case .database(.busy): .cacheNotWritable(path: cachePath, .busy)
         case .database(.newerVersion(let found, _)):
             .cacheOfOtherVersion(
                 path: cachePath, found: "store.db of version \(found)",
@@ -319,6 +320,10 @@ package final class TreeBackend: MountBackend {
         for kind in HubRequestKind.allCases {
             let count = hub.counters.requestCount(kind)
             if count > 0 { status.hubRequests[kind.rawValue] = count }
+        }
+        for fault in HubFault.allCases {
+            let count = hub.counters.count(of: fault)
+            if count > 0 { status.hubFailures[fault.rawValue] = count }
         }
         status.bytesFetched = hub.counters.contentBytes.value
         status.clientCacheBytes = fetcher.clientCacheByteCount

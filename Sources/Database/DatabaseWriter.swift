@@ -32,13 +32,18 @@ package final class DatabaseWriter: Sendable {
     private let thread = Lock<Thread?>(nil)
     private let isClosing = Atomic<Bool>(false)
     private let heartbeatNanoseconds = Atomic<Int64>(MonotonicInstant.now.nanoseconds)
+    private let spareRoom: Lock<SpareRoom?>
 
     /// Opens or creates the file, brings its schema up to date and starts the thread.
     ///
     /// The owner calls `close()`: until then the thread keeps this object alive.
+    ///
+    /// - Parameter keepsRoom: whether some room on the disk is held for the database (`SpareRoom`).
     package init(
-        path: String, schema: [SchemaStep], durability: Connection.Durability = .checkpoint
+        path: String, schema: [SchemaStep], durability: Connection.Durability = .checkpoint,
+        keepsRoom: Bool = false
     ) throws(DatabaseError) {
+        spareRoom = Lock(keepsRoom ? SpareRoom(for: path) : nil)
         let connection = try Connection(path: path, durability: durability)
         try connection.migrate(schema)
         let lent = LentConnection(connection: connection)
@@ -115,6 +120,7 @@ package final class DatabaseWriter: Sendable {
             beat()
             runGroup(group, connection)
             beat()
+            takeRoom()
         }
         try? connection.checkpoint()
     }
@@ -133,6 +139,7 @@ package final class DatabaseWriter: Sendable {
                 return nil
             }
             beat()
+            if group.isEmpty { takeRoom() }
         }
         let deadline = MonotonicInstant.now + DatabaseWriter.groupSeconds
         var isUrgent = group[0].isUrgent
@@ -146,6 +153,31 @@ package final class DatabaseWriter: Sendable {
     }
 
     private func runGroup(_ group: [Entry], _ connection: Connection) {
+        var outcomes = outcomes(of: group, connection)
+        if outcomes.contains(.full), giveRoom() {
+            // What found no room, and what was undone with it.
+            let again = outcomes.indices.filter { outcomes[$0] == .full }
+            let second = self.outcomes(of: again.map { group[$0] }, connection)
+            for (index, outcome) in zip(again, second) { outcomes[index] = outcome }
+        }
+        for (index, entry) in group.enumerated() { entry.completion?(outcomes[index]) }
+    }
+
+    private func takeRoom() {
+        // Nobody else asks for the lock, which is there for the compiler.
+        var room = spareRoom.withLock { $0 }
+        room?.take(at: .now)
+        spareRoom.withLock { $0 = room }
+    }
+
+    private func giveRoom() -> Bool {
+        var room = spareRoom.withLock { $0 }
+        let isGiven = room?.give(at: .now) ?? false
+        spareRoom.withLock { $0 = room }
+        return isGiven
+    }
+
+    private func outcomes(of group: [Entry], _ connection: Connection) -> [DatabaseError?] {
         var outcomes = [DatabaseError?](repeating: nil, count: group.count)
         do throws(DatabaseError) {
             try connection.transaction { () throws(DatabaseError) in
@@ -157,7 +189,7 @@ package final class DatabaseWriter: Sendable {
         } catch {
             for index in outcomes.indices where outcomes[index] == nil { outcomes[index] = error }
         }
-        for (index, entry) in group.enumerated() { entry.completion?(outcomes[index]) }
+        return outcomes
     }
 
     /// Runs a job in its savepoint; throws only when the whole transaction is gone.

@@ -28,6 +28,8 @@ struct ActiveContent {
         let source: Catalog.Source
         let range: Range<Int64>
         let isUrgent: Bool
+        /// How often it was asked for before.
+        let earlierCount: Int
     }
 
     private struct RunningTransfer {
@@ -36,6 +38,9 @@ struct ActiveContent {
         var isUrgent: Bool
         /// Which source was asked last.
         var sourceIndex = 0
+        var attemptCount = 0
+        /// Answers in a row that contradicted the request.
+        var malformedCount = 0
         var askedAt: MonotonicInstant
     }
 
@@ -78,7 +83,7 @@ struct ActiveContent {
     /// Without a reader who waits, a failing transfer is given up after so many attempts or then.
     private static let prefetchAttemptCountMax = 3
     private static let prefetchSeconds = 30.0
-    /// Answers that contradict the request are no passing trouble.
+    /// Answers that contradict the request, one after another, are no passing trouble.
     private static let malformedAttemptCountMax = 4
 
     init?(_ content: Content, plan: ContentPlan, sources: [Catalog.Source]) {
@@ -193,8 +198,10 @@ struct ActiveContent {
         let index = sourceIndex
         transfers[number]?.sourceIndex = index
         transfers[number]?.askedAt = now
+        transfers[number]?.attemptCount += 1
         return Attempt(
-            content: content, source: sources[index], range: range, isUrgent: transfer.isUrgent)
+            content: content, source: sources[index], range: range, isUrgent: transfer.isUrgent,
+            earlierCount: transfer.attemptCount)
     }
 
     /// An attempt is under way.
@@ -216,6 +223,7 @@ struct ActiveContent {
     ) -> [ContentPlan.Action] {
         absence = nil
         hasExpired = false
+        transfers[number]?.malformedCount = 0
         return plan.arrived(number, range)
     }
 
@@ -256,10 +264,11 @@ struct ActiveContent {
         guard transfers[number] != nil, let left = plan.failed(number) else { return .nothing }
         transfers[number]?.fetch = nil
         if case .unreachable(let cause) = error { absence = cause }
+        if case .malformed = error { transfers[number]?.malformedCount += 1 }
         let patience =
             left.hasWaiters
             ? deadline ?? now : now + ActiveContent.prefetchSeconds
-        switch decide(number, error, isAway: isAway, attempts: left.attempts, patience, now) {
+        switch decide(number, error, isAway: isAway, patience, now) {
         case .anotherSource:
             avoided.insert(transfers[number]?.sourceIndex ?? 0)
             if avoided.count < sources.count { return .retry(afterSeconds: 0) }
@@ -305,6 +314,11 @@ struct ActiveContent {
         return (plan.lost(0..<content.sizeBytes), refused)
     }
 
+    /// Parts of it were evicted before all of it was here; they are fetched again.
+    mutating func foundMissing(_ ranges: [Range<Int64>]) -> [ContentPlan.Action] {
+        ranges.flatMap { plan.lost($0) }
+    }
+
     /// Parts of it may be wrong and were dropped; they are fetched again at once.
     mutating func foundDoubtful(_ ranges: [Range<Int64>]) -> [ContentPlan.Action] {
         ranges.flatMap { plan.lost($0) } + plan.complete()
@@ -347,7 +361,7 @@ struct ActiveContent {
     }
 
     private mutating func decide(
-        _ number: ContentPlan.TransferNumber, _ error: HubError, isAway: Bool, attempts: Int,
+        _ number: ContentPlan.TransferNumber, _ error: HubError, isAway: Bool,
         _ deadline: MonotonicInstant, _ now: MonotonicInstant
     ) -> Decision {
         let failure: AttemptFailure
@@ -355,9 +369,13 @@ struct ActiveContent {
         case .repositoryNotFound, .revisionNotFound, .entryNotFound, .gated, .tokenRefused,
             .disabled, .forbidden:
             return .anotherSource
-        case .cancelled, .offline, .deadline: return .giveUp
+        case .cancelled, .offline: return .giveUp
         case .unreachable where isAway: return .giveUp
-        case .malformed where attempts >= ActiveContent.malformedAttemptCountMax: return .giveUp
+        case .malformed
+        where transfers[number]?.malformedCount ?? 0 >= ActiveContent.malformedAttemptCountMax:
+            return .giveUp
+        // Of the transfer; who came later may wait for longer.
+        case .deadline: failure = .transport(.stalled)
         case .rateLimited(let seconds): failure = .status(429, pauseSeconds: seconds)
         case .server(let status): failure = .status(status, pauseSeconds: nil)
         case .unreachable(let cause), .dataUnreachable(let cause): failure = .transport(cause)

@@ -1,30 +1,98 @@
 // What the store could not take: kept in memory for a while, so that reading goes on while the
-// cache's disk is full, read-only or broken.
+// cache's disk is full, read-only or broken, and given to the store again when that takes it.
 
 internal import Catalog
 internal import ChunkStore
+internal import HubAPI
 internal import Platform
 internal import Synchronization
 internal import Telemetry
 
+/// A block that is in memory alone.
+struct HeldBlock: Sendable {
+    let content: Content
+    let bytes: [UInt8]
+}
+
 extension ContentFetcher {
+    /// Between two attempts to store what is held.
+    static let storeAgainSeconds = 2.0
+
     func keepInMemory(
-        _ id: ContentID, _ range: Range<Int64>, _ bytes: [UInt8], _ error: StoreError
+        _ content: Content, _ range: Range<Int64>, _ bytes: [UInt8], _ error: StoreError
     ) {
         log.error(
             "the cache cannot be written; reading goes on from the network",
             ["error": "\(error)"])
         let block = Int64(ChunkStore.blockByteCount)
-        memory.withLock { memory in
+        let isFirst = memory.withLock { memory in
             var offset = range.lowerBound
             while offset < range.upperBound {
                 let end = min(offset + block, range.upperBound)
                 let part = bytes[Int(offset - range.lowerBound)..<Int(end - range.lowerBound)]
-                memory.insert(Array(part), for: BlockKey(content: id, offset: offset))
+                memory.insert(
+                    HeldBlock(content: content, bytes: Array(part)),
+                    for: BlockKey(content: content.id, offset: offset))
                 offset = end
             }
+            return !holdsMemory.exchange(true, ordering: .relaxed)
         }
-        holdsMemory.store(true, ordering: .relaxed)
+        if isFirst { storeAgainLater() }
+    }
+
+    private func storeAgainLater() {
+        alarms.at(.now + ContentFetcher.storeAgainSeconds) { [self] in hand(.heldBlocks, 0) }
+    }
+
+    /// Gives the store what is held, as far as it takes that.
+    ///
+    /// On a fill thread.
+    func storeHeldBlocks() {
+        let held = memory.withLock { $0.entries }
+        let byContent = Dictionary(grouping: held) { $0.key.content }
+        for blocks in byContent.values {
+            guard let content = blocks.first?.value.content else { continue }
+            do throws(StoreError) {
+                try store(blocks, of: content)
+            } catch {
+                continue
+            }
+            memory.withLock { memory in
+                for (key, _) in blocks { memory.remove(key) }
+            }
+            proveIfComplete(content)
+        }
+        let isEmpty = memory.withLock { memory in
+            let isEmpty = memory.entries.isEmpty
+            if isEmpty { holdsMemory.store(false, ordering: .relaxed) }
+            return isEmpty
+        }
+        if isEmpty {
+            log.info("the cache can be written again", ["blocks": "\(held.count)"])
+        } else {
+            storeAgainLater()
+        }
+    }
+
+    private func store(
+        _ blocks: [(key: BlockKey, value: HeldBlock)], of content: Content
+    ) throws(StoreError) {
+        let ordered = blocks.sorted { $0.key.offset < $1.key.offset }
+        guard ContentFetcher.isFetchedWhole(content) else {
+            for (key, value) in ordered {
+                let span = value.bytes.span
+                try unsafe span.withUnsafeBytes { (bytes) throws(StoreError) in
+                    try unsafe store.write(
+                        content.hash, size: content.sizeBytes, at: key.offset, bytes)
+                }
+            }
+            return
+        }
+        // It is stored proven or not at all; what is left of one comes again when it is read.
+        let whole = ordered.flatMap { $0.value.bytes }
+        if Int64(whole.count) == content.sizeBytes {
+            _ = try store.writeProven(content.hash, whole)
+        }
     }
 
     /// Reads block by block, each from memory or from the store.
@@ -40,7 +108,7 @@ extension ContentFetcher {
             let target = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: buffer[Int(position - offset)..<Int(partEnd - offset)])
             let key = BlockKey(content: content.id, offset: start)
-            if let bytes = memory.withLock({ $0.value(for: key) }) {
+            if let bytes = memory.withLock({ $0.value(for: key)?.bytes }) {
                 let skip = Int(position - start)
                 if bytes.count < skip + target.count { return false }
                 unsafe target.copyBytes(from: bytes[skip..<skip + target.count])

@@ -7,6 +7,7 @@
 internal import Catalog
 internal import ChunkStore
 internal import Hashing
+internal import HubAPI
 internal import Platform
 internal import Telemetry
 internal import Xet
@@ -18,7 +19,20 @@ extension ContentFetcher {
     /// Has the content proven, if all of it is here and it was not proven yet.
     func proveIfComplete(_ content: Content) {
         let found = store.state(of: content.hash, size: content.sizeBytes)
-        if found.isComplete && !found.verification.isProven { enqueueProof(content) }
+        if !found.isComplete { return fetchAgainIfAwaited(content) }
+        if !found.verification.isProven { enqueueProof(content) }
+    }
+
+    /// What has come of a content can be evicted before the rest is here, since nobody can use it
+    /// yet; who waits for all of it must not wait in vain.
+    private func fetchAgainIfAwaited(_ content: Content) {
+        guard isServedProven(content),
+            state.withLock({ $0.active[content.id]?.plan.awaitsNothing ?? false })
+        else { return }
+        let missing = store.missingRanges(
+            content.hash, size: content.sizeBytes, in: 0..<content.sizeBytes)
+        let actions = state.withLock { $0.active[content.id]?.foundMissing(missing) ?? [] }
+        carryOut(actions, content.id)
     }
 
     /// Has a content proven that is known by its hash.
@@ -46,7 +60,8 @@ extension ContentFetcher {
     func proveByChunks(_ content: Content) {
         if state.withLock({ $0.isClosed }) { return }
         let found = store.state(of: content.hash, size: content.sizeBytes)
-        guard found.isComplete, !found.verification.isProven else { return }
+        if !found.isComplete { return fetchAgainIfAwaited(content) }
+        if found.verification.isProven { return }
         guard found.verification == .none, let hash = ContentFetcher.xetHash(of: content) else {
             let isKnown = if case .provenByChunks = found.verification { true } else { false }
             return enqueueHash(content, isLate: isKnown && !isServedProven(content))
@@ -71,7 +86,7 @@ extension ContentFetcher {
     func prove(_ content: Content) {
         if state.withLock({ $0.isClosed }) { return }
         let found = store.state(of: content.hash, size: content.sizeBytes)
-        guard found.isComplete else { return }
+        if !found.isComplete { return fetchAgainIfAwaited(content) }
         if found.verification.isProven { return noteProven(content.id) }
         extendDeadlines(
             content.id, by: Double(content.sizeBytes) / ContentFetcher.hashBytesPerSecond)
@@ -107,6 +122,7 @@ extension ContentFetcher {
     /// Counts and logs that bytes were not what their hash says.
     func reportDamage(_ content: Content) {
         damaged.add()
+        hub.counters.count(.wrongBytes)
         distrustXet(content)
         distrustLocally(content.id)
         let name = state.withLock { $0.active[content.id]?.name }

@@ -73,7 +73,8 @@ extension ContentFetcher {
             priority: attempt.isUrgent ? .reader : .prefetch,
             // Who waits for a whole content waits as long as something comes.
             deadline: isServedProven(content)
-                ? .distantFuture : .now + options.readDeadlineSeconds)
+                ? .distantFuture : .now + options.readDeadlineSeconds,
+            earlierAttemptCount: attempt.earlierCount)
         let fetch = fetch(request, of: content, sink)
         sink.begin(fetch)
         let isUrgent = state.withLock { state in
@@ -108,6 +109,7 @@ extension ContentFetcher {
             }
         case .end(let id, let number, .success): ended(id, number)
         case .end(let id, let number, .failure(let error)): failed(id, number, error)
+        case .heldBlocks: storeHeldBlocks()
         }
     }
 
@@ -120,7 +122,7 @@ extension ContentFetcher {
                 content.hash, size: content.sizeBytes, at: range.lowerBound, bytes)
         } catch {
             if isServedProven(content) { return refuseTooLarge(content) }
-            keepInMemory(id, range, unsafe [UInt8](bytes), error)
+            keepInMemory(content, range, unsafe [UInt8](bytes), error)
         }
     }
 
@@ -131,7 +133,7 @@ extension ContentFetcher {
             return try store.writeProven(content.hash, bytes)
         } catch {
             if !isProven(bytes, content.hash) { return false }
-            keepInMemory(id, 0..<Int64(bytes.count), bytes, error)
+            keepInMemory(content, 0..<Int64(bytes.count), bytes, error)
             return true
         }
     }

@@ -54,6 +54,8 @@ final class ContentFetcher: Sendable {
         /// A whole content, which ends its transfer.
         case whole(ContentID, ContentPlan.TransferNumber, [UInt8])
         case end(ContentID, ContentPlan.TransferNumber, Result<Void, HubError>)
+        /// What the store could not take is tried again.
+        case heldBlocks
     }
 
     /// A content up to this size is fetched whole, and proven before its first byte is served.
@@ -87,7 +89,8 @@ final class ContentFetcher: Sendable {
     let wrongXetChunks = Counter()
     let state = Lock(State())
     let memory = Lock(
-        RecentCache<BlockKey, [UInt8]>(costMax: memoryByteCountMax, cost: { $0.count }))
+        RecentCache<BlockKey, HeldBlock>(
+            costMax: memoryByteCountMax, cost: { $0.bytes.count }))
     let holdsMemory = Atomic<Bool>(false)
     let pending = PendingBytes(limitByteCount: pendingByteCountMax)
     /// Of what has come: 64 idle ones are 8 MiB.

@@ -134,6 +134,10 @@ package struct ContentPlan: Sendable {
     /// Nobody waits and nothing is under way: the plan can be forgotten without loss of work.
     package var isIdle: Bool { waiters.isEmpty && transfers.isEmpty }
 
+    /// Whether somebody waits for the whole, and nothing more is to come: it is there, or parts
+    /// of it have gone again.
+    package var awaitsNothing: Bool { awaitsProof && !waiters.isEmpty && transfers.isEmpty }
+
     /// Bytes that are still to come from transfers under way.
     package var underWayByteCount: Int64 { underWay.byteCount }
 

@@ -116,7 +116,7 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
             TransferRequest(
                 url: url, headers: headers, range: askedRange, priority: priority,
                 stallTimeoutSeconds: client.configuration.downloadTimeoutSeconds,
-                deadline: request.deadline),
+                slowTimeoutSeconds: request.slowSeconds, deadline: request.deadline),
             self)
     }
 
@@ -180,9 +180,12 @@ extension ContentFetch {
         case .redirect(let target): follow(target)
         case .resolveAgain: resolveAgain()
         case .rereadToken(let error): rereadToken(orFail: error)
-        case .failure(let error): finish(.failure(error))
+        case .failure(let error):
+            client.counters.count(HubFault(error))
+            finish(.failure(error))
         case .content, .unknown:
             guard case .failure(let error) = result else {
+                client.counters.count(.wrongAnswer)
                 return finish(.failure(.malformed(reason: "fewer bytes than were asked for")))
             }
             fail(error)
@@ -195,6 +198,7 @@ extension ContentFetch {
     }
 
     private func fail(_ error: TransportError) {
+        client.counters.count(HubFault(error))
         // Where the data lies may have changed; the next attempt asks.
         client.fetches.locations.forget(key)
         switch error {
@@ -285,6 +289,11 @@ extension ContentFetch {
 
     private func resolveAgain() {
         resolvedAgainCount += 1
+        client.counters.count(.expiredURL)
+        startOver()
+    }
+
+    private func startOver() {
         client.fetches.locations.forget(key)
         isRemembered = false
         hasLeftHub = false
@@ -303,7 +312,7 @@ extension ContentFetch {
                 if client.credentials.token(for: url) == refused {
                     return finish(.failure(error))
                 }
-                resolveAgain()
+                startOver()
             }
             if !isTaken { finish(.failure(.cancelled)) }
         }

@@ -21,11 +21,28 @@ package struct ContentRequest: Sendable {
     package let range: Range<Int64>?
     package let priority: TransferPriority
     package let deadline: MonotonicInstant
+    /// How many attempts there were before this one: each is given more time.
+    package let earlierAttemptCount: Int
+
+    /// How long the first attempt may take for each block: a host that drips is left for another
+    /// connection, long before those who read give up.
+    ///
+    /// On a line that is slow by itself little is lost, since what has come stays.
+    package static let firstSlowSeconds = 15.0
+    /// The time doubles so many times at most.
+    private static let slowDoublingsMax = 3
+
+    /// How long this attempt may take for each block.
+    var slowSeconds: Double {
+        let doublings = min(earlierAttemptCount, ContentRequest.slowDoublingsMax)
+        return ContentRequest.firstSlowSeconds * Double(1 << doublings)
+    }
 
     /// REQUIRES: `expectedSize` is not negative, and `range` lies within it.
     package init(
         id: RepositoryID, commit: GitObjectID, path: String, expectedSize: Int64,
-        range: Range<Int64>?, priority: TransferPriority, deadline: MonotonicInstant
+        range: Range<Int64>?, priority: TransferPriority, deadline: MonotonicInstant,
+        earlierAttemptCount: Int = 0
     ) {
         precondition(expectedSize >= 0)
         precondition(range.map { $0.lowerBound >= 0 && $0.upperBound <= expectedSize } ?? true)
@@ -36,6 +53,7 @@ package struct ContentRequest: Sendable {
         self.range = range
         self.priority = priority
         self.deadline = deadline
+        self.earlierAttemptCount = earlierAttemptCount
     }
 
     /// The range as it is: the whole file where none was given.

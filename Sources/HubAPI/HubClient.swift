@@ -183,6 +183,7 @@ package struct HubStatus: Sendable {
 /// Requests by kind, since the start.
 package final class HubCounters: Sendable {
     private let requests: [HubRequestKind: Counter]
+    private let faults: [HubFault: Counter]
     /// Attempts after the first.
     package let retries = Counter()
     /// Body bytes of contents.
@@ -193,6 +194,15 @@ package final class HubCounters: Sendable {
     init() {
         requests = Dictionary(
             uniqueKeysWithValues: HubRequestKind.allCases.map { ($0, Counter()) })
+        faults = Dictionary(uniqueKeysWithValues: HubFault.allCases.map { ($0, Counter()) })
+    }
+
+    /// Attempts that failed in that way.
+    package func count(of fault: HubFault) -> Int64 { faults[fault]?.value ?? 0 }
+
+    /// Counts what went wrong; nothing if nil.
+    package func count(_ fault: HubFault?) {
+        if let fault { faults[fault]?.add() }
     }
 
     /// HTTP requests of that kind, redirects and repeated attempts included.

@@ -115,6 +115,7 @@ final class HubLoop {
         case 200..<300: finish(call, .success(answer))
         case 401 where changeToken(call): send(call)
         default:
+            client.counters.count(HubFault(status: answer.status))
             let pause = requestedPause(answer.headers, status: answer.status)
             let error =
                 HubError(status: answer.status, headers: answer.headers, kind: call.kind)
@@ -124,6 +125,7 @@ final class HubLoop {
     }
 
     private func judge(_ call: HubCall, _ error: TransportError) {
+        client.counters.count(HubFault(error))
         switch error {
         case .cancelled, .shutDown: finish(call, .failure(.cancelled))
         case .tooLarge: finish(call, .failure(HubClient.isTooLarge))

@@ -64,14 +64,16 @@ final class XetDownload: TransferSink, Sendable {
         self.notify = notify
     }
 
-    func start(_ url: HTTPURL, priority: TransferPriority, deadline: MonotonicInstant) {
+    func start(
+        _ url: HTTPURL, priority: TransferPriority, slowSeconds: Double, deadline: MonotonicInstant
+    ) {
         client.counters.countRequest(.data)
         let id = client.transport.start(
             TransferRequest(
                 url: url, headers: [("User-Agent", client.configuration.userAgent)],
                 range: bytes, priority: priority,
                 stallTimeoutSeconds: client.configuration.downloadTimeoutSeconds,
-                deadline: deadline),
+                slowTimeoutSeconds: slowSeconds, deadline: deadline),
             self)
         // Its first bytes may have come, and been taken, before it had a name.
         let isLate = state.withLock { state in
@@ -173,6 +175,7 @@ extension XetDownload {
             case (.content, .success): state.end = .invalid(.truncated)
             case (.unknown, .success): state.end = .failed(.closedEarly)
             }
+            client.counters.count(state.end.flatMap { HubFault($0) })
         }
         notify(self)
     }

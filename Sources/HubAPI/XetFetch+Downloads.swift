@@ -45,7 +45,8 @@ extension XetFetch {
         item.attempt = started
         item.decoder = DownloadDecoder(item.planned)
         running[id] = item
-        started.start(url, priority: priority, deadline: request.deadline)
+        started.start(
+            url, priority: priority, slowSeconds: request.slowSeconds, deadline: request.deadline)
     }
 
     /// Takes from each download what has come, as far as there is room for it.
@@ -193,6 +194,7 @@ extension XetFetch {
     }
 
     private func invalid(_ id: Int, _ error: XetError, _ loop: XetLoop) {
+        client.counters.count(.wrongAnswer)
         if let item = running.removeValue(forKey: id) { drop(item) }
         step(loop) { $0.downloadInvalid(id: id, error) }
     }

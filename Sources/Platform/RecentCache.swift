@@ -40,6 +40,11 @@ package struct RecentCache<Key: Hashable, Value> {
         }
     }
 
+    /// All that is kept, in no order.
+    package var entries: [(key: Key, value: Value)] {
+        Array(young) + Array(old)
+    }
+
     /// Forgets a value.
     package mutating func remove(_ key: Key) {
         old[key] = nil

@@ -14,6 +14,8 @@ internal import Platform
 final class Transfer {
     /// The longest head accepted, in bytes: 100 fields of a few kilobytes, signed URLs among them.
     static let headByteCountMax = 256 << 10
+    /// What a body has to bring in `slowTimeoutSeconds`: a block of the store.
+    static let slowByteCount: Int64 = 128 << 10
 
     let id: TransferID
     let request: TransferRequest
@@ -34,6 +36,8 @@ final class Transfer {
     private(set) var bodyByteCount: Int64 = 0
     /// When something last came from the host.
     private(set) var lastProgressAt: MonotonicInstant
+    /// Since when the body is measured, and how long it was then.
+    private var measuredSince: (instant: MonotonicInstant, byteCount: Int64)?
     private(set) var isPaused = false
     /// Why we ended the transfer ourselves; goes before libcurl's reason.
     private(set) var ownFailure: TransportError?
@@ -140,6 +144,7 @@ final class Transfer {
         guard isPaused else { return }
         isPaused = false
         lastProgressAt = .now
+        measuredSince = nil
         _ = unsafe curl_easy_pause(easy, CURLPAUSE_CONT)
     }
 
@@ -156,7 +161,20 @@ final class Transfer {
             return (nil, min(next, request.deadline))
         }
         let stalledAt = max(lastProgressAt, connectedAt) + request.stallTimeoutSeconds
-        return now >= stalledAt ? (.stalled, now) : (nil, min(stalledAt, request.deadline))
+        if now >= stalledAt { return (.stalled, now) }
+        let next = min(stalledAt, request.deadline)
+        guard let slowAt = slowAt(now) else { return (nil, next) }
+        return now >= slowAt ? (.stalled, now) : (nil, min(next, slowAt))
+    }
+
+    /// When too little of the body will have come; nil if there is no such time.
+    private func slowAt(_ now: MonotonicInstant) -> MonotonicInstant? {
+        if !hasResponded || !request.slowTimeoutSeconds.isFinite { return nil }
+        let measured = measuredSince ?? (now, bodyByteCount)
+        let isEnough = bodyByteCount - measured.byteCount >= Transfer.slowByteCount
+        let since = isEnough ? (instant: now, byteCount: bodyByteCount) : measured
+        measuredSince = since
+        return since.instant + request.slowTimeoutSeconds
     }
 
     /// When the request could be sent; nil as long as there is no connection.

@@ -40,6 +40,8 @@ package struct TransferRequest: Sendable {
     package var connectTimeoutSeconds: Double
     /// How long a connected transfer may go without a byte before it is `.stalled`.
     package var stallTimeoutSeconds: Double
+    /// How long a body may take for each `Transfer.slowByteCount` before it is `.stalled` too.
+    package var slowTimeoutSeconds: Double
     /// When the transfer ends with `.deadline`, whatever it is doing, waiting in line included.
     package var deadline: MonotonicInstant
     /// A longer body ends the transfer with `.tooLarge`.
@@ -52,7 +54,8 @@ package struct TransferRequest: Sendable {
         headers: [(name: String, value: String)] = [], range: Range<Int64>? = nil,
         acceptCompressed: Bool = false, priority: TransferPriority = .metadata,
         connectTimeoutSeconds: Double = 10, stallTimeoutSeconds: Double = 10,
-        deadline: MonotonicInstant, bodyLimitBytes: Int64 = .max
+        slowTimeoutSeconds: Double = .infinity, deadline: MonotonicInstant,
+        bodyLimitBytes: Int64 = .max
     ) {
         self.method = method
         self.url = url
@@ -62,6 +65,7 @@ package struct TransferRequest: Sendable {
         self.priority = priority
         self.connectTimeoutSeconds = connectTimeoutSeconds
         self.stallTimeoutSeconds = stallTimeoutSeconds
+        self.slowTimeoutSeconds = slowTimeoutSeconds
         self.deadline = deadline
         self.bodyLimitBytes = bodyLimitBytes
     }

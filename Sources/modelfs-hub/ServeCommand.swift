@@ -61,7 +61,8 @@ let serveCommand: Command = {
             + "KIND[,rate=0..1][,count=N][,path=GLOB]: it strikes the share 'rate' of the requests "
             + "whose path fits, among the first N of them. The kinds are "
             + "status=CODE[:RETRY-AFTER], stall=SECONDS, truncate, flip (one bit of the body), "
-            + "reset and expire (data URLs). Data URLs begin with /_data/, those of xorbs "
+            + "reset, expire (data URLs), length (half of the body, as if it were all) and "
+            + "drip=RATE. Data URLs begin with /_data/, those of xorbs "
             + "with /_xorb/, reconstructions with /v2/, small files with /api/resolve-cache/.",
         "Large files are served over Xet too: their hashes stand in trees, and access tokens, "
             + "reconstructions and xorbs are answered as the Hub answers them.",

@@ -167,6 +167,28 @@ def drop_names():
         file.write("2")
 
 
+class Attempt(threading.Thread):
+    """A read on a thread of its own; gives what came of it."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path, self.found, self.error = path, None, None
+        self.start()
+
+    def run(self):
+        try:
+            self.found = read(self.path)
+        except OSError as error:
+            self.error = error
+
+    def result(self, seconds):
+        self.join(seconds)
+        expect(not self.is_alive(), self.path, f"was not read within {seconds} s")
+        if self.error:
+            raise self.error
+        return self.found
+
+
 class Hub(LocalHub):
     """modelfs-hub, with what its own counters say, and with weather."""
 

@@ -182,6 +182,30 @@ import Transport
         #expect(attempts == 3)
     }
 
+    @Test func aContradictionAfterOtherTroubleIsOne() throws {
+        var (active, _) = try reading()
+        for error in [HubError.unreachable(.connectionRefused), .unreachable(.stalled)] {
+            for _ in 0..<3 {
+                guard case .retry = fail(&active, error) else {
+                    Issue.record("it is tried until the deadline")
+                    return
+                }
+            }
+        }
+        guard case .retry = fail(&active, .malformed(reason: "")) else {
+            Issue.record("one wrong answer")
+            return
+        }
+    }
+
+    @Test func theEndOfATransferIsNotThatOfItsReaders() throws {
+        var (active, _) = try reading()
+        guard case .retry = fail(&active, .deadline) else {
+            Issue.record("its reader has time left")
+            return
+        }
+    }
+
     @Test func wrongBytesAreTriedElsewhereThenRefused() throws {
         var (active, first) = try reading(sourceCount: 2)
         #expect(first.source.repository.base == "r0")

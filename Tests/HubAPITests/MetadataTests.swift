@@ -109,6 +109,8 @@ import Transport
             #expect(client.revision().value != nil)
             #expect(server.seen.count == 3)
             #expect(client.hub.counters.retries.value == 2)
+            #expect(client.hub.counters.count(of: .serverError) == 1)
+            #expect(client.hub.counters.count(of: .closedEarly) == 1)
             #expect(client.hub.status.problems.isEmpty)
         }
     }

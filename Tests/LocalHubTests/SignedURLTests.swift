@@ -84,6 +84,8 @@ import Testing
         #expect(try FaultRule(parsing: "stall=1.5").kind == .stall(seconds: 1.5))
         #expect(try FaultRule(parsing: "stall=200ms").kind == .stall(seconds: 0.2))
         #expect(try FaultRule(parsing: "truncate").kind == .truncate)
+        #expect(try FaultRule(parsing: "length,rate=1").kind == .length)
+        #expect(try FaultRule(parsing: "drip=4KB/s").kind == .drip(bytesPerSecond: 4_000))
         #expect(try FaultRule(parsing: "status=429").kind == .status(429, retryAfterSeconds: nil))
     }
 

@@ -119,6 +119,25 @@ import Transport
         }
     }
 
+    @Test func aBodyThatDripsIsStalled() throws {
+        let step = 160 << 10
+        let script: @Sendable (SeenRequest) -> [ScriptStep] = { request in
+            let isSlow = request.target == "/slow"
+            return [.text("HTTP/1.1 200 OK\r\nContent-Length: \(step * 12)\r\n\r\n")]
+                + (0..<12).flatMap { _ in [.wait(0.15), .zeros(isSlow ? 10 : step)] }
+        }
+        try withServer(script: script) { transport, server in
+            let (slow, fast) = (RecordingSink(), RecordingSink())
+            for (path, sink) in [("/slow", slow), ("/fast", fast)] {
+                var asked = request(server.url + path, stallSeconds: 0.4)
+                asked.slowTimeoutSeconds = 0.4
+                transport.start(asked, sink)
+            }
+            #expect(slow.error == .stalled)
+            #expect(fast.summary?.bodyByteCount == Int64(step * 12))
+        }
+    }
+
     @Test(arguments: [
         [ScriptStep.text("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"), .close],
         [.text("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"), .reset],

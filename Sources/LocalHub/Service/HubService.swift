@@ -166,7 +166,7 @@ final class HubCore: Sendable {
         statistics.count(
             context.kind(of: route), hasAuthorization: context.authorization != nil)
         let forecast = weather.forecast(path: context.request.path)
-        if forecast.fault != nil { statistics.countFault() }
+        if let fault = forecast.fault { statistics.count(fault) }
         context.request.pause.wait(seconds: forecast.latencySeconds)
         if case .status(let status, let retryAfterSeconds) = forecast.fault {
             var response = HTTPResponse.text(status, "A fault on purpose.\n")

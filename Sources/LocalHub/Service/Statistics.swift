@@ -42,6 +42,8 @@ package final class Statistics: Sendable {
         package var statuses: [Int: Int] = [:]
         /// Faults that were made on purpose.
         package var faultCount = 0
+        /// The same by kind, such as `stall`.
+        package var faults: [String: Int] = [:]
     }
 
     private let state = Lock(Snapshot())
@@ -65,8 +67,11 @@ package final class Statistics: Sendable {
         }
     }
 
-    func countFault() {
-        state.withLock { $0.faultCount += 1 }
+    func count(_ fault: FaultKind) {
+        state.withLock { state in
+            state.faultCount += 1
+            state.faults[fault.name, default: 0] += 1
+        }
     }
 
     func count(_ record: HTTPRecord) {
@@ -99,6 +104,9 @@ package final class Statistics: Sendable {
         let statuses = snapshot.statuses.sorted { $0.key < $1.key }.map {
             (String($0.key), JSON.count($0.value))
         }
+        let kinds = snapshot.faults.sorted { $0.key < $1.key }.map {
+            ($0.key, JSON.count($0.value))
+        }
         return .object([
             ("requests", .object(requests)),
             ("requestCount", .count(snapshot.requests.values.reduce(0, +))),
@@ -109,6 +117,7 @@ package final class Statistics: Sendable {
             ("dataWithAuthorization", .count(snapshot.dataWithAuthorization)),
             ("statuses", .object(statuses)),
             ("faults", .count(snapshot.faultCount)),
+            ("faultsByKind", .object(kinds)),
         ])
     }
 }

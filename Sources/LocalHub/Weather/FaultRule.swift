@@ -16,6 +16,26 @@ package enum FaultKind: Equatable, Sendable {
     case reset
     /// Data URLs are over: those that are asked for, and those that are given out.
     case expire
+    /// Half of the body, with a length that says so.
+    case length
+    /// The body comes no faster than that.
+    case drip(bytesPerSecond: Int64)
+}
+
+extension FaultKind {
+    /// The word that it is written with; a status with its number.
+    var name: String {
+        switch self {
+        case .status(let code, _): "status=\(code)"
+        case .stall: "stall"
+        case .truncate: "truncate"
+        case .flip: "flip"
+        case .reset: "reset"
+        case .expire: "expire"
+        case .length: "length"
+        case .drip: "drip"
+        }
+    }
 }
 
 /// A kind of fault, and when it happens.
@@ -85,10 +105,13 @@ package struct FaultRule: Equatable, Sendable {
         case ("flip", nil): return .flip
         case ("reset", nil): return .reset
         case ("expire", nil): return .expire
+        case ("length", nil): return .length
+        case ("drip", let value?):
+            return .drip(bytesPerSecond: try ByteRate(parsing: String(value)).bytesPerSecond)
         default:
             throw ValueProblem(
                 "'\(text)' is no kind of fault: use status=CODE[:RETRY-AFTER], stall=SECONDS, "
-                    + "truncate, flip, reset or expire")
+                    + "truncate, flip, reset, expire, length or drip=RATE")
         }
     }
 

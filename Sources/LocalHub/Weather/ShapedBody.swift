@@ -65,11 +65,12 @@ final class ShapedBody: Sendable {
             // Nothing of ours answers with these.
             return HTTPResponse(status: 500)
         }
+        let told = forecast.fault == .length ? byteCount / 2 : byteCount
         let body = ShapedBody(
-            source, byteCount: byteCount, forecast: forecast, weather: weather, pause: pause)
+            source, byteCount: told, forecast: forecast, weather: weather, pause: pause)
         return unsafe HTTPResponse(
             status: response.status, headers: response.headers,
-            body: .generated(length: byteCount) { buffer, position in
+            body: .generated(length: told) { buffer, position in
                 unsafe body.fill(buffer, at: position)
             })
     }
@@ -84,7 +85,7 @@ final class ShapedBody: Sendable {
             return response
         case .truncate: return HTTPResponse(status: 0, body: .hangUp(isReset: false))
         case .reset: return HTTPResponse(status: 0, body: .hangUp(isReset: true))
-        case nil, .status, .flip, .expire: return response
+        case nil, .status, .flip, .expire, .length, .drip: return response
         }
     }
 
@@ -103,7 +104,7 @@ final class ShapedBody: Sendable {
                     return !state.hasStalled
                 }
                 if isFirst { pause.wait(seconds: seconds) }
-            case nil, .status, .flip, .expire: break
+            case nil, .status, .flip, .expire, .length, .drip: break
             }
         }
         // A step ends in the middle, where faults happen.

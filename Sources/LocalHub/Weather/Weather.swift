@@ -33,7 +33,7 @@ struct Forecast {
         if bytesPerSecond != nil || connectionBytesPerSecond != nil { return false }
         switch fault {
         case nil, .status, .expire: return true
-        case .stall, .truncate, .flip, .reset: return false
+        case .stall, .truncate, .flip, .reset, .length, .drip: return false
         }
     }
 }
@@ -87,6 +87,10 @@ package final class Weather: Sendable {
                 // 53 bits are as many as a Double holds exactly.
                 guard Double(number >> 11) / Double(1 << 53) < rule.rate else { continue }
                 forecast.fault = rule.kind
+                if case .drip(let rate) = rule.kind {
+                    forecast.connectionBytesPerSecond = min(
+                        rate, forecast.connectionBytesPerSecond ?? .max)
+                }
                 forecast.random = nextRandom(&state.random[index])
             }
             return forecast
