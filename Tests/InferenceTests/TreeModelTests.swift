@@ -62,7 +62,7 @@ import Testing
         let (model, fixture) = try open("binary", "json")
         #expect(model.facts.task == .tabularClassification)
         #expect(model.inputs.map(\.name) == ["age", "income", "debt", "rooms", "rate", "score"])
-        #expect(model.inputs.allSatisfy(\.isOptional))
+        #expect(!model.inputs.contains { !$0.isOptional })
         let found = try model.predict(fixture.rows)
         for (row, expected) in zip(found, try fixture.answers("predictions")) {
             #expect(isNear(row.numbers(labels: ["0", "1"]), [1 - expected[0], expected[0]]))
@@ -158,7 +158,7 @@ import Testing
                 switch split.question {
                 case .isBelow(let threshold): goesLeft = value < threshold
                 case .isInSet(let words):
-                    let category = value >= 0 && value < 1 << 24 ? Int(value) : -1
+                    let category = value >= 0 && value < 16_777_216 ? Int(value) : -1
                     goesLeft =
                         category < 0 || category / 32 >= words.count
                         || words[category / 32] >> UInt32(category % 32) & 1 == 0

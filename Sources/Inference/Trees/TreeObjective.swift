@@ -56,8 +56,8 @@ enum TreeObjective: Equatable, Sendable {
     /// The sum that stands for a prediction; nil when the objective cannot give it.
     func margin(ofScore score: Double) -> Float? {
         switch self {
-        case .identity, .hinge, .classes: Float(score)
-        case .logistic, .logOdds:
+        case .identity, .logOdds, .hinge, .classes: Float(score)
+        case .logistic:
             score > 0 && score < 1 ? Float(-Glibc.log(1 / score - 1)) : nil
         case .logarithm: score > 0 ? Float(Glibc.log(score)) : nil
         }
