@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "handover.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sched.h>
@@ -110,6 +111,22 @@ int modelfs_signal_descriptor(const int *signals, int count) {
         return -1;
     }
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+// The thread that waits for signals; written before any handler of ours is there.
+static pthread_t waiting_thread;
+
+static void forward_signal(int number) {
+    int error = errno;
+    (void)pthread_kill(waiting_thread, number);
+    errno = error;
+}
+
+void modelfs_forward_signals(const int *signals, int count) {
+    waiting_thread = pthread_self();
+    struct sigaction action = {.sa_handler = forward_signal, .sa_flags = SA_RESTART};
+    sigfillset(&action.sa_mask);
+    for (int index = 0; index < count; index++) (void)sigaction(signals[index], &action, NULL);
 }
 
 int modelfs_next_signal(int descriptor) {

@@ -1,8 +1,9 @@
-// Signals are waited for by one thread of their own; no handler of ours ever runs.
+// Signals are waited for by one thread of their own; no handler of ours ever decides anything.
 //
 // `blockTerminationSignals` must be called before any other thread starts, since threads inherit
 // the mask, and a thread with another mask would be killed by the first SIGTERM.
 
+internal import CShims
 internal import Glibc
 
 /// The signals that ask a program to end.
@@ -18,6 +19,15 @@ package enum Signals {
     /// Has writes to a closed peer return EPIPE instead of ending the process.
     package static func ignoreBrokenPipes() {
         _ = signal(SIGPIPE, SIG_IGN)
+    }
+
+    /// Has termination signals come to the calling thread, which is about to wait for them, also
+    /// where a library has started threads before the program could block them.
+    ///
+    /// A handler of the C shims sends them on, and does nothing else.
+    package static func forwardTermination() {
+        let numbers = [SIGINT, SIGTERM, SIGHUP]
+        unsafe modelfs_forward_signals(numbers, CInt(numbers.count))
     }
 
     /// Waits for one of the signals that `blockTermination` blocks.

@@ -89,6 +89,8 @@ struct PredictorProcess {
         writeText("listening on \(server.url)\n")
         let holder = service.holder
         start("signals") { [events] in
+            // OpenBLAS has threads before the program begins, which block nothing.
+            Signals.forwardTermination()
             events.send(.signal(Signals.waitForTermination()))
         }
         start("load") { [events] in

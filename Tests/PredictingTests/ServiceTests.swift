@@ -5,7 +5,7 @@ import Glibc
 import HTTPService
 import Inference
 import Platform
-import Synchronization
+import Settings
 import Telemetry
 import TestSupport
 import Testing

@@ -44,12 +44,15 @@ private func instant(_ seconds: Double) -> MonotonicInstant {
 
     @Test func keepsTheOneBeforeForARollback() {
         var book = book()
-        #expect(!book.rollBack() && book.wants("a", at: instant(0)))
+        let isFirstBack = book.rollBack()
+        #expect(!isFirstBack && book.wants("a", at: instant(0)))
         book.promote("a")
-        #expect(!book.rollBack() && !book.wants("a", at: instant(0)))
+        let isAloneBack = book.rollBack()
+        #expect(!isAloneBack && !book.wants("a", at: instant(0)))
         book.promote("b")
         #expect(book.current == "b" && book.previous == "a")
-        #expect(book.rollBack())
+        let isBack = book.rollBack()
+        #expect(isBack)
         #expect(book.current == "a" && book.previous == "b")
     }
 
