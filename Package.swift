@@ -197,6 +197,17 @@ let package = Package(
                 "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore",
                 "Fetching", "FileSystem", "TestSupport", "ScriptedServer",
             ]),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog",
+                "ChunkStore", "Fetching", "FileSystem", "TestSupport", "CSQLite3",
+            ],
+            path: "Tests/Simulation", swiftSettings: testSettings),
+        .executableTarget(
+            name: "simulator", dependencies: ["Simulation"], path: "Tests/Simulator",
+            swiftSettings: testSettings),
+        tests("SimulationTests", ["Simulation", "TestSupport"]),
         .executableTarget(
             name: "store-bench",
             dependencies: [

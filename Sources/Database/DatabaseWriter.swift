@@ -28,22 +28,29 @@ package final class DatabaseWriter: Sendable {
         let isUrgent: Bool
     }
 
-    private let mailbox = Mailbox<Entry>()
+    private let scheduling: Scheduling
+    private let mailbox: Mailbox<Entry>
     private let thread = Lock<Thread?>(nil)
     private let isClosing = Atomic<Bool>(false)
-    private let heartbeatNanoseconds = Atomic<Int64>(MonotonicInstant.now.nanoseconds)
+    private let heartbeatNanoseconds: Atomic<Int64>
 
     /// Opens or creates the file, brings its schema up to date and starts the thread.
     ///
     /// The owner calls `close()`: until then the thread keeps this object alive.
+    ///
+    /// - Parameter vfs: as `Connection`'s.
     package init(
-        path: String, schema: [SchemaStep], durability: Connection.Durability = .checkpoint
+        path: String, schema: [SchemaStep], durability: Connection.Durability = .checkpoint,
+        vfs: String? = nil, scheduling: Scheduling = .system
     ) throws(DatabaseError) {
-        let connection = try Connection(path: path, durability: durability)
+        self.scheduling = scheduling
+        mailbox = Mailbox(scheduling)
+        heartbeatNanoseconds = Atomic(scheduling.now.nanoseconds)
+        let connection = try Connection(path: path, durability: durability, vfs: vfs)
         try connection.migrate(schema)
         let lent = LentConnection(connection: connection)
         do throws(Errno) {
-            var started: Thread? = try Thread(named: "db writer") { [self] in
+            var started: Thread? = try Thread(named: "db writer", scheduling) { [self] in
                 serve(lent.connection)
             }
             thread.withLock { $0 = started.take() }
@@ -68,7 +75,7 @@ package final class DatabaseWriter: Sendable {
         _ job: @escaping @Sendable (Connection) throws(DatabaseError) -> Result
     ) throws(DatabaseError) -> Result {
         if mailbox.count >= DatabaseWriter.queueCountMax { throw .queueFull }
-        let slot = Slot<Result>()
+        let slot = Slot<Result>(scheduling)
         let entry = Entry(
             job: { (connection) throws(DatabaseError) in
                 let result = try job(connection)
@@ -83,7 +90,7 @@ package final class DatabaseWriter: Sendable {
 
     /// Waits until every job submitted before is committed.
     package func flush() {
-        let done = Mailbox<Bool>()
+        let done = Mailbox<Bool>(scheduling)
         let entry = Entry(job: nil, completion: { _ in done.send(true) }, isUrgent: true)
         if mailbox.send(entry) { _ = done.receive() }
     }
@@ -120,25 +127,25 @@ package final class DatabaseWriter: Sendable {
     }
 
     private func beat() {
-        heartbeatNanoseconds.store(MonotonicInstant.now.nanoseconds, ordering: .relaxed)
+        heartbeatNanoseconds.store(scheduling.now.nanoseconds, ordering: .relaxed)
     }
 
     /// Nil when the mailbox is closed and empty.
     private func nextGroup() -> [Entry]? {
         var group: [Entry] = []
         while group.isEmpty {
-            if let entry = mailbox.receive(until: .now + 1) {
+            if let entry = mailbox.receive(until: scheduling.now + 1) {
                 group.append(entry)
             } else if isClosing.load(ordering: .acquiring) && mailbox.count == 0 {
                 return nil
             }
             beat()
         }
-        let deadline = MonotonicInstant.now + DatabaseWriter.groupSeconds
+        let deadline = scheduling.now + DatabaseWriter.groupSeconds
         var isUrgent = group[0].isUrgent
         while group.count < DatabaseWriter.groupCountMax {
             // An urgent group takes what is there already, and waits for nothing more.
-            guard let entry = mailbox.receive(until: isUrgent ? .now : deadline) else { break }
+            guard let entry = mailbox.receive(until: isUrgent ? scheduling.now : deadline) else { break }
             isUrgent = isUrgent || entry.isUrgent
             group.append(entry)
         }
@@ -177,5 +184,9 @@ package final class DatabaseWriter: Sendable {
 /// Where a waiting thread finds what its job returned.
 private final class Slot<Result: Sendable>: Sendable {
     let result = Lock<Result?>(nil)
-    let done = Mailbox<DatabaseError?>()
+    let done: Mailbox<DatabaseError?>
+
+    init(_ scheduling: Scheduling) {
+        done = Mailbox(scheduling)
+    }
 }
