@@ -6,7 +6,7 @@ import Platform
 /// A commit, as a tree of names and bytes.
 struct ModelCommit {
     let id: String
-    let files: [String: [UInt8]]
+    let files: [String: SimulatedContent]
 
     /// The names in a folder in their order; nil when there is no such folder.
     func names(in folder: String) -> [String]? {
@@ -31,8 +31,8 @@ struct ReferenceModel {
     var eras: [String: [Era]] = [:]
     /// Commits that a path was answered with, by the present life's cache.
     var seen: [String: Set<String>] = [:]
-    /// Bytes of contents that were read, by their first path.
-    var read: Set<[UInt8]> = []
+    /// The first era that a path's answers have shown; none may go back behind it.
+    var newestEra: [String: Int] = [:]
 
     /// What a name may stand for, for a question asked at `begin` and answered at `end`, when what
     /// was known may be `seconds` old.
@@ -48,5 +48,22 @@ struct ReferenceModel {
         }
         if let first = eras.first, first.from >= start { found.insert(nil) }
         return found
+    }
+
+    /// Notes what a path was answered with; false if that was over before an earlier answer began.
+    mutating func note(_ commit: String, of path: String) -> Bool {
+        seen[path, default: []].insert(commit)
+        let newest = newestEra[path] ?? 0
+        let eras = eras[path] ?? []
+        let later = eras.indices.filter { $0 >= newest && eras[$0].commit == commit }
+        guard let first = later.first else { return eras.isEmpty }
+        newestEra[path] = first
+        return true
+    }
+
+    /// What was seen is no longer sure to be in the cache.
+    mutating func forgetSeen() {
+        seen = [:]
+        newestEra = [:]
     }
 }

@@ -31,7 +31,25 @@ package struct SimulatedAnswer: Sendable {
 package struct SimulatedCommit: Sendable {
     package let id: String
     package let secondsSince1970: Int64
-    package let files: [String: [UInt8]]
+    package let files: [String: SimulatedContent]
+}
+
+/// The bytes of files, whatever they are called, and their hashes.
+package final class SimulatedContent: Sendable {
+    package let bytes: [UInt8]
+    package let sha256: SHA256Digest
+    package let oid: GitObjectID
+
+    package init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+        sha256 = SHA256Hasher.digest(of: bytes)
+        oid = GitObjectHasher.id(of: .blob, bytes)
+    }
+
+    /// Under the name that the Hub has for them.
+    package var hash: ContentHash {
+        bytes.count < SimulatedHub.largeByteCount ? .gitBlob(oid) : .sha256(sha256)
+    }
 }
 
 /// A repository.
@@ -64,7 +82,7 @@ package final class SimulatedHub: @unchecked Sendable {
 
     /// By kind and name, such as `models/org/name`.
     package var repositories: [String: SimulatedRepository] = [:]
-    private var ids: [[UInt8]: (oid: String, sha256: String)] = [:]
+    private var bySHA256: [String: SimulatedContent] = [:]
 
     package init() {}
 
@@ -179,23 +197,13 @@ package final class SimulatedHub: @unchecked Sendable {
         return answer
     }
 
-    private func fileEntry(_ path: String, _ bytes: [UInt8]) -> String {
-        let (oid, sha256) = hashes(bytes)
+    private func fileEntry(_ path: String, _ content: SimulatedContent) -> String {
+        let size = content.bytes.count
         let plain = """
-            {"type": "file", "path": "\(path)", "oid": "\(oid)", "size": \(bytes.count)
+            {"type": "file", "path": "\(path)", "oid": "\(content.oid.hex)", "size": \(size)
             """
-        if bytes.count < SimulatedHub.largeByteCount { return plain + "}" }
-        return plain + ", \"lfs\": {\"oid\": \"\(sha256)\", \"size\": \(bytes.count)}}"
-    }
-
-    private func hashes(_ bytes: [UInt8]) -> (oid: String, sha256: String) {
-        if let known = ids[bytes] { return known }
-        let made = (
-            oid: GitObjectHasher.id(of: .blob, bytes).hex,
-            sha256: SHA256Hasher.digest(of: bytes).hex
-        )
-        ids[bytes] = made
-        return made
+        if size < SimulatedHub.largeByteCount { return plain + "}" }
+        return plain + ", \"lfs\": {\"oid\": \"\(content.sha256.hex)\", \"size\": \(size)}}"
     }
 
     // MARK: Bytes
@@ -209,19 +217,22 @@ package final class SimulatedHub: @unchecked Sendable {
         else { return .refusal(404, "RepoNotFound") }
         let place = rest.dropFirst()
         guard let commit = repository.commits[place.first ?? ""],
-            let bytes = commit.files[place.dropFirst().joined(separator: "/")]
+            let found = commit.files[place.dropFirst().joined(separator: "/")]
         else { return .refusal(404, "EntryNotFound") }
         let head = [(name: "X-Repo-Commit", value: commit.id), (name: "ETag", value: "\"x\"")]
+        let bytes = found.bytes
         if bytes.count < SimulatedHub.largeByteCount {
             return content(bytes, request.range, head)
         }
         let until = now.secondsSince1970 + SimulatedHub.urlSeconds
-        let target = "\(SimulatedHub.dataOrigin)/\(hashes(bytes).sha256)?Expires=\(until)"
+        let sha256 = found.sha256.hex
+        bySHA256[sha256] = found
+        let target = "\(SimulatedHub.dataOrigin)/\(sha256)?Expires=\(until)"
         return SimulatedAnswer(
             status: 302,
             headers: head + [
                 ("Location", target), ("X-Linked-Size", "\(bytes.count)"),
-                ("X-Linked-ETag", "\"\(hashes(bytes).sha256)\""),
+                ("X-Linked-ETag", "\"\(sha256)\""),
             ])
     }
 
@@ -231,7 +242,7 @@ package final class SimulatedHub: @unchecked Sendable {
         let sides = target.dropFirst().split(separator: "?")
         guard sides.count == 2, let until = Int64(sides[1].dropFirst("Expires=".count)),
             now.secondsSince1970 < until,
-            let bytes = ids.first(where: { $0.value.sha256 == sides[0] })?.key
+            let bytes = bySHA256[String(sides[0])]?.bytes
         else { return SimulatedAnswer(status: 403) }
         return content(bytes, request.range, [])
     }

@@ -76,7 +76,10 @@ extension SimulatedWorld {
         } else {
             // Resolutions hold for a minute, and refusals for half of one.
             allowed = model.commits(of: path, from: begin, to: end, seconds: 61)
-            if isExcused(since: begin) { for id in model.seen[path] ?? [] { allowed.insert(id) } }
+            if isExcused(since: begin) {
+                // An older one serves while none can be had, however it came to be known.
+                allowed.formUnion(model.eras[path]?.map(\.commit) ?? [])
+            }
         }
         guard let found = entry.attributes else {
             if !allowed.contains(nil) { fail("\(path) is missing") }
@@ -87,7 +90,9 @@ extension SimulatedWorld {
         if !allowed.contains(commit) {
             fail("\(path) is \(commit), and may be \(allowed.map { $0 ?? "missing" })")
         }
-        model.seen[path, default: []].insert(commit)
+        if !model.note(commit, of: path) {
+            fail("\(path) is \(commit), which was over before what it was last")
+        }
         held.append(Held(node: found.node, commit: commit, path: ""))
     }
 
@@ -133,7 +138,7 @@ extension SimulatedWorld {
         let path = directory.path.isEmpty ? name : "\(directory.path)/\(name)"
         say("look up \(path) in \(directory.commit)")
         guard let entry = waitFor(try life().lookup(directory.node, name), path) else { return nil }
-        let bytes = commit.files[path]
+        let bytes = commit.files[path]?.bytes
         let isFolder = names.contains(name) && bytes == nil
         guard let found = entry.attributes else {
             if bytes != nil || isFolder { fail("\(path) is missing in \(commit.id)") }
@@ -208,7 +213,6 @@ extension SimulatedWorld {
             compare(found, bytes, range, path)
             done = range.upperBound
         }
-        model.read.insert(bytes)
     }
 
     /// Several reads at once, of one file or several.

@@ -48,32 +48,20 @@ extension SimulatedWorld {
     }
 
     private func changeCache(_ op: SimulatedOp) throws {
-        let bytes = choose(contents)
+        let content = choose(contents)
+        let (hash, size) = (content.hash, Int64(content.bytes.count))
         let store = try life().store
-        say("\(op) of \(bytes.count) bytes")
-        for hash in hashes(of: bytes) {
-            do throws(StoreError) {
-                switch op {
-                case .evict: store.drop(hash, size: Int64(bytes.count))
-                case .cool: _ = try store.cool(hash, size: Int64(bytes.count))
-                case .pin:
-                    let isPinned = try store.isPinned(hash, size: Int64(bytes.count))
-                    try store.setPinned([(hash, Int64(bytes.count))], !isPinned)
-                default: _ = try store.collectGarbage()
-                }
-            } catch {
-                if !isExcused(since: threads.now) { fail("\(op): \(error)") }
+        say("\(op) of \(size) bytes")
+        do throws(StoreError) {
+            switch op {
+            case .evict: store.drop(hash, size: size)
+            case .cool: _ = try store.cool(hash, size: size)
+            case .pin: try store.setPinned([(hash, size)], try !store.isPinned(hash, size: size))
+            default: _ = try store.collectGarbage()
             }
+        } catch {
+            if !isExcused(since: threads.now) { fail("\(op): \(error)") }
         }
-        if op == .evict { model.read.remove(bytes) }
-    }
-
-    /// Under both names that the Hub may have for them.
-    func hashes(of bytes: [UInt8]) -> [ContentHash] {
-        [
-            .sha256(SHA256Hasher.digest(of: bytes)),
-            .gitBlob(GitObjectHasher.id(of: .blob, bytes)),
-        ]
     }
 
     private func changeWeather(_ op: SimulatedOp) {
@@ -122,7 +110,7 @@ extension SimulatedWorld {
         let offset = Int.random(in: 0..<disk.size(of: path), using: &random)
         say("a bit of \(path) at \(offset) turns over")
         disk.rot(path, at: offset, bit: Int.random(in: 0..<8, using: &random))
-        model.read = []
+        hasRotted = true
         excuse()
     }
 
@@ -135,28 +123,22 @@ extension SimulatedWorld {
             life.close()
         }
         held = []
-        model.seen = [:]
-        model.read = []
+        model.forgetSeen()
         let store = try life().store
-        for (bytes, hash) in kept
-        where !store.state(of: hash, size: Int64(bytes.count)).isComplete {
-            fail("\(bytes.count) bytes were flushed before the power was lost, and are gone")
+        for content in kept
+        where !store.state(of: content.hash, size: Int64(content.bytes.count)).isComplete {
+            fail("\(content.bytes.count) bytes were flushed before the power was lost, and are gone")
         }
     }
 
     /// What is complete in the store after a flush.
-    private func flushed() throws -> [([UInt8], ContentHash)] {
+    private func flushed() throws -> [SimulatedContent] {
         let store = try life().store
         store.flush()
-        if disk.errorCount > 0 || !isRoomy { return [] }
-        var kept: [([UInt8], ContentHash)] = []
-        for bytes in contents where !bytes.isEmpty {
-            for hash in hashes(of: bytes)
-            where store.state(of: hash, size: Int64(bytes.count)).isComplete {
-                kept.append((bytes, hash))
-            }
+        if disk.errorCount > 0 || hasRotted || !isRoomy { return [] }
+        return contents.filter {
+            !$0.bytes.isEmpty && store.state(of: $0.hash, size: Int64($0.bytes.count)).isComplete
         }
-        return kept
     }
 
     // MARK: The end
@@ -174,10 +156,22 @@ extension SimulatedWorld {
         excusedUntil = threads.now + -1
         try readEverything()
         guard isRoomy, report.problems.isEmpty else { return }
+        try tellStates()
         try endLife { $0.close() }
         weather.isAway = true
+        try tellStates()
         say("the end: all of it without a network")
         try readEverything(isOffline: true)
+    }
+
+    /// For the log: what the store has.
+    private func tellStates() throws {
+        if !isLoud { return }
+        for content in contents {
+            let size = Int64(content.bytes.count)
+            let state = try life().store.state(of: content.hash, size: size)
+            if state.cachedByteCount > 0 { say("\(size) bytes: \(state)") }
+        }
     }
 
     private func readEverything(isOffline: Bool = false) throws {
@@ -190,7 +184,7 @@ extension SimulatedWorld {
                 if report.problems.isEmpty { fail("\(path) cannot be visited at the end") }
                 return
             }
-            for (path, bytes) in (model.commits[id]?.files ?? [:]).sorted(by: { $0.key < $1.key }) {
+            for (path, content) in (model.commits[id]?.files ?? [:]).sorted(by: { $0.key < $1.key }) {
                 var node = root.node
                 for name in path.split(separator: "/") {
                     let question = try life().lookup(node, String(name))
@@ -201,7 +195,7 @@ extension SimulatedWorld {
                     node = next.node
                 }
                 let excusedCount = report.excusedCount
-                try readWhole(node, bytes, path)
+                try readWhole(node, content.bytes, path)
                 if report.excusedCount > excusedCount { fail("\(path) cannot be read at the end") }
                 if !report.problems.isEmpty { return }
             }

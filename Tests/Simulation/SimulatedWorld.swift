@@ -78,7 +78,7 @@ package final class SimulatedWorld {
     var options = LifeOptions()
     var random: SeededGenerator
     var model = ReferenceModel()
-    var contents: [[UInt8]] = []
+    var contents: [SimulatedContent] = []
     var held: [Held] = []
     var report: SimulationReport
     var isLoud = false
@@ -86,6 +86,8 @@ package final class SimulatedWorld {
     let isRoomy: Bool
     /// Whether bytes may be wrong until they are proven, since large files come with flips.
     let mayBeUnproven: Bool
+    /// Whether a bit has turned over on the disk.
+    var hasRotted = false
     /// Until when an error is excused.
     var excusedUntil = MonotonicInstant(nanoseconds: 0)
     private var current: SimulatedLife?
@@ -105,14 +107,14 @@ package final class SimulatedWorld {
         let hasLarge = seed / 81 % 2 == 0
         mayBeUnproven = hasLarge && !options.fetch.provesFirst
         for size in [0, 1, 999, 19_999, 20_001, 131_072, 131_073, 400_000] {
-            contents.append(random.bytes(size))
+            contents.append(SimulatedContent(random.bytes(size)))
         }
         // Chunks of it are in another, and it can be compressed.
         var words: [UInt8] = []
         while words.count < 300_000 { words += Array("word \(words.count % 777) ".utf8) }
-        contents.append(words)
-        contents.append(Array(words.prefix(200_000)) + contents[6])
-        if hasLarge { contents.append(random.bytes(1_300_000) + words) }
+        contents.append(SimulatedContent(words))
+        contents.append(SimulatedContent(words.prefix(200_000) + contents[6].bytes))
+        if hasLarge { contents.append(SimulatedContent(random.bytes(1_300_000) + words)) }
         for repository in SimulatedWorld.repositories { commit(repository, "main") }
     }
 
@@ -213,7 +215,7 @@ package final class SimulatedWorld {
     // MARK: At the Hub
 
     func commit(_ repository: String, _ branch: String) {
-        var files: [String: [UInt8]] = [:]
+        var files: [String: SimulatedContent] = [:]
         for _ in 0..<Int.random(in: 1...12, using: &random) {
             let depth = Int.random(in: 1...3, using: &random)
             let path = (0..<depth).map { _ in choose(SimulatedWorld.names) }.joined(separator: "/")
