@@ -152,12 +152,7 @@ let package = Package(
         tests("XetTests", ["Platform", "Hashing", "Compression", "Xet"]),
         tests("WeightsTests", ["Platform", "Weights", "TestSupport"]),
         tests("TidyTests", []),
-        tests(
-            "FuzzTests",
-            [
-                "Platform", "Settings", "Compression", "Xet", "Weights", "Transport", "HubAPI",
-                "Catalog", "ChunkStore", "TestSupport",
-            ]),
+        tests("FuzzTests", ["Platform", "FuzzCases", "TestSupport"]),
         tests("SettingsTests", ["Settings"]),
         tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),
         tests(
@@ -208,6 +203,17 @@ let package = Package(
             name: "simulator", dependencies: ["Simulation"], path: "Tests/Simulator",
             swiftSettings: testSettings),
         tests("SimulationTests", ["Simulation", "TestSupport"]),
+        .target(
+            name: "FuzzCases",
+            dependencies: [
+                "Platform", "Settings", "Keeping", "Hashing", "Compression", "Xet", "Weights",
+                "Transport", "HubAPI", "Catalog", "ChunkStore", "FuseSession", "Daemon",
+                "TestSupport",
+            ],
+            path: "Tests/FuzzCases", swiftSettings: testSettings),
+        .executableTarget(
+            name: "fuzz-target", dependencies: ["FuzzCases"], path: "Tests/FuzzTarget",
+            swiftSettings: testSettings),
         .executableTarget(
             name: "store-bench",
             dependencies: [

@@ -41,7 +41,9 @@ extension ChunkStore {
             throw StoreError(error)
         }
         let index: StoreIndex
-        do throws(DatabaseError) { index = try StoreIndex(path: path, files: files, scheduling: scheduling) } catch {
+        do throws(DatabaseError) {
+            index = try StoreIndex(path: path, files: files, scheduling: scheduling)
+        } catch {
             throw StoreError(error)
         }
         do throws(StoreError) {

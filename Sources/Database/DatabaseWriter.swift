@@ -145,7 +145,9 @@ package final class DatabaseWriter: Sendable {
         var isUrgent = group[0].isUrgent
         while group.count < DatabaseWriter.groupCountMax {
             // An urgent group takes what is there already, and waits for nothing more.
-            guard let entry = mailbox.receive(until: isUrgent ? scheduling.now : deadline) else { break }
+            guard let entry = mailbox.receive(until: isUrgent ? scheduling.now : deadline) else {
+                break
+            }
             isUrgent = isUrgent || entry.isUrgent
             group.append(entry)
         }

@@ -202,7 +202,9 @@ extension ContentFetcher {
             forgetIdle(&state, now)
             return (next ?? .nothing, name ?? "", repository)
         }
-        if let repository { refusals.note(error, repository, isAboutContents: true, at: scheduling.now) }
+        if let repository {
+            refusals.note(error, repository, isAboutContents: true, at: scheduling.now)
+        }
         if case .giveUp(let waiters, _, _) = next, error != .cancelled {
             log.warning(
                 "bytes could not be fetched",

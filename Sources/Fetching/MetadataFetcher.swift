@@ -238,7 +238,8 @@ final class MetadataFetcher: Sendable {
         case .revision(let id, let revision):
             hub.revision(id, revision, deadline: deadline) { result in
                 self.record(need, result) { (info) throws(CatalogError) in
-                    try self.catalog.record(info, asked: id, revision: revision,
+                    try self.catalog.record(
+                        info, asked: id, revision: revision,
                         at: self.scheduling.wallTime)
                 }
             }

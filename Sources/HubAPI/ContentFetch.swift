@@ -75,7 +75,8 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
         if request.bytes.isEmpty { return finish(.success(())) }
         if client.credentials.isDue(at: client.scheduling.now) { client.rereadToken(force: false) }
         if let known = client.fetches.locations.location(
-            of: key, at: client.scheduling.wallTime) {
+            of: key, at: client.scheduling.wallTime)
+        {
             url = known
             isRemembered = true
             hasLeftHub = known.origin != client.configuration.origin

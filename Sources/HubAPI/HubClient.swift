@@ -138,7 +138,8 @@ package final class HubClient: Sendable {
     /// Remembers an error for `status`.
     func noteProblem(_ kind: HubRequestKind, _ subject: String, _ error: HubError) {
         if error == .cancelled { return }
-        let problem = HubProblem(time: scheduling.wallTime, kind: kind, subject: subject, error: error)
+        let problem = HubProblem(
+            time: scheduling.wallTime, kind: kind, subject: subject, error: error)
         problems.withLock { problems in
             problems.append(problem)
             if problems.count > HubClient.problemCountMax { problems.removeFirst() }

@@ -2,7 +2,6 @@
 //
 // An engine takes commands from any thread, in their order, and calls every sink on one thread.
 
-
 /// What is asked of an engine.
 package enum TransferCommand: Sendable {
     case start(TransferID, TransferRequest, any TransferSink)

@@ -128,7 +128,8 @@ extension SimulatedDisk.Node {
         let count = max(0, min(buffer.count, bytes.count - offset))
         if count == 0 { return 0 }
         bytes.withUnsafeBytes { source in
-            buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[offset..<offset + count]))
+            buffer.copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: source[offset..<offset + count]))
         }
         return count
     }

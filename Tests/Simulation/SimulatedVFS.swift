@@ -106,7 +106,8 @@ private final class DatabaseHandle {
     var id: ObjectIdentifier { ObjectIdentifier(self) }
 
     /// What SQLite is told of an operation.
-    func attempt(_ failure: Int32, writes: Bool = false, _ body: () throws(Errno) -> Int32) -> Int32 {
+    func attempt(_ failure: Int32, writes: Bool = false, _ body: () throws(Errno) -> Int32) -> Int32
+    {
         do throws(Errno) {
             try mount.begin(writes: writes, yields: false)
             return try body()

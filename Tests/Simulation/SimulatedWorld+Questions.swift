@@ -33,7 +33,9 @@ extension SimulatedWorld {
         var found: Entry?
         let names = path.split(separator: "/")
         for (index, name) in names.enumerated() {
-            guard let entry = waitFor(try life().lookup(node, String(name)), path) else { return nil }
+            guard let entry = waitFor(try life().lookup(node, String(name)), path) else {
+                return nil
+            }
             found = entry
             guard let next = entry.attributes else {
                 return index == names.count - 1 ? entry : nil

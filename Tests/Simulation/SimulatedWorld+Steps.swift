@@ -104,9 +104,12 @@ extension SimulatedWorld {
 
     /// A bit turns over in what the cache holds.
     private func rot() {
-        let paths = disk.paths(below: "\(SimulatedLife.folder)/flat")
+        let paths =
+            disk.paths(below: "\(SimulatedLife.folder)/flat")
             + disk.paths(below: "\(SimulatedLife.folder)/packs")
-        guard let path = paths.randomElement(using: &random), disk.size(of: path) > 0 else { return }
+        guard let path = paths.randomElement(using: &random), disk.size(of: path) > 0 else {
+            return
+        }
         let offset = Int.random(in: 0..<disk.size(of: path), using: &random)
         say("a bit of \(path) at \(offset) turns over")
         disk.rot(path, at: offset, bit: Int.random(in: 0..<8, using: &random))
@@ -127,7 +130,8 @@ extension SimulatedWorld {
         let store = try life().store
         for content in kept
         where !store.state(of: content.hash, size: Int64(content.bytes.count)).isComplete {
-            fail("\(content.bytes.count) bytes were flushed before the power was lost, and are gone")
+            fail(
+                "\(content.bytes.count) bytes were flushed before the power was lost, and are gone")
         }
     }
 
@@ -184,7 +188,8 @@ extension SimulatedWorld {
                 if report.problems.isEmpty { fail("\(path) cannot be visited at the end") }
                 return
             }
-            for (path, content) in (model.commits[id]?.files ?? [:]).sorted(by: { $0.key < $1.key }) {
+            for (path, content) in (model.commits[id]?.files ?? [:]).sorted(by: { $0.key < $1.key })
+            {
                 var node = root.node
                 for name in path.split(separator: "/") {
                     let question = try life().lookup(node, String(name))

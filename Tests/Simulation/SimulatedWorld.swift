@@ -125,7 +125,8 @@ package final class SimulatedWorld {
 
     func say(_ text: @autoclosure () -> String) {
         if isLoud {
-            Swift.print("[\(threads.now.seconds(since: MonotonicInstant(nanoseconds: 0)))] \(text())")
+            Swift.print(
+                "[\(threads.now.seconds(since: MonotonicInstant(nanoseconds: 0)))] \(text())")
         }
     }
 
