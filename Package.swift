@@ -212,9 +212,6 @@ let package = Package(
             ],
             path: "Tests/FuzzCases", swiftSettings: testSettings),
         .executableTarget(
-            name: "fuzz-target", dependencies: ["FuzzCases"], path: "Tests/FuzzTarget",
-            swiftSettings: testSettings),
-        .executableTarget(
             name: "store-bench",
             dependencies: [
                 "Platform", "Telemetry", "Hashing", "Compression", "Xet", "ChunkStore",
@@ -239,3 +236,11 @@ let package = Package(
             ]),
     ]
 )
+
+// libFuzzer brings `main`, so this links only with `--sanitize=fuzzer`: see scripts/fuzz.sh.
+if Context.environment["MODELFS_LIBFUZZER"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz-target", dependencies: ["FuzzCases"], path: "Tests/FuzzTarget",
+            swiftSettings: testSettings))
+}

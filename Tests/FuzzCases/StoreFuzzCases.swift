@@ -101,11 +101,12 @@ package enum StoreFuzzCases {
     private static func decode(_ payload: [UInt8], _ header: RecordHeader) throws {
         var output = [UInt8](repeating: 0xAA, count: header.rawByteCount + 64)
         let scratch = CodecScratch()
-        try output.withUnsafeMutableBytes { output in
+        output.withUnsafeMutableBytes { output in
             let target = UnsafeMutableRawBufferPointer(rebasing: output[32..<output.count - 32])
-            try payload.withUnsafeBytes { payload in
-                try scratch.withBuffer(target.count) { scratch in
-                    try? header.codec.decode(payload, into: target, scratch: scratch)
+            try? payload.withUnsafeBufferPointer { payload throws(CompressionError) in
+                try scratch.withBuffer(target.count) { scratch throws(CompressionError) in
+                    try header.codec.decode(
+                        UnsafeRawBufferPointer(payload), into: target, scratch: scratch)
                 }
             }
         }
@@ -132,8 +133,6 @@ package enum StoreFuzzCases {
     ) { bytes in
         guard let copy = RecipeCopy(sealed(bytes, key: 0)[...]) else { return }
         try FuzzFailure.unless(copy.key.size >= 0, "a size of \(copy.key.size)")
-        let again = RecipeCopy(copy.bytes[...])
-        try FuzzFailure.unless(again?.bytes == copy.bytes, "written otherwise")
         _ = copy.segment.entries(covering: 0..<max(1, min(copy.key.size, 300_000)))
     }
 

@@ -31,7 +31,7 @@ private struct Sample {
                 try writer.add(bytes, hash: .chunk(content), policy: policy, scratch: scratch)
             }
         }
-        guard let footer = try writer.footer() else {
+        guard let footer = writer.footer() else {
             throw FuzzFailure(description: "no footer")
         }
         for (index, content) in contents.enumerated() {

@@ -6,7 +6,12 @@
 import FuzzCases
 import Glibc
 
-private let chosen: FuzzCase = {
+/// The case of this process; found at the first input, since libFuzzer's `main` runs no code here.
+private enum Chosen {
+    static let fuzzCase = find()
+}
+
+private func find() -> FuzzCase {
     let name = getenv("MODELFS_FUZZ_CASE").map { String(cString: $0) } ?? ""
     guard let found = FuzzCase.all.first(where: { $0.name == name }) else {
         let names = FuzzCase.all.map(\.name).joined(separator: " ")
@@ -14,7 +19,7 @@ private let chosen: FuzzCase = {
     }
     writeSamples(found)
     return found
-}()
+}
 
 /// The samples go into the folder that `MODELFS_FUZZ_SAMPLES` names.
 private func writeSamples(_ fuzzed: FuzzCase) {
@@ -28,12 +33,12 @@ private func writeSamples(_ fuzzed: FuzzCase) {
 
 /// Takes one input.
 @c(LLVMFuzzerTestOneInput)
-public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
     do {
-        try chosen.check(bytes)
+        try Chosen.fuzzCase.check(bytes)
     } catch {
-        fatalError("\(chosen.name): \(error)")
+        fatalError("\(Chosen.fuzzCase.name): \(error)")
     }
     return 0
 }

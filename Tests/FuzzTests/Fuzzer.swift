@@ -112,5 +112,5 @@ struct Fuzzer {
 
 extension FuzzCase: CustomTestStringConvertible {
     /// Its name.
-    public var testDescription: String { name }
+    package var testDescription: String { name }
 }

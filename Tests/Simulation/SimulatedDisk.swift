@@ -69,6 +69,8 @@ package final class SimulatedDisk: @unchecked Sendable {
         /// Writes fail with ENOSPC.
         package var isFull = false
         package var isReadOnly = false
+
+        package var isActive: Bool { errorEvery > 0 || isFull || isReadOnly }
     }
 
     private static let sectorByteCount = 512

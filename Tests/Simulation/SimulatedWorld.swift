@@ -178,10 +178,21 @@ package final class SimulatedWorld {
     func life() throws -> SimulatedLife {
         if let current { return current }
         lifeCount += 1
-        let started = try SimulatedLife(
+        do {
+            current = try start()
+        } catch {
+            // A disk that fails may keep a daemon from starting; one that is well may not.
+            guard disk.faults.isActive else { throw error }
+            say("no start on a disk that fails: \(error)")
+            disk.faults = SimulatedDisk.Faults()
+            current = try start()
+        }
+        return try life()
+    }
+
+    private func start() throws -> SimulatedLife {
+        try SimulatedLife(
             disk, hub, weather, threads, options, seed: seed &* 1_000 &+ lifeCount)
-        current = started
-        return started
     }
 
     func endLife(_ end: (SimulatedLife) -> Void) throws {
@@ -204,9 +215,9 @@ package final class SimulatedWorld {
 
     /// Judges an answer that is an error.
     func judge(_ error: FileSystemError, _ what: String, since begin: MonotonicInstant) {
-        let mayBe =
-            error == .unavailable || error == .tooLarge && options.fetch.provesFirst && !isRoomy
-        if mayBe && isExcused(since: begin) {
+        // What is served only when all of it was proven needs room for all of it.
+        let hasNoRoom = error == .tooLarge && options.fetch.provesFirst && !isRoomy
+        if hasNoRoom || error == .unavailable && isExcused(since: begin) {
             report.excusedCount += 1
         } else {
             fail("\(what): \(error), asked \(threads.now.seconds(since: begin)) s ago")
