@@ -15,6 +15,9 @@ SUITES ?=
 # make soak: how long; make fuzz: how long for each of its cases; both: which run it is
 SOAK_SECONDS ?= 3600
 FUZZ_SECONDS ?= 300
+# make simulate: how many seeds, from which on
+SEEDS ?= 10000
+FIRST_SEED ?= 1
 SEED ?= $(shell date +%s)
 
 RELEASE_FLAGS := -c release --static-swift-stdlib
@@ -117,6 +120,21 @@ fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=
 	@mkdir -p out/fuzz
 	MODELFS_FUZZ_SECONDS=$(FUZZ_SECONDS) MODELFS_FUZZ_SEED=$(SEED) MODELFS_FUZZ_FOLDER=out/fuzz \
 		swift test --disable-xctest --filter FuzzTests
+
+.PHONY: fuzz-coverage
+fuzz-coverage: ## the same inputs' parsers under libFuzzer, which looks for new code: FUZZ_SECONDS=300
+	@scripts/bootstrap.sh
+	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
+
+.PHONY: simulate
+simulate: ## the tree on a simulated network, disk and clock: SEEDS=10000 FIRST_SEED=1
+	@scripts/bootstrap.sh
+	SEEDS=$(SEEDS) FIRST_SEED=$(FIRST_SEED) scripts/simulate.sh
+
+.PHONY: sanitize
+sanitize: ## the unit tests under the thread and the address sanitizer
+	@scripts/bootstrap.sh
+	@scripts/sanitize.sh
 
 .PHONY: format
 format: ## format the Swift code

@@ -153,12 +153,7 @@ let package = Package(
         tests("WeightsTests", ["Platform", "Weights", "TestSupport"]),
         tests("HDF5FilesTests", ["Platform", "Weights", "HDF5Files", "TestSupport"]),
         tests("TidyTests", []),
-        tests(
-            "FuzzTests",
-            [
-                "Platform", "Settings", "Compression", "Xet", "Weights", "HDF5Files", "Transport",
-                "HubAPI", "Catalog", "ChunkStore", "TestSupport",
-            ]),
+        tests("FuzzTests", ["Platform", "FuzzCases", "TestSupport"]),
         tests("SettingsTests", ["Settings"]),
         tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),
         tests(
@@ -204,6 +199,25 @@ let package = Package(
                 "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog", "ChunkStore",
                 "Fetching", "FileSystem", "TestSupport", "ScriptedServer",
             ]),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "Platform", "Telemetry", "Hashing", "Transport", "HubAPI", "Catalog",
+                "ChunkStore", "Fetching", "FileSystem", "TestSupport", "CSQLite3",
+            ],
+            path: "Tests/Simulation", swiftSettings: testSettings),
+        .executableTarget(
+            name: "simulator", dependencies: ["Simulation"], path: "Tests/Simulator",
+            swiftSettings: testSettings),
+        tests("SimulationTests", ["Simulation", "TestSupport"]),
+        .target(
+            name: "FuzzCases",
+            dependencies: [
+                "Platform", "Settings", "Keeping", "Hashing", "Compression", "Xet", "Weights",
+                "Transport", "HubAPI", "Catalog", "ChunkStore", "FuseSession", "Daemon",
+                "TestSupport",
+            ],
+            path: "Tests/FuzzCases", swiftSettings: testSettings),
         .executableTarget(
             name: "store-bench",
             dependencies: [
@@ -239,3 +253,11 @@ let package = Package(
             ]),
     ]
 )
+
+// libFuzzer brings `main`, so this links only with `--sanitize=fuzzer`: see scripts/fuzz.sh.
+if Context.environment["MODELFS_LIBFUZZER"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz-target", dependencies: ["FuzzCases"], path: "Tests/FuzzTarget",
+            swiftSettings: testSettings))
+}

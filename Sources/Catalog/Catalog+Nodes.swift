@@ -72,7 +72,7 @@ extension Catalog {
         for (index, node) in zip(unknown, found) { nodes[index] = node }
         let missing = unknown.filter { nodes[$0] == nil }
         if !missing.isEmpty {
-            let now = WallTime.nowNanoseconds
+            let now = scheduling.wallNanoseconds
             let new = missing.map { wanted[$0] }
             let made = try write { (connection) throws(DatabaseError) in
                 var made: [NamedNode] = []
@@ -104,7 +104,7 @@ extension Catalog {
     /// A directory's listing has changed: its mtime moves, so that the kernel drops its copy.
     package func markChanged(_ rows: [Int64]) throws(CatalogError) {
         if rows.isEmpty { return }
-        let now = WallTime.nowNanoseconds
+        let now = scheduling.wallNanoseconds
         try write { (connection) throws(DatabaseError) in
             for row in rows {
                 try connection.run(

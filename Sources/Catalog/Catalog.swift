@@ -75,6 +75,7 @@ package final class Catalog: Sendable {
     let writer: DatabaseWriter
     let readers: DatabaseReaders
     let log: Log
+    let scheduling: Scheduling
     /// Drawn when the database was made; part of every node id.
     package let epoch: UInt32
 
@@ -108,19 +109,26 @@ package final class Catalog: Sendable {
 
     /// Opens or creates the catalog.
     ///
-    /// - Parameter path: the database's file.
-    package init(path: String, log: Log) throws(CatalogError) {
+    /// - Parameters:
+    ///   - path: the database's file.
+    ///   - vfs: the SQLite VFS that does its I/O; the system's if nil.
+    ///   - scheduling: whose threads and clocks it works with.
+    package init(
+        path: String, log: Log, vfs: String? = nil, scheduling: Scheduling = .system
+    ) throws(CatalogError) {
         self.log = log
+        self.scheduling = scheduling
         self.path = path
         let writer: DatabaseWriter
         do throws(DatabaseError) {
             writer = try DatabaseWriter(
-                path: path, schema: Catalog.schema, keepsRoom: path != ":memory:")
+                path: path, schema: Catalog.schema, vfs: vfs, scheduling: scheduling,
+                keepsRoom: path != ":memory:" && vfs == nil)
         } catch {
             throw CatalogError(error)
         }
         self.writer = writer
-        readers = DatabaseReaders(path: path)
+        readers = DatabaseReaders(path: path, vfs: vfs, scheduling: scheduling)
         do throws(DatabaseError) {
             epoch = try Catalog.readEpoch(readers)
         } catch {

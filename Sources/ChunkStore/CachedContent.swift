@@ -12,17 +12,19 @@ final class CachedContent: Sendable {
     let state: Lock<CachedState>
     private let lastUse: Atomic<Int64>
     private let lastAccess: Atomic<Int64>
+    private let scheduling: Scheduling
 
-    init(key: ContentKey, freshID: Int64) {
+    init(key: ContentKey, freshID: Int64, scheduling: Scheduling) {
         self.key = key
-        state = Lock(CachedState(key: key, freshID: freshID))
+        self.scheduling = scheduling
+        state = Lock(CachedState(key: key, freshID: freshID, scheduling: scheduling))
         lastUse = Atomic(.min)
-        lastAccess = Atomic(MonotonicInstant.now.nanoseconds)
+        lastAccess = Atomic(scheduling.now.nanoseconds)
     }
 
     /// Notes that the object is needed in memory.
     func keep() {
-        lastAccess.store(MonotonicInstant.now.nanoseconds, ordering: .relaxed)
+        lastAccess.store(scheduling.now.nanoseconds, ordering: .relaxed)
     }
 
     /// When the object was last needed, in nanoseconds of the monotonic clock.
@@ -30,7 +32,7 @@ final class CachedContent: Sendable {
 
     /// Notes that somebody has used the content, which is what eviction goes by.
     func touch() {
-        lastUse.store(MonotonicInstant.now.nanoseconds, ordering: .relaxed)
+        lastUse.store(scheduling.now.nanoseconds, ordering: .relaxed)
     }
 
     /// Nanoseconds of the monotonic clock; the least number if it was not used by this process.
@@ -53,9 +55,11 @@ final class ContentTable: Sendable {
     private let partCount = Atomic<Int>(0)
     private let fileCount = Atomic<Int>(0)
     private let nextID: Atomic<Int64>
+    private let scheduling: Scheduling
 
-    init(newestID: Int64) {
+    init(newestID: Int64, scheduling: Scheduling) {
         nextID = Atomic(newestID + 1)
+        self.scheduling = scheduling
     }
 
     /// An id that no content has or had.
@@ -67,7 +71,7 @@ final class ContentTable: Sendable {
     func content(_ key: ContentKey) -> CachedContent {
         let (content, count) = contents.withLock { table in
             if let known = table[key] { return (known, table.count) }
-            let made = CachedContent(key: key, freshID: freshID())
+            let made = CachedContent(key: key, freshID: freshID(), scheduling: scheduling)
             table[key] = made
             return (made, table.count)
         }

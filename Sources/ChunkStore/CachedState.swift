@@ -41,14 +41,16 @@ struct CachedState {
     /// A recipe that was made in memory, for a content whose first bytes went into a pack.
     private var uncommittedRecipe: RecipeChange?
     private var isRowDirty = false
+    private let scheduling: Scheduling
     private var isEnlisted = false
     private var commitsUnderWay = 0
     /// Whether another object has taken over this content; nothing may be changed here any more.
     private(set) var isRetired = false
 
     /// - Parameter freshID: used if the index does not know the content.
-    init(key: ContentKey, freshID: Int64) {
+    init(key: ContentKey, freshID: Int64, scheduling: Scheduling) {
         self.key = key
+        self.scheduling = scheduling
         id = freshID
     }
 
@@ -248,7 +250,7 @@ enum WriteClaim {
 extension CachedState {
     mutating func claim(_ blocks: Range<Int>) -> WriteClaim {
         if !knows(blocks) { return .unknown }
-        let mailbox = Mailbox<Void>()
+        let mailbox = Mailbox<Void>(scheduling)
         if isFrozen {
             waitingForThaw.append(mailbox)
             return .wait(mailbox)
@@ -311,8 +313,9 @@ extension CachedState {
         for block in 0..<key.blockCount {
             edit(block) { segment, place in segment.setPacked(place) }
         }
-        // A segment that is all packed needs no row.
-        dirtySegments = []
+        // A segment that is all packed needs no row, unless there is one, or about to be, that tells
+        // otherwise: of blocks that were found damaged before they came again.
+        if isFresh && commitsUnderWay == 0 { dirtySegments = [] }
         validByteCount = key.size
         isRowDirty = true
         changeCount += 1

@@ -65,7 +65,7 @@ extension ChunkStore {
                 !state.isRetired
             else { return false }
             if state.verification == .none {
-                state.verification = .provenByChunks(.now)
+                state.verification = .provenByChunks(scheduling.wallTime)
                 state.markRowDirty()
             }
             return true

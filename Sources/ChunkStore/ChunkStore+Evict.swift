@@ -76,7 +76,7 @@ extension ChunkStore {
         var lacking = claimedByteCount + byteCount - low
         if lacking <= 0 { return true }
         let isInUse = isInUse.withLock { $0 }
-        let recent = MonotonicInstant.now + -ChunkStore.recentSeconds
+        let recent = scheduling.now + -ChunkStore.recentSeconds
         var seen = 0
         while seen < ChunkStore.idleCandidateCountMax,
             let keys = try? index.leastRecentlyUsed(
@@ -108,7 +108,7 @@ extension ChunkStore {
         guard evictionTurn.receive() != nil else { return }
         defer { evictionTurn.send(()) }
         let isInUse = isInUse.withLock { $0 }
-        let recent = MonotonicInstant.now + -ChunkStore.recentSeconds
+        let recent = scheduling.now + -ChunkStore.recentSeconds
         var kept = 0
         while claimedByteCount > target {
             guard

@@ -49,7 +49,8 @@ struct FlatMapCopy: Equatable, Sendable {
         else { return nil }
         let rest = bytes.dropFirst(1 + Int(length))
         func number(_ place: Int) -> UInt64 { littleEndian(rest.dropFirst(8 * place).prefix(8)) }
-        guard let size = Int64(exactly: number(0)), number(2) < UInt64(StoreIndex.segmentCountMax)
+        guard let size = Int64(exactly: number(0)), size <= ContentKey.sizeMax,
+            number(2) < UInt64(StoreIndex.segmentCountMax)
         else { return nil }
         key = ContentKey(hash: hash, size: size)
         incarnation = Int64(bitPattern: number(1))

@@ -12,7 +12,7 @@ extension ChunkStore {
     /// One that is damaged is set aside; that one, and one that is missing while there are packs,
     /// is made anew from what the packs tell.
     static func openIndex(
-        _ directory: String, _ files: any StoreFiles, _ log: Log
+        _ directory: String, _ files: any StoreFiles, _ scheduling: Scheduling, _ log: Log
     ) throws(StoreError) -> StoreIndex {
         let path = "\(directory)/store.db"
         let hasMark = (try? files.open(damageMark(directory), create: false)) != nil
@@ -20,7 +20,7 @@ extension ChunkStore {
         let hasPacks = (try? PackSet.numbers(in: "\(directory)/packs", files))?.isEmpty == false
         if !hasMark && (hasIndex || !hasPacks) {
             do throws(DatabaseError) {
-                return try StoreIndex(path: path)
+                return try StoreIndex(path: path, files: files, scheduling: scheduling)
             } catch  where error.meansDamaged {
                 // Set aside below.
             } catch {
@@ -41,11 +41,16 @@ extension ChunkStore {
             throw StoreError(error)
         }
         let index: StoreIndex
-        do throws(DatabaseError) { index = try StoreIndex(path: path) } catch {
+        do throws(DatabaseError) {
+            index = try StoreIndex(path: path, files: files, scheduling: scheduling)
+        } catch {
             throw StoreError(error)
         }
         do throws(StoreError) {
-            try Rebuilder(directory: directory, index: index, files: files, log: log).run()
+            try Rebuilder(
+                directory: directory, index: index, files: files, log: log,
+                scheduling: scheduling
+            ).run()
         } catch {
             index.close()
             throw error
@@ -56,9 +61,9 @@ extension ChunkStore {
 
     /// Opens the index and asks it the first questions, which show whether it is sound.
     static func openSoundIndex(
-        _ directory: String, _ files: any StoreFiles, _ log: Log
+        _ directory: String, _ files: any StoreFiles, _ scheduling: Scheduling, _ log: Log
     ) throws(StoreError) -> (StoreIndex, StoreIndex.Opening) {
-        var index = try openIndex(directory, files, log)
+        var index = try openIndex(directory, files, scheduling, log)
         do throws(DatabaseError) { return (index, try index.opening()) } catch {
             index.close()
             guard error.meansDamaged else { throw StoreError(error) }
@@ -66,7 +71,7 @@ extension ChunkStore {
         do throws(Errno) { _ = try files.open(damageMark(directory), create: true) } catch {
             throw StoreError(error)
         }
-        index = try openIndex(directory, files, log)
+        index = try openIndex(directory, files, scheduling, log)
         do throws(DatabaseError) { return (index, try index.opening()) } catch {
             index.close()
             throw StoreError(error)
@@ -76,7 +81,7 @@ extension ChunkStore {
     /// Opens the packs; a new cache gets its identity.
     static func openPacks(
         _ directory: String, _ opening: StoreIndex.Opening, _ index: StoreIndex,
-        _ files: any StoreFiles
+        _ files: any StoreFiles, _ scheduling: Scheduling
     ) throws(StoreError) -> PackSet {
         let cacheID = opening.cacheID ?? CacheID.random()
         if opening.cacheID == nil {
@@ -95,7 +100,7 @@ extension ChunkStore {
         }
         let packs = PackSet(
             directory: folder, cacheID: cacheID, files: files,
-            nextNumber: max(opening.nextPack, newest + 1))
+            nextNumber: max(opening.nextPack, newest + 1), scheduling: scheduling)
         if let tail = opening.tail { packs.resume(tail.pack, tail: tail.offset) }
         return packs
     }
@@ -233,7 +238,7 @@ extension ChunkStore {
     /// Records in the index that a content was used, at most once in `useSeconds`.
     func recordUse(_ entry: CachedContent) {
         entry.touch()
-        let now = WallTime.now
+        let now = scheduling.wallTime
         let isDue = entry.state.withLock { state in
             let since = now.secondsSince1970 - state.recordedUse.secondsSince1970
             // A clock that was set back counts as due, or a use would not be recorded for years.

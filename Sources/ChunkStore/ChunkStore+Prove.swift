@@ -42,7 +42,7 @@ extension ChunkStore {
         let isSame = entry.state.withLock { state in
             // A block that was replaced during the pass is not the one that was hashed.
             guard state.id == incarnation, state.isComplete, !state.isRetired else { return false }
-            state.verification = .proven(.now)
+            state.verification = .proven(scheduling.wallTime)
             state.markRowDirty()
             return true
         }

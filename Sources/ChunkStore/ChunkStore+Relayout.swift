@@ -183,7 +183,7 @@ extension ChunkStore {
                 return built
             }
             counters.proofs.add()
-            built.verification = .proven(.now)
+            built.verification = .proven(scheduling.wallTime)
         }
         try packer.finish(built.verification)
         built.segments = segments.keys.sorted().map {

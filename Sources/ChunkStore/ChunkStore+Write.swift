@@ -86,7 +86,7 @@ extension ChunkStore {
         _ entry: CachedContent, _ bytes: [UInt8], _ incarnation: Int64
     ) throws(StoreError) -> Bool {
         let blocks = 0..<entry.key.blockCount
-        let verification = Verification.proven(.now)
+        let verification = Verification.proven(scheduling.wallTime)
         let change: RecipeChange
         do throws(StoreError) {
             change = try packSmall(

@@ -43,7 +43,7 @@ package final class ChunkStore: Sendable {
     let committer: Committer
     let deliveries: DeliveryBook
     let cooler: Cooler
-    let scrubber = Scrubber()
+    let scrubber: Scrubber
     /// 16 of 128 KiB are 2 MiB.
     let buffers = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 16)
     let recentChunks = RecentChunks()
@@ -52,14 +52,16 @@ package final class ChunkStore: Sendable {
         byteCount: ChunkStore.recordReadByteCount, idleCountMax: 8)
     let idlePackingBuffers = Lock<[PackingBuffers]>([])
     let log: Log
+    /// Whose threads and clocks the store works with.
+    package let scheduling: Scheduling
     let flatUsed: Atomic<Int64>
     let packedUsed: Atomic<Int64>
     /// Bytes that writes under way have room for.
     let reserved = Atomic<Int64>(0)
     /// One element, taken by the thread that evicts.
-    let evictionTurn = Mailbox<Void>()
+    let evictionTurn: Mailbox<Void>
     /// One element, taken by the thread that gives space back.
-    let holeTurn = Mailbox<Void>()
+    let holeTurn: Mailbox<Void>
     let isInUse: Lock<@Sendable (ContentHash) -> Bool>
     let wrongObserver = Lock<(@Sendable (ContentHash, Int64) -> Void)?>(nil)
     private let lockFile: Lock<(any StoreFile)?>
@@ -77,10 +79,10 @@ package final class ChunkStore: Sendable {
             log: log, files: DiskFiles())
     }
 
-    /// As above, with file operations of the caller's choice.
+    /// As above, with file operations, threads and clocks of the caller's choice.
     package init(
         directory: String, sizeLimitBytes: Int64, hotLimitBytes: Int64? = nil, log: Log,
-        files: any StoreFiles
+        files: any StoreFiles, scheduling: Scheduling = .system
     ) throws(StoreError) {
         do throws(Errno) {
             try files.makeDirectory(directory)
@@ -91,21 +93,25 @@ package final class ChunkStore: Sendable {
             throw error == .wouldBlock ? .inUse : StoreError(error)
         }
         let opening: StoreIndex.Opening
-        (index, opening) = try ChunkStore.openSoundIndex(directory, files, log)
+        (index, opening) = try ChunkStore.openSoundIndex(directory, files, scheduling, log)
         flatUsed = Atomic(opening.flatByteCount)
         packedUsed = Atomic(opening.packedByteCount)
-        table = ContentTable(newestID: opening.newestID)
-        packs = try ChunkStore.openPacks(directory, opening, index, files)
+        table = ContentTable(newestID: opening.newestID, scheduling: scheduling)
+        packs = try ChunkStore.openPacks(directory, opening, index, files, scheduling)
         deliveries = DeliveryBook(newestNumber: opening.newestDelivery)
         committer = Committer(
             index: index, packs: packs, deliveries: deliveries, files: files,
-            directory: directory, log: log)
-        cooler = Cooler()
+            directory: directory, scheduling: scheduling, log: log)
+        cooler = Cooler(scheduling)
+        scrubber = Scrubber(scheduling)
+        evictionTurn = Mailbox(scheduling)
+        holeTurn = Mailbox(scheduling)
         isInUse = Lock({ _ in false })
         self.directory = directory
         self.sizeLimitBytes = sizeLimitBytes
         self.hotLimitBytes = hotLimitBytes ?? sizeLimitBytes / 2
         self.files = files
+        self.scheduling = scheduling
         self.log = log
         evictionTurn.send(())
         holeTurn.send(())
@@ -175,7 +181,7 @@ package final class ChunkStore: Sendable {
     /// Asks the index the first time.
     package func state(of content: ContentHash, size: Int64) -> ContentState {
         let key = ContentKey(hash: content, size: size)
-        if size == 0 { return ChunkStore.emptyState(key) }
+        if size == 0 { return emptyState(key) }
         guard let entry = try? loaded(key, blocks: 0..<0) else { return .nothing }
         return entry.state.withLock { state in
             ContentState(
@@ -233,10 +239,10 @@ package final class ChunkStore: Sendable {
         }
     }
 
-    private static func emptyState(_ key: ContentKey) -> ContentState {
+    private func emptyState(_ key: ContentKey) -> ContentState {
         let isRight = ContentHasher(like: key.hash, size: 0).finish() == key.hash
         return ContentState(
             cachedByteCount: 0, flatByteCount: 0, isComplete: true,
-            verification: isRight ? .proven(.now) : .failed)
+            verification: isRight ? .proven(scheduling.wallTime) : .failed)
     }
 }

@@ -49,25 +49,28 @@ final class Committer: Sendable {
     private let directory: String
     private let log: Log
     private let changed = Lock<[CachedContent]>([])
-    private let mailbox = Mailbox<Message>()
+    private let scheduling: Scheduling
+    private let mailbox: Mailbox<Message>
     private let thread = Lock<Thread?>(nil)
     private let isClosing = Atomic<Bool>(false)
 
     init(
         index: StoreIndex, packs: PackSet, deliveries: DeliveryBook, files: any StoreFiles,
-        directory: String, log: Log
+        directory: String, scheduling: Scheduling, log: Log
     ) {
         self.index = index
         self.packs = packs
         self.deliveries = deliveries
         self.files = files
         self.directory = directory
+        self.scheduling = scheduling
+        mailbox = Mailbox(scheduling)
         self.log = log
     }
 
     func start(_ callbacks: Callbacks) throws(StoreError) {
         do throws(Errno) {
-            var started: Thread? = try Thread(named: "store commit") { [self] in
+            var started: Thread? = try Thread(named: "store commit", scheduling) { [self] in
                 serve(callbacks)
             }
             thread.withLock { $0 = started.take() }
@@ -87,7 +90,7 @@ final class Committer: Sendable {
 
     /// Waits until all that has changed is committed, or has failed to.
     func flush() {
-        let done = Mailbox<Void>()
+        let done = Mailbox<Void>(scheduling)
         if mailbox.send(.flush(done)) { _ = done.receive() }
     }
 
@@ -105,7 +108,7 @@ final class Committer: Sendable {
             var waiting: [Mailbox<Void>] = []
             if case .flush(let done) = message { waiting.append(done) }
             // More changes join the round, unless somebody waits for its end.
-            let deadline = MonotonicInstant.now + Committer.intervalSeconds
+            let deadline = scheduling.now + Committer.intervalSeconds
             while waiting.isEmpty, let more = mailbox.receive(until: deadline) {
                 if case .flush(let done) = more { waiting.append(done) }
             }
@@ -114,7 +117,7 @@ final class Committer: Sendable {
             callbacks.afterRound()
             if !succeeded && !isClosing.load(ordering: .acquiring) {
                 // No tight loop on a full disk; a flush ends the pause.
-                if let more = mailbox.receive(until: .now + Committer.retrySeconds) {
+                if let more = mailbox.receive(until: scheduling.now + Committer.retrySeconds) {
                     mailbox.send(more)
                 }
                 mailbox.send(.changed)

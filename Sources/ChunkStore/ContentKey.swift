@@ -8,6 +8,9 @@ internal import Hashing
 
 /// A content and the size it is said to have: a wrong size is another content, and harms no one.
 struct ContentKey: Hashable, Sendable {
+    /// No content has more bytes: 1 PiB, as the Hub's trees are believed.
+    static let sizeMax: Int64 = 1 << 50
+
     let hash: ContentHash
     let size: Int64
 

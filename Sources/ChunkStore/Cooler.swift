@@ -18,14 +18,18 @@ final class Cooler: Sendable {
     /// Requests that may wait; more are dropped, since they are only wishes.
     static let queueCountMax = 256
 
-    private let mailbox = Mailbox<Request>()
+    private let scheduling: Scheduling
+    private let mailbox: Mailbox<Request>
     private let thread = Lock<Thread?>(nil)
     private let closing = Atomic<Bool>(false)
     private let isAwake = Atomic<Bool>(false)
     /// One element, taken by whoever packs or must not be disturbed by packing.
-    private let turn = Mailbox<Void>()
+    private let turn: Mailbox<Void>
 
-    init() {
+    init(_ scheduling: Scheduling) {
+        self.scheduling = scheduling
+        mailbox = Mailbox(scheduling)
+        turn = Mailbox(scheduling)
         turn.send(())
     }
 
@@ -36,7 +40,7 @@ final class Cooler: Sendable {
 
     func start(_ serve: @escaping @Sendable (Request) -> Void) throws(StoreError) {
         do throws(Errno) {
-            var started: Thread? = try Thread(named: "store cool") { [self] in
+            var started: Thread? = try Thread(named: "store cool", scheduling) { [self] in
                 // Of this thread alone, as Linux has it: everything else goes first.
                 setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
                 while let request = mailbox.receive() {

@@ -53,13 +53,18 @@ final class PackSet: Sendable {
     private let files: any StoreFiles
     private let state: Lock<State>
     /// One element, taken by the thread that begins a pack.
-    private let turn = Mailbox<Void>()
+    private let turn: Mailbox<Void>
     /// One element, taken by the thread that synchronizes: who comes second must not believe that
     /// there is nothing to wait for.
-    private let synchronizing = Mailbox<Void>()
+    private let synchronizing: Mailbox<Void>
 
     /// - Parameter nextNumber: above every number that was ever used.
-    init(directory: String, cacheID: CacheID, files: any StoreFiles, nextNumber: Int) {
+    init(
+        directory: String, cacheID: CacheID, files: any StoreFiles, nextNumber: Int,
+        scheduling: Scheduling
+    ) {
+        turn = Mailbox(scheduling)
+        synchronizing = Mailbox(scheduling)
         self.directory = directory
         self.cacheID = cacheID
         self.files = files

@@ -20,12 +20,19 @@ final class Rebuilder {
     private let index: StoreIndex
     private let files: any StoreFiles
     private let log: Log
+    private let scheduling: Scheduling
+    private let now: WallTime
     private var recipes: [RecordLocation] = []
     private var flatMaps: [RecordLocation] = []
     private var metadata: [RecordLocation] = []
     private var recordCount = 0
 
-    init(directory: String, index: StoreIndex, files: any StoreFiles, log: Log) {
+    init(
+        directory: String, index: StoreIndex, files: any StoreFiles, log: Log,
+        scheduling: Scheduling
+    ) {
+        self.scheduling = scheduling
+        now = scheduling.wallTime
         self.directory = directory
         self.index = index
         self.files = files
@@ -41,7 +48,8 @@ final class Rebuilder {
         }
         guard let newest = numbers.last, let cacheID = firstCacheID(numbers) else { return }
         let packs = PackSet(
-            directory: folder, cacheID: cacheID, files: files, nextNumber: newest + 1)
+            directory: folder, cacheID: cacheID, files: files, nextNumber: newest + 1,
+            scheduling: scheduling)
         do throws(DatabaseError) {
             try index.writer.perform { (connection) throws(DatabaseError) in
                 try StoreIndex.set("cache", cacheID.bytes, connection)
@@ -117,9 +125,9 @@ final class Rebuilder {
                 packs.payload(at: location, .recipe)
                     .flatMap { RecipeCopy($0[...]) }.map { (location, $0) }
             }
-            try index.writer.perform { (connection) throws(DatabaseError) in
+            try index.writer.perform { [now] (connection) throws(DatabaseError) in
                 for (location, copy) in copies {
-                    try Rebuilder.enter(copy, at: location, connection)
+                    try Rebuilder.enter(copy, at: location, now: now, connection)
                 }
             }
         }
@@ -136,7 +144,7 @@ final class Rebuilder {
     }
 
     private static func enter(
-        _ copy: RecipeCopy, at location: RecordLocation, _ connection: Connection
+        _ copy: RecipeCopy, at location: RecordLocation, now: WallTime, _ connection: Connection
     ) throws(DatabaseError) {
         guard try isKnown(copy, connection),
             try isNewest(copy.key, copy.incarnation, connection)
@@ -149,7 +157,7 @@ final class Rebuilder {
         try StoreIndex.write(
             ContentRow(
                 id: copy.incarnation, validByteCount: 0, flatByteCount: 0, isPacked: false,
-                verification: copy.verification, lastUse: .now), copy.key, connection)
+                verification: copy.verification, lastUse: now), copy.key, connection)
     }
 
     /// Whether every chunk of a recipe was found where it says, and is the one it means.
@@ -194,16 +202,16 @@ final class Rebuilder {
                 packs.payload(at: location, .flatMap)
                     .flatMap { FlatMapCopy($0[...]) }.map { (location, $0) }
             }.filter { hasFile($0.1) }
-            try index.writer.perform { (connection) throws(DatabaseError) in
+            try index.writer.perform { [now] (connection) throws(DatabaseError) in
                 for (location, copy) in copies {
-                    try Rebuilder.enter(copy, at: location, connection)
+                    try Rebuilder.enter(copy, at: location, now: now, connection)
                 }
             }
         }
     }
 
     private static func enter(
-        _ copy: FlatMapCopy, at location: RecordLocation, _ connection: Connection
+        _ copy: FlatMapCopy, at location: RecordLocation, now: WallTime, _ connection: Connection
     ) throws(DatabaseError) {
         guard try isNewest(copy.key, copy.incarnation, connection) else { return }
         let key = StoreIndex.key(copy.incarnation, copy.index)
@@ -217,7 +225,7 @@ final class Rebuilder {
         try StoreIndex.write(
             ContentRow(
                 id: copy.incarnation, validByteCount: 0, flatByteCount: 0, isPacked: false,
-                verification: .none, lastUse: .now), copy.key, connection)
+                verification: .none, lastUse: now), copy.key, connection)
     }
 
     private func hasFile(_ copy: FlatMapCopy) -> Bool {
@@ -264,8 +272,8 @@ final class Rebuilder {
         while true {
             let found = try index.contents(after: last, limit: 256)
             guard let (_, newest) = found.last else { return count }
-            try index.writer.perform { (connection) throws(DatabaseError) in
-                for (key, id) in found { try Rebuilder.settle(key, id, connection) }
+            try index.writer.perform { [now] (connection) throws(DatabaseError) in
+                for (key, id) in found { try Rebuilder.settle(key, id, now: now, connection) }
             }
             last = newest
             count += found.count
@@ -273,7 +281,7 @@ final class Rebuilder {
     }
 
     private static func settle(
-        _ key: ContentKey, _ id: Int64, _ connection: Connection
+        _ key: ContentKey, _ id: Int64, now: WallTime, _ connection: Connection
     ) throws(DatabaseError) {
         var coverage = Coverage(key: key)
         var verification = Verification.none
@@ -327,7 +335,7 @@ final class Rebuilder {
                 id: id, validByteCount: coverage.validByteCount,
                 flatByteCount: coverage.flatByteCount,
                 isPacked: isWhole && coverage.flatByteCount == 0,
-                verification: isWhole ? verification : .none, lastUse: .now), key, connection)
+                verification: isWhole ? verification : .none, lastUse: now), key, connection)
         if !isWhole && coverage.flatByteCount == 0 {
             try StoreIndex.write(coverage.packedSegments, of: id, connection)
         }

@@ -56,6 +56,7 @@ struct RecipeCopy: Equatable, Sendable {
         func number(_ place: Int) -> UInt64 { littleEndian(rest.dropFirst(8 * place).prefix(8)) }
         let index = number(4)
         guard index < UInt64(StoreIndex.segmentCountMax), let size = Int64(exactly: number(0)),
+            size <= ContentKey.sizeMax,
             let segment = RecipeSegment(blob: rest.dropFirst(40), index: Int(index), key: 0)
         else { return nil }
         key = ContentKey(hash: hash, size: size)

@@ -14,8 +14,14 @@ internal import Telemetry
 
 /// Runs `ScrubSchedule`.
 final class Scrubber: Sendable {
-    private let uses = Mailbox<ContentKey>()
+    private let scheduling: Scheduling
+    private let uses: Mailbox<ContentKey>
     private let thread = Lock<Thread?>(nil)
+
+    init(_ scheduling: Scheduling) {
+        self.scheduling = scheduling
+        uses = Mailbox(scheduling)
+    }
 
     /// A content came into use; more than fit are not told apart from those that were told.
     func use(_ key: ContentKey) {
@@ -25,7 +31,7 @@ final class Scrubber: Sendable {
     /// - Parameter work: takes the uses, until they end.
     func start(_ work: @escaping @Sendable (Mailbox<ContentKey>) -> Void) throws(StoreError) {
         do throws(Errno) {
-            var started: Thread? = try Thread(named: "store scrub") { [uses] in
+            var started: Thread? = try Thread(named: "store scrub", scheduling) { [uses] in
                 // Of this thread alone, as Linux has it: everything else goes first.
                 setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
                 work(uses)
@@ -62,11 +68,11 @@ extension ChunkStore {
     }
 
     private func scrub(_ uses: Mailbox<ContentKey>, _ onDamage: DamageObserver) {
-        var schedule = ScrubSchedule(at: .now)
+        var schedule = ScrubSchedule(at: scheduling.now)
         var newest = scrubCursor()
         while !uses.isClosed {
-            for key in uses.drain() { schedule.use(key, at: .now) }
-            switch schedule.next(at: .now, flatByteCount: flatByteCount) {
+            for key in uses.drain() { schedule.use(key, at: scheduling.now) }
+            switch schedule.next(at: scheduling.now, flatByteCount: flatByteCount) {
             case .check(let key, let rate): scrub(key, rate, &schedule, uses, onDamage)
             case .goOn(let rate):
                 let found = (try? index.nextProvenFlat(after: newest)) ?? nil
@@ -80,7 +86,7 @@ extension ChunkStore {
                 scrub(found.key, rate, &schedule, uses, onDamage)
                 if !uses.isClosed { setScrubCursor(newest) }
             case .wait(let instant):
-                if let key = uses.receive(until: instant) { schedule.use(key, at: .now) }
+                if let key = uses.receive(until: instant) { schedule.use(key, at: scheduling.now) }
             }
         }
     }
@@ -98,14 +104,14 @@ extension ChunkStore {
             let bytes = key.bytes(of: block..<block + 1)
             let target = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: buffer.bytes[..<bytes.count])
-            let began = MonotonicInstant.now
+            let began = scheduling.now
             let failureCount = counters.checksumFailures.value
             let outcome = try? unsafe readQuietly(key, at: bytes.lowerBound, into: target)
             counters.scrubbedBytes.add(Int64(bytes.count))
             if outcome == .missing && counters.checksumFailures.value > failureCount {
                 onDamage(key.hash, key.size, bytes)
             }
-            let now = MonotonicInstant.now
+            let now = scheduling.now
             let rest = ScrubSchedule.rest(
                 after: bytes.count, bytesPerSecond: bytesPerSecond,
                 tookSeconds: now.seconds(since: began))

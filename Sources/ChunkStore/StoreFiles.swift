@@ -1,12 +1,15 @@
 // The seam between the store and the disk: every file operation of the store is one of these.
 //
 // `DiskFiles` carries them out. Tests put a layer here that fails, or that forgets what was not
-// synchronized when it "loses power". The database's own files are SQLite's and not behind it.
+// synchronized when it "loses power". The database's own files are SQLite's: what does their I/O is
+// named here, so that the same layer can stand below them.
 
 package import Platform
 
 /// The file operations that the store needs, by absolute path.
 package protocol StoreFiles: Sendable {
+    /// The SQLite VFS below the index; the system's if nil.
+    var databaseVFS: String? { get }
     /// Makes a directory; it is no error if it is there.
     func makeDirectory(_ path: String) throws(Errno)
     /// Opens a file for reading and writing.
@@ -21,6 +24,10 @@ package protocol StoreFiles: Sendable {
     func names(in directory: String) throws(Errno) -> [String]
     /// Waits until the names in a directory are on the disk.
     func synchronizeDirectory(_ path: String) throws(Errno)
+}
+
+extension StoreFiles {
+    package var databaseVFS: String? { nil }
 }
 
 /// An open file of the store.

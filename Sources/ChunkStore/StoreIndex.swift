@@ -104,10 +104,13 @@ final class StoreIndex: Sendable {
     var writerHeartbeat: MonotonicInstant { writer.heartbeat }
     let readers: DatabaseReaders
 
-    init(path: String) throws(DatabaseError) {
+    init(
+        path: String, files: any StoreFiles = DiskFiles(), scheduling: Scheduling = .system
+    ) throws(DatabaseError) {
         writer = try DatabaseWriter(
-            path: path, schema: StoreIndex.schema, durability: .commit, keepsRoom: true)
-        readers = DatabaseReaders(path: path)
+            path: path, schema: StoreIndex.schema, durability: .commit, vfs: files.databaseVFS,
+            scheduling: scheduling, keepsRoom: files.databaseVFS == nil)
+        readers = DatabaseReaders(path: path, vfs: files.databaseVFS, scheduling: scheduling)
     }
 
     func close() {

@@ -43,15 +43,17 @@ package final class Connection {
     private var uses: UInt64 = 0
 
     /// Opens a database file, or a private one in memory for `":memory:"`.
+    ///
+    /// - Parameter vfs: the name of the SQLite VFS that does the file's I/O; the system's if nil.
     package init(
         path: String, access: Access = .readWrite, durability: Durability = .checkpoint,
-        pageCacheKiB: Int = Connection.pageCacheKiB
+        pageCacheKiB: Int = Connection.pageCacheKiB, vfs: String? = nil
     ) throws(DatabaseError) {
         var opened: OpaquePointer?
         let flags =
             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
         let status = unsafe sqlite3_open_v2(
-            path, &opened, access == .readWrite ? flags | SQLITE_OPEN_CREATE : flags, nil)
+            path, &opened, access == .readWrite ? flags | SQLITE_OPEN_CREATE : flags, vfs)
         guard status == SQLITE_OK, let opened = unsafe opened else {
             unsafe sqlite3_close_v2(opened)
             throw .cannotOpen(path: path, code: status)

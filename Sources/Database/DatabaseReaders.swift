@@ -3,7 +3,7 @@
 // Connections are opened when needed, up to `connectionCountMax`, and the one used last is used
 // next, so that its pages are warm. More readers than that wait for one another.
 
-internal import Platform
+package import Platform
 
 /// Read connections to one database, shared by any number of threads.
 package final class DatabaseReaders: Sendable {
@@ -13,13 +13,16 @@ package final class DatabaseReaders: Sendable {
     package static let pageCacheKiB = 4_096
 
     private let path: String
+    private let vfs: String?
     private let idle = Lock<[LentConnection]>([])
     /// One element for each connection that may be in use: a counting semaphore.
-    private let permits = Mailbox<Void>()
+    private let permits: Mailbox<Void>
 
     /// The file has to exist: the writer opens it first.
-    package init(path: String) {
+    package init(path: String, vfs: String? = nil, scheduling: Scheduling = .system) {
         self.path = path
+        self.vfs = vfs
+        permits = Mailbox(scheduling)
         for _ in 0..<DatabaseReaders.connectionCountMax { permits.send(()) }
     }
 
@@ -35,7 +38,8 @@ package final class DatabaseReaders: Sendable {
         } else {
             let share = DatabaseReaders.pageCacheKiB / DatabaseReaders.connectionCountMax
             lent = LentConnection(
-                connection: try Connection(path: path, access: .readOnly, pageCacheKiB: share))
+                connection: try Connection(
+                    path: path, access: .readOnly, pageCacheKiB: share, vfs: vfs))
         }
         defer { idle.withLock { $0.append(lent) } }
         return try body(lent.connection)

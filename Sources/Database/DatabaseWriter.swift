@@ -28,27 +28,33 @@ package final class DatabaseWriter: Sendable {
         let isUrgent: Bool
     }
 
-    private let mailbox = Mailbox<Entry>()
+    private let scheduling: Scheduling
+    private let mailbox: Mailbox<Entry>
     private let thread = Lock<Thread?>(nil)
     private let isClosing = Atomic<Bool>(false)
-    private let heartbeatNanoseconds = Atomic<Int64>(MonotonicInstant.now.nanoseconds)
+    private let heartbeatNanoseconds: Atomic<Int64>
     private let spareRoom: Lock<SpareRoom?>
 
     /// Opens or creates the file, brings its schema up to date and starts the thread.
     ///
     /// The owner calls `close()`: until then the thread keeps this object alive.
     ///
-    /// - Parameter keepsRoom: whether some room on the disk is held for the database (`SpareRoom`).
+    /// - Parameters:
+    ///   - vfs: as `Connection`'s.
+    ///   - keepsRoom: whether some room on the disk is held for the database (`SpareRoom`).
     package init(
         path: String, schema: [SchemaStep], durability: Connection.Durability = .checkpoint,
-        keepsRoom: Bool = false
+        vfs: String? = nil, scheduling: Scheduling = .system, keepsRoom: Bool = false
     ) throws(DatabaseError) {
+        self.scheduling = scheduling
+        mailbox = Mailbox(scheduling)
+        heartbeatNanoseconds = Atomic(scheduling.now.nanoseconds)
         spareRoom = Lock(keepsRoom ? SpareRoom(for: path) : nil)
-        let connection = try Connection(path: path, durability: durability)
+        let connection = try Connection(path: path, durability: durability, vfs: vfs)
         try connection.migrate(schema)
         let lent = LentConnection(connection: connection)
         do throws(Errno) {
-            var started: Thread? = try Thread(named: "db writer") { [self] in
+            var started: Thread? = try Thread(named: "db writer", scheduling) { [self] in
                 serve(lent.connection)
             }
             thread.withLock { $0 = started.take() }
@@ -73,7 +79,7 @@ package final class DatabaseWriter: Sendable {
         _ job: @escaping @Sendable (Connection) throws(DatabaseError) -> Result
     ) throws(DatabaseError) -> Result {
         if mailbox.count >= DatabaseWriter.queueCountMax { throw .queueFull }
-        let slot = Slot<Result>()
+        let slot = Slot<Result>(scheduling)
         let entry = Entry(
             job: { (connection) throws(DatabaseError) in
                 let result = try job(connection)
@@ -88,7 +94,7 @@ package final class DatabaseWriter: Sendable {
 
     /// Waits until every job submitted before is committed.
     package func flush() {
-        let done = Mailbox<Bool>()
+        let done = Mailbox<Bool>(scheduling)
         let entry = Entry(job: nil, completion: { _ in done.send(true) }, isUrgent: true)
         if mailbox.send(entry) { _ = done.receive() }
     }
@@ -126,14 +132,14 @@ package final class DatabaseWriter: Sendable {
     }
 
     private func beat() {
-        heartbeatNanoseconds.store(MonotonicInstant.now.nanoseconds, ordering: .relaxed)
+        heartbeatNanoseconds.store(scheduling.now.nanoseconds, ordering: .relaxed)
     }
 
     /// Nil when the mailbox is closed and empty.
     private func nextGroup() -> [Entry]? {
         var group: [Entry] = []
         while group.isEmpty {
-            if let entry = mailbox.receive(until: .now + 1) {
+            if let entry = mailbox.receive(until: scheduling.now + 1) {
                 group.append(entry)
             } else if isClosing.load(ordering: .acquiring) && mailbox.count == 0 {
                 return nil
@@ -141,11 +147,13 @@ package final class DatabaseWriter: Sendable {
             beat()
             if group.isEmpty { takeRoom() }
         }
-        let deadline = MonotonicInstant.now + DatabaseWriter.groupSeconds
+        let deadline = scheduling.now + DatabaseWriter.groupSeconds
         var isUrgent = group[0].isUrgent
         while group.count < DatabaseWriter.groupCountMax {
             // An urgent group takes what is there already, and waits for nothing more.
-            guard let entry = mailbox.receive(until: isUrgent ? .now : deadline) else { break }
+            guard let entry = mailbox.receive(until: isUrgent ? scheduling.now : deadline) else {
+                break
+            }
             isUrgent = isUrgent || entry.isUrgent
             group.append(entry)
         }
@@ -209,5 +217,9 @@ package final class DatabaseWriter: Sendable {
 /// Where a waiting thread finds what its job returned.
 private final class Slot<Result: Sendable>: Sendable {
     let result = Lock<Result?>(nil)
-    let done = Mailbox<DatabaseError?>()
+    let done: Mailbox<DatabaseError?>
+
+    init(_ scheduling: Scheduling) {
+        done = Mailbox(scheduling)
+    }
 }

@@ -12,12 +12,15 @@ final class AlarmClock: Sendable {
         let action: @Sendable () -> Void
     }
 
-    private let incoming = Mailbox<Alarm>()
+    private let incoming: Mailbox<Alarm>
     private let thread: ThreadBox
 
-    init() throws(Errno) {
-        let incoming = self.incoming
-        thread = try ThreadBox(named: "alarm clock") { AlarmClock.run(incoming) }
+    init(_ scheduling: Scheduling) throws(Errno) {
+        let incoming = Mailbox<Alarm>(scheduling)
+        self.incoming = incoming
+        thread = try ThreadBox(named: "alarm clock", scheduling) {
+            AlarmClock.run(incoming, scheduling)
+        }
     }
 
     /// Has `action` called at `instant`, or never if the clock is closed before.
@@ -31,17 +34,17 @@ final class AlarmClock: Sendable {
         thread.join()
     }
 
-    private static func run(_ incoming: Mailbox<Alarm>) {
+    private static func run(_ incoming: Mailbox<Alarm>, _ scheduling: Scheduling) {
         // A binary heap by instant: the earliest is first.
         var heap: [Alarm] = []
         while true {
-            let next = heap.first?.instant ?? .now + 3600
+            let next = heap.first?.instant ?? scheduling.now + 3600
             if let alarm = incoming.receive(until: next) {
                 push(alarm, &heap)
             } else if incoming.isClosed {
                 return
             }
-            let now = MonotonicInstant.now
+            let now = scheduling.now
             while let first = heap.first, first.instant <= now {
                 pop(&heap)
                 first.action()

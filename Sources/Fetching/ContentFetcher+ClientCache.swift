@@ -42,7 +42,7 @@ extension ContentFetcher {
         let isWorthIt = localKnowledge.withLock { known in
             if known.wrong.contains(id) { return false }
             guard let until = known.absences.value(for: id) else { return true }
-            return MonotonicInstant.now >= until
+            return scheduling.now >= until
         }
         if isWorthIt { locals.send(LocalTransfer(attempt: attempt, number: number)) }
         return isWorthIt
@@ -62,7 +62,7 @@ extension ContentFetcher {
         let sources = (try? catalog.sources(of: content.id)) ?? []
         guard let file = clientCache?.open(content, in: sources.map(\.repository)) else {
             localKnowledge.withLock {
-                $0.absences.insert(.now + ContentFetcher.absenceSeconds, for: content.id)
+                $0.absences.insert(scheduling.now + ContentFetcher.absenceSeconds, for: content.id)
             }
             return ask(attempt, number)
         }

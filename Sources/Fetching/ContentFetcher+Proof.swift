@@ -112,7 +112,7 @@ extension ContentFetcher {
         observer?(content.id, [0..<content.sizeBytes])
         // Some of its blocks may be there and not in the store.
         memory.withLock { $0.removeAll() }
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let next = state.withLock { $0.active[content.id]?.foundWrong(now: now) }
         guard let next else { return }
         answer(next.refused, .failure(.notProven))

@@ -28,7 +28,7 @@ extension ContentFetcher {
     /// Bytes of a content came: who waits for all of it has reason to go on.
     func noteProgress(_ id: ContentID) {
         if !options.provesFirst { return }
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let isDue = state.withLock {
             $0.active[id]?.noteProgress(at: now, atMostEvery: ContentFetcher.extensionSeconds)
                 ?? false
@@ -39,7 +39,7 @@ extension ContentFetcher {
     /// Has the readers of a content wait for as long again from now on, and some seconds more.
     func extendDeadlines(_ id: ContentID, by seconds: Double) {
         if !options.provesFirst { return }
-        let deadline = MonotonicInstant.now + (options.readDeadlineSeconds + seconds)
+        let deadline = scheduling.now + (options.readDeadlineSeconds + seconds)
         let alarms = state.withLock { state in
             state.waiters.filter { $0.value.content == id }.keys.compactMap { number in
                 state.deadlines.add(number, until: deadline)
@@ -50,7 +50,7 @@ extension ContentFetcher {
 
     /// A content that has to be whole does not fit into the cache.
     func refuseTooLarge(_ content: Content) {
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let waiters = state.withLock { $0.active[content.id]?.foundTooLarge(now: now) ?? [] }
         reportTooLarge(content)
         answer(waiters, .failure(.tooLarge))

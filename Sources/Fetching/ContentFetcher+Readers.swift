@@ -98,7 +98,7 @@ extension ContentFetcher {
         _ waiter: Waiter, _ ticket: Fetcher.Ticket, _ range: Range<Int64>, _ prepared: Prepared,
         insists: Bool, readsAhead: Bool, _ deadline: MonotonicInstant
     ) -> Admission {
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let id = waiter.content
         // What the store cannot keep has to be read soon, or it is fetched for nothing.
         let readsAhead =
@@ -125,7 +125,9 @@ extension ContentFetcher {
             let touch: Touch =
                 !readsAhead
                 ? .other
-                : isFirst ? .first : ContentFetcher.noteMiss(id, &state) ? .ofRest : .other
+                : isFirst
+                    ? .first
+                    : ContentFetcher.noteMiss(id, at: now, &state) ? .ofRest : .other
             return .admitted(actions ?? [], alarm: alarm, touch)
         }
     }
@@ -146,7 +148,7 @@ extension ContentFetcher {
     }
 
     private func ring(_ instant: MonotonicInstant) {
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let (late, absences, next) = state.withLock {
             state -> ([Waiter], [TransportError], MonotonicInstant?) in
             let (expired, next) = state.deadlines.ring(instant, at: now)

@@ -44,9 +44,11 @@ extension ContentFetcher {
     /// A reader misses bytes of a content: its rest is wanted, if it is a weight file.
     ///
     /// REQUIRES: the lock on `state`.
-    static func noteMiss(_ id: ContentID, _ state: inout State) -> Bool {
+    static func noteMiss(
+        _ id: ContentID, at now: MonotonicInstant, _ state: inout State
+    ) -> Bool {
         guard state.active[id]?.isWeightFile == true, !state.rest.contains(id),
-            state.restPause.map({ $0 <= MonotonicInstant.now }) ?? true
+            state.restPause.map({ $0 <= now }) ?? true
         else { return false }
         state.restPause = nil
         return state.rest.add(id)
@@ -144,7 +146,7 @@ extension ContentFetcher {
     private func fetchDirectory(_ id: ContentID, _ range: Range<Int64>, attempt: Int) {
         request(
             id, range, insists: attempt > 1, ownTicket(), readsAhead: false,
-            deadline: .now + options.readDeadlineSeconds
+            deadline: scheduling.now + options.readDeadlineSeconds
         ) { [self] result in
             if case .success = result { planner.send(.look(id, attempt: attempt + 1)) }
         }
@@ -174,7 +176,7 @@ extension ContentFetcher {
         if holdsMemory.load(ordering: .relaxed) || !store.hasIdleRoom(for: claimedByteCount) {
             state.withLock { state in
                 ContentFetcher.giveUp(.noRoom, &state)
-                state.restPause = .now + ContentFetcher.pauseSeconds
+                state.restPause = scheduling.now + ContentFetcher.pauseSeconds
             }
             log.info("nothing more is fetched ahead: the cache is full of what is in use")
             return false

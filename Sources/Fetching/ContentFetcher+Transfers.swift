@@ -15,7 +15,7 @@ extension ContentFetcher {
         for action in actions {
             switch action {
             case .start(let number, _, let isUrgent):
-                let now = MonotonicInstant.now
+                let now = scheduling.now
                 let seed = UInt64(bitPattern: now.nanoseconds) &+ UInt64(number)
                 let attempt = state.withLock { state in
                     state.isClosed
@@ -43,7 +43,7 @@ extension ContentFetcher {
     }
 
     private func sendAgain(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let attempt = state.withLock { state in
             state.isClosed ? nil : state.active[id]?.attempt(number, now: now)
         }
@@ -73,7 +73,7 @@ extension ContentFetcher {
             priority: attempt.isUrgent ? .reader : .prefetch,
             // Who waits for a whole content waits as long as something comes.
             deadline: isServedProven(content)
-                ? .distantFuture : .now + options.readDeadlineSeconds,
+                ? .distantFuture : scheduling.now + options.readDeadlineSeconds,
             earlierAttemptCount: attempt.earlierCount)
         let fetch = fetch(request, of: content, sink)
         sink.begin(fetch)
@@ -147,7 +147,7 @@ extension ContentFetcher {
     }
 
     private func ended(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let (actions, content, asked) = state.withLock { state in
             let asked = state.active[id]?.asked(number)
             let actions = state.active[id]?.finished(number) ?? []
@@ -165,7 +165,7 @@ extension ContentFetcher {
     }
 
     private func broughtWrong(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let (content, next) = state.withLock { state in
             let next = state.active[id]?.broughtWrong(number, now: now)
             return (state.active[id]?.content, next ?? .nothing)
@@ -188,7 +188,7 @@ extension ContentFetcher {
     private func failed(
         _ id: ContentID, _ number: ContentPlan.TransferNumber, _ error: HubError
     ) {
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let isAway = hub.readerRefusal != nil
         let (next, name, repository) = state.withLock {
             state -> (ActiveContent.AfterFailure, String, RepositoryID?) in
@@ -204,7 +204,9 @@ extension ContentFetcher {
             forgetIdle(&state, now)
             return (next ?? .nothing, name ?? "", repository)
         }
-        if let repository { refusals.note(error, repository, isAboutContents: true) }
+        if let repository {
+            refusals.note(error, repository, isAboutContents: true, at: scheduling.now)
+        }
         if case .giveUp(let waiters, _, _) = next, error != .cancelled {
             log.warning(
                 "bytes could not be fetched",

@@ -77,6 +77,7 @@ final class ContentFetcher: Sendable {
     let refusals: RefusedRepositories
     let options: FetchOptions
     let log: Log
+    let scheduling: Scheduling
     let damaged = Counter()
     /// Blocks that came again after their checksum had failed.
     let healedBlocks = Counter()
@@ -96,18 +97,18 @@ final class ContentFetcher: Sendable {
     /// Of what has come: 64 idle ones are 8 MiB.
     let blocks = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 64)
     private let work: [Mailbox<Work>]
-    private let proofs = Mailbox<Content>()
-    let planner = Mailbox<PlannerTask>()
+    private let proofs: Mailbox<Content>
+    let planner: Mailbox<PlannerTask>
     /// Nil where there is none, or it is not to be looked at.
     let clientCache: ClientCache?
     let localKnowledge = Lock(LocalKnowledge())
-    let locals = Mailbox<LocalTransfer>()
+    let locals: Mailbox<LocalTransfer>
     /// Bytes that came from the official client's cache.
     let localBytes = Counter()
-    private let hashes = Mailbox<Content>()
+    private let hashes: Mailbox<Content>
     /// Those that are known to be right otherwise, so that nobody waits for their hash.
-    private let lateHashes = Mailbox<Content>()
-    let pages = Mailbox<PageTask>()
+    private let lateHashes: Mailbox<Content>
+    let pages: Mailbox<PageTask>
     private let threads = Lock<[ThreadBox]>([])
     let damageObserver = Lock<DamageObserver?>(nil)
 
@@ -123,41 +124,49 @@ final class ContentFetcher: Sendable {
         self.options = options
         self.log = log
         clientCache = options.clientCache.map { ClientCache(root: $0) }
-        work = (0..<ContentFetcher.fillThreadCount).map { _ in Mailbox() }
+        let scheduling = store.scheduling
+        self.scheduling = scheduling
+        proofs = Mailbox(scheduling)
+        planner = Mailbox(scheduling)
+        locals = Mailbox(scheduling)
+        hashes = Mailbox(scheduling)
+        lateHashes = Mailbox(scheduling)
+        pages = Mailbox(scheduling)
+        work = (0..<ContentFetcher.fillThreadCount).map { _ in Mailbox(scheduling) }
         var started: [ThreadBox] = []
         for mailbox in work {
             started.append(
-                try ThreadBox(named: "fill") { [self] in
+                try ThreadBox(named: "fill", scheduling) { [self] in
                     while let item = mailbox.receive() { carryOut(item) }
                 })
         }
         started.append(
-            try ThreadBox(named: "proof") { [self] in
+            try ThreadBox(named: "proof", scheduling) { [self] in
                 proveLeftOver()
                 while let content = proofs.receive() { proveByChunks(content) }
             })
         started.append(
-            try ThreadBox(named: "hash") { [self] in
+            try ThreadBox(named: "hash", scheduling) { [self] in
                 while let content = hashes.receive() { prove(content) }
             })
         started.append(
-            try ThreadBox(named: "late hash") { [self] in
+            try ThreadBox(named: "late hash", scheduling) { [self] in
                 // Not at the cost of what is fetched, decoded and read meanwhile.
                 setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
                 while let content = lateHashes.receive() { prove(content) }
             })
         started.append(
-            try ThreadBox(named: "planner") { [self] in
+            try ThreadBox(named: "planner", scheduling) { [self] in
                 while let task = planner.receive() { perform(task) }
             })
         if clientCache != nil {
             started.append(
-                try ThreadBox(named: "local") { [self] in
+                try ThreadBox(named: "local", scheduling) { [self] in
                     while let transfer = locals.receive() { perform(transfer) }
                 })
         }
         started.append(
-            try ThreadBox(named: "page in") { [self] in
+            try ThreadBox(named: "page in", scheduling) { [self] in
                 while let task = pages.receive() { perform(task) }
             })
         let all = started

@@ -72,6 +72,7 @@ package final class Fetcher: Sendable {
     private let alarms: AlarmClock
     private let refused = RefusedRepositories()
     private let options: FetchOptions
+    private let scheduling: Scheduling
     private let lastTicket = Lock<UInt64>(0)
 
     /// - Throws: `EAGAIN` when the system has no room for a thread.
@@ -79,10 +80,11 @@ package final class Fetcher: Sendable {
         hub: HubClient, catalog: Catalog, store: ChunkStore, options: FetchOptions, log: Log
     ) throws(Errno) {
         self.options = options
-        alarms = try AlarmClock()
+        scheduling = store.scheduling
+        alarms = try AlarmClock(store.scheduling)
         metadata = MetadataFetcher(
             hub: hub, catalog: catalog, alarms: alarms, refusals: refused, options: options,
-            log: log)
+            scheduling: scheduling, log: log)
         contents = try ContentFetcher(
             hub: hub, catalog: catalog, store: store, alarms: alarms, refusals: refused,
             options: options, log: log)
@@ -101,11 +103,11 @@ package final class Fetcher: Sendable {
         }
         switch need {
         case .bytes(let content, let range, let insists):
-            let deadline = MonotonicInstant.now + (seconds ?? options.readDeadlineSeconds)
+            let deadline = scheduling.now + (seconds ?? options.readDeadlineSeconds)
             contents.request(
                 content, range, insists: insists, ticket, deadline: deadline, completion)
         case .organisation, .revision, .refs, .tree, .access:
-            let deadline = MonotonicInstant.now + (seconds ?? options.metadataDeadlineSeconds)
+            let deadline = scheduling.now + (seconds ?? options.metadataDeadlineSeconds)
             metadata.request(
                 need, ticket, isRenewal: seconds != nil, deadline: deadline, completion)
         }

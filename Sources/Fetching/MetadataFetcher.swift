@@ -48,13 +48,15 @@ final class MetadataFetcher: Sendable {
     private let alarms: AlarmClock
     private let refusals: RefusedRepositories
     private let options: FetchOptions
+    private let scheduling: Scheduling
     private let log: Log
     private let state = Lock(State())
 
     init(
         hub: HubClient, catalog: Catalog, alarms: AlarmClock, refusals: RefusedRepositories,
-        options: FetchOptions, log: Log
+        options: FetchOptions, scheduling: Scheduling, log: Log
     ) {
+        self.scheduling = scheduling
         self.hub = hub
         self.catalog = catalog
         self.alarms = alarms
@@ -67,7 +69,7 @@ final class MetadataFetcher: Sendable {
         _ need: Need, _ ticket: Fetcher.Ticket, isRenewal: Bool, deadline: MonotonicInstant,
         _ completion: @escaping Fetcher.Completion
     ) {
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let generation = hub.tokenGeneration()
         var alarm: MonotonicInstant?
         let step = state.withLock { state -> Step in
@@ -113,7 +115,7 @@ final class MetadataFetcher: Sendable {
 
     /// Deadlines have passed.
     private func ring(_ instant: MonotonicInstant) {
-        let now = MonotonicInstant.now
+        let now = scheduling.now
         let (late, next) = state.withLock { state -> ([Waiter], MonotonicInstant?) in
             let (expired, next) = state.deadlines.ring(instant, at: now)
             let late = expired.compactMap { number -> Waiter? in
@@ -162,7 +164,7 @@ final class MetadataFetcher: Sendable {
         }
         guard case .hub(let reason) = error, reason.isAnswer else { return }
         state.isHubSlow = false
-        let until = MonotonicInstant.now + options.refusalSeconds
+        let until = scheduling.now + options.refusalSeconds
         state.refused.insert(
             Refused(error: reason, until: until, tokenGeneration: generation), for: need)
     }
@@ -173,9 +175,10 @@ final class MetadataFetcher: Sendable {
         if case .access = need { isAboutContents = true }
         switch result {
         case .success:
-            refusals.clear(repository, isAboutContents: isAboutContents, askedAt: .now)
+            refusals.clear(repository, isAboutContents: isAboutContents, askedAt: scheduling.now)
         case .failure(.hub(let error)):
-            refusals.note(error, repository, isAboutContents: isAboutContents)
+            refusals.note(
+                error, repository, isAboutContents: isAboutContents, at: scheduling.now)
         case .failure: break
         }
     }
@@ -220,7 +223,7 @@ final class MetadataFetcher: Sendable {
     // MARK: Asking and recording
 
     private func start(_ need: Need) {
-        let deadline = MonotonicInstant.now + options.metadataDeadlineSeconds
+        let deadline = scheduling.now + options.metadataDeadlineSeconds
         switch need {
         case .organisation(let kind, let name):
             hub.repositories(
@@ -229,19 +232,21 @@ final class MetadataFetcher: Sendable {
                 self.record(need, result) { (listing) throws(CatalogError) in
                     try self.catalog.record(
                         listing: listing.repositories, of: name, kind: kind,
-                        isTruncated: listing.isCut, at: .now)
+                        isTruncated: listing.isCut, at: self.scheduling.wallTime)
                 }
             }
         case .revision(let id, let revision):
             hub.revision(id, revision, deadline: deadline) { result in
                 self.record(need, result) { (info) throws(CatalogError) in
-                    try self.catalog.record(info, asked: id, revision: revision, at: .now)
+                    try self.catalog.record(
+                        info, asked: id, revision: revision,
+                        at: self.scheduling.wallTime)
                 }
             }
         case .refs(let id):
             hub.refs(id, deadline: deadline) { result in
                 self.record(need, result) { (refs) throws(CatalogError) in
-                    try self.catalog.record(refs: refs, of: id, at: .now)
+                    try self.catalog.record(refs: refs, of: id, at: self.scheduling.wallTime)
                 }
             }
         case .access(let id):

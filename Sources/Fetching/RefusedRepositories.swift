@@ -27,14 +27,17 @@ final class RefusedRepositories: Sendable {
     }
 
     /// Notes an error if the user can do something about it.
-    func note(_ error: HubError, _ repository: RepositoryID, isAboutContents: Bool) {
+    func note(
+        _ error: HubError, _ repository: RepositoryID, isAboutContents: Bool,
+        at now: MonotonicInstant
+    ) {
         guard error.isRefusal else { return }
         entries.withLock { entries in
             if entries.count >= RefusedRepositories.countMax && entries[repository] == nil {
                 return
             }
             entries[repository] = Entry(
-                error: error, isAboutContents: isAboutContents, notedAt: .now)
+                error: error, isAboutContents: isAboutContents, notedAt: now)
         }
     }
 

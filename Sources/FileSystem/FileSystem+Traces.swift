@@ -1,6 +1,7 @@
 // What was touched in which order: recorded for the next start, replayed from the one before.
 
 package import Catalog
+internal import ChunkStore
 internal import Fetching
 internal import Platform
 
@@ -61,6 +62,6 @@ extension FileSystem {
         }
         if changed.isEmpty { return }
         // Without them the next start is slower, and that is all.
-        try? catalog.record(changed, earlier: earlier, at: .now)
+        try? catalog.record(changed, earlier: earlier, at: store.scheduling.wallTime)
     }
 }

@@ -103,7 +103,7 @@ package final class FileSystem: Sendable {
 
     /// A lookup is the only sign of use that a hot file gives.
     func noteUse(of content: ContentID) {
-        guard uses.isDue(content, at: .now) else { return }
+        guard uses.isDue(content, at: store.scheduling.now) else { return }
         let observer = useObserver.withLock { $0 }
         observer?(content)
     }

@@ -73,8 +73,10 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
     /// Sends the first request.
     func begin() {
         if request.bytes.isEmpty { return finish(.success(())) }
-        if client.credentials.isDue(at: .now) { client.rereadToken(force: false) }
-        if let known = client.fetches.locations.location(of: key, at: .now) {
+        if client.credentials.isDue(at: client.scheduling.now) { client.rereadToken(force: false) }
+        if let known = client.fetches.locations.location(
+            of: key, at: client.scheduling.wallTime)
+        {
             url = known
             isRemembered = true
             hasLeftHub = known.origin != client.configuration.origin
@@ -193,7 +195,10 @@ extension ContentFetch {
     }
 
     private func succeed() {
-        if redirectCount > 0 { client.fetches.locations.remember(url, for: key, at: .now) }
+        if redirectCount > 0 {
+            client.fetches.locations.remember(
+                url, for: key, at: client.scheduling.wallTime)
+        }
         finish(.success(()))
     }
 

@@ -60,7 +60,7 @@ extension HubClient {
         let keys = [XetBoard.Refused.repository(request.id), .file(hash)]
         let id = fetches.nextID()
         guard let worker = xet.worker(of: id), refusal != .offline, !request.bytes.isEmpty,
-            !xet.isRefused(keys, at: .now)
+            !xet.isRefused(keys, at: scheduling.now)
         else {
             return fetch(
                 request,
@@ -79,7 +79,7 @@ extension HubClient {
 
     /// What came of a file through Xet was wrong: for a while it comes over plain HTTP.
     package func distrustXet(of hash: XetHash) {
-        xet.refuse(.file(hash), at: .now)
+        xet.refuse(.file(hash), at: scheduling.now)
     }
 
     /// A token for the contents of a commit.

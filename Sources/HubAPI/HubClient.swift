@@ -18,11 +18,13 @@ package final class HubClient: Sendable {
     let transport: Transport
     let credentials: Credentials
     let log: Log
+    /// Those of the transport.
+    let scheduling: Scheduling
     let fetches = FetchBoard()
     let xet: XetBoard
     private let reachability: Lock<Reachability>
     private let problems = Lock<[HubProblem]>([])
-    private let events = Mailbox<HubEvent>()
+    private let events: Mailbox<HubEvent>
     private let thread: Lock<Thread?>
     private let lastSeed: Atomic<UInt64>
 
@@ -40,12 +42,16 @@ package final class HubClient: Sendable {
         self.configuration = configuration
         self.transport = transport
         self.log = log
+        scheduling = transport.scheduling
+        events = Mailbox(scheduling)
         credentials = Credentials(configuration)
         reachability = Lock(Reachability(offline: configuration.isOffline))
-        lastSeed = Atomic(UInt64(bitPattern: MonotonicInstant.now.nanoseconds))
+        lastSeed = Atomic(UInt64(bitPattern: scheduling.now.nanoseconds))
         thread = Lock(nil)
-        xet = try XetBoard(threadCount: configuration.disablesXet ? 0 : XetBoard.threadCount)
-        let started = try Thread(named: "hub") { [self] in
+        xet = try XetBoard(
+            threadCount: configuration.disablesXet ? 0 : XetBoard.threadCount,
+            scheduling: scheduling)
+        let started = try Thread(named: "hub", scheduling) { [self] in
             let loop = HubLoop(client: self, events: events)
             loop.run()
         }
@@ -81,7 +87,7 @@ package final class HubClient: Sendable {
     ///
     /// Asking for it has the token file looked at, if that was not done lately.
     package func tokenGeneration() -> UInt64 {
-        if credentials.isDue(at: .now) { rereadToken(force: false) }
+        if credentials.isDue(at: scheduling.now) { rereadToken(force: false) }
         return credentials.generation
     }
 
@@ -95,7 +101,7 @@ package final class HubClient: Sendable {
     func noteUnreachable(_ error: TransportError, isEarly: Bool) {
         guard HubClient.showsAbsence(error) else { return }
         let isNews = reachability.withLock {
-            $0.requestExhausted(error, isEarly: isEarly, at: .now)
+            $0.requestExhausted(error, isEarly: isEarly, at: scheduling.now)
         }
         if isNews {
             log.warning(
@@ -132,7 +138,8 @@ package final class HubClient: Sendable {
     /// Remembers an error for `status`.
     func noteProblem(_ kind: HubRequestKind, _ subject: String, _ error: HubError) {
         if error == .cancelled { return }
-        let problem = HubProblem(time: .now, kind: kind, subject: subject, error: error)
+        let problem = HubProblem(
+            time: scheduling.wallTime, kind: kind, subject: subject, error: error)
         problems.withLock { problems in
             problems.append(problem)
             if problems.count > HubClient.problemCountMax { problems.removeFirst() }

@@ -31,14 +31,16 @@ final class HubLoop {
         self.events = events
     }
 
+    private var now: MonotonicInstant { client.scheduling.now }
+
     func run() {
         while true {
             if let event = events.receive(until: nextInstant()) {
                 if case .stop = event { break }
                 handle(event)
             }
-            fireTimers(.now)
-            probeIfDue(.now)
+            fireTimers(now)
+            probeIfDue(now)
         }
         for call in Array(pending.values) { finish(call, .failure(.cancelled)) }
         // What was sent while we stopped is told, not lost.
@@ -52,7 +54,7 @@ final class HubLoop {
     }
 
     private func nextInstant() -> MonotonicInstant {
-        var next = MonotonicInstant.now + HubLoop.idleSeconds
+        var next = now + HubLoop.idleSeconds
         for timer in timers { next = min(next, timer.at) }
         if let probe = client.whileReachability({ $0.nextProbe }) { next = min(next, probe) }
         return next
@@ -71,7 +73,7 @@ final class HubLoop {
         case .answered(let call, .failure(let error)): judge(call, error)
         case .probed(let result): finishProbe(result)
         case .rereadToken(let force, let body):
-            client.credentials.refresh(at: .now, force: force)
+            client.credentials.refresh(at: now, force: force)
             body?()
         case .wake, .stop: break
         }
@@ -90,7 +92,7 @@ final class HubLoop {
     private func send(_ call: HubCall) {
         call.attemptCount += 1
         client.counters.countRequest(call.kind)
-        client.credentials.refresh(at: .now)
+        client.credentials.refresh(at: now)
         if let foreign = call.foreign {
             call.sentToken = call.url.origin == foreign.origin ? foreign.token : nil
         } else {
@@ -140,7 +142,7 @@ final class HubLoop {
     }
 
     private func retry(_ call: HubCall, after failure: AttemptFailure, orFail error: HubError) {
-        let now = MonotonicInstant.now
+        let now = self.now
         switch call.policy.next(after: failure, now: now, deadline: call.deadline) {
         case .retry(let seconds):
             timers.append((at: now + seconds, call: call))
@@ -158,7 +160,7 @@ final class HubLoop {
         // Another host that is away says nothing of the Hub.
         if call.foreign == nil && call.url.origin == client.configuration.origin {
             // A question for Xet is given less time than the reader has whom it serves.
-            let leftSeconds = call.deadline.seconds(since: .now)
+            let leftSeconds = call.deadline.seconds(since: now)
             let isEarly = call.kind == .xetToken || leftSeconds > RetryPolicy.firstSeconds * 2
             client.noteUnreachable(reason, isEarly: isEarly)
         }
@@ -169,7 +171,7 @@ final class HubLoop {
     private func changeToken(_ call: HubCall) -> Bool {
         if call.hasChangedToken || call.foreign != nil { return false }
         call.hasChangedToken = true
-        client.credentials.refresh(at: .now, force: true)
+        client.credentials.refresh(at: now, force: true)
         let token = client.credentials.token(for: call.url)
         return token != nil && token != call.sentToken
     }
@@ -215,7 +217,7 @@ extension HubLoop {
     private func finishProbe(_ result: Result<HTTPAnswer, TransportError>) {
         switch result {
         case .success: client.noteAnswer(from: client.configuration.url("/"))
-        case .failure: client.whileReachability { $0.probeFailed(at: .now) }
+        case .failure: client.whileReachability { $0.probeFailed(at: now) }
         }
     }
 }

@@ -55,12 +55,14 @@ final class XetBoard: Sendable {
     let seams = XetSeams()
     let pieces = ReceivedPieces()
     private let workers: [XetWorker]
+    private let scheduling: Scheduling
     private let state = Lock(State())
 
     /// - Throws: `EAGAIN` when the system has no room for a thread.
-    init(threadCount: Int) throws(Errno) {
+    init(threadCount: Int, scheduling: Scheduling) throws(Errno) {
+        self.scheduling = scheduling
         var started: [XetWorker] = []
-        for _ in 0..<threadCount { started.append(try XetWorker()) }
+        for _ in 0..<threadCount { started.append(try XetWorker(scheduling)) }
         workers = started
     }
 
@@ -118,7 +120,7 @@ extension XetBoard {
     func wantToken(
         _ key: TokenKey, notLike refused: XetToken?, _ completion: @escaping TokenCompletion
     ) -> Bool {
-        let now = WallTime.now
+        let now = scheduling.wallTime
         var known: XetToken?
         let isFirst = state.withLock { state -> Bool in
             if let token = state.tokens.value(for: key), !token.isDue(at: now), token != refused {
@@ -151,10 +153,10 @@ final class XetWorker: Sendable {
     private let work: Mailbox<Work>
     private let thread: ThreadBox
 
-    init() throws(Errno) {
-        let work = Mailbox<Work>()
+    init(_ scheduling: Scheduling) throws(Errno) {
+        let work = Mailbox<Work>(scheduling)
         self.work = work
-        thread = try ThreadBox(named: "xet") { XetLoop().run(work) }
+        thread = try ThreadBox(named: "xet", scheduling) { XetLoop(scheduling).run(work) }
     }
 
     /// Runs something on the thread; false after `close`, and it is not run.
@@ -196,17 +198,22 @@ final class XetLoop {
     let chunk = ChunkRoom()
     var active: [FetchID: XetFetch] = [:]
     private(set) var isStopping = false
+    private let scheduling: Scheduling
     private var timers: [(at: MonotonicInstant, body: () -> Void)] = []
+
+    init(_ scheduling: Scheduling) {
+        self.scheduling = scheduling
+    }
 
     func run(_ work: Mailbox<XetWorker.Work>) {
         while true {
-            let next = timers.map(\.at).min() ?? .now + XetLoop.idleSeconds
+            let next = timers.map(\.at).min() ?? scheduling.now + XetLoop.idleSeconds
             if let body = work.receive(until: next) {
                 body(self)
             } else if work.isClosed && work.count == 0 {
                 return
             }
-            let now = MonotonicInstant.now
+            let now = scheduling.now
             let due = timers.filter { $0.at <= now }
             timers.removeAll { $0.at <= now }
             for timer in due { timer.body() }

@@ -160,7 +160,7 @@ extension XetFetch {
         }
         item.attempt = nil
         item.end = nil
-        let now = MonotonicInstant.now
+        let now = client.scheduling.now
         let patience = item.patience ?? self.patience
         item.patience = patience
         switch item.policy.next(after: failure, now: now, deadline: patience) {

@@ -37,8 +37,8 @@ extension XetFetch {
             key = .repository(request.id)
         case .unknownFile, .invalid: key = .file(hash)
         }
-        let isNews = !client.xet.isRefused([key], at: .now)
-        client.xet.refuse(key, at: .now)
+        let isNews = !client.xet.isRefused([key], at: client.scheduling.now)
+        client.xet.refuse(key, at: client.scheduling.now)
         if isNews {
             client.log.warning(
                 "Xet does not work here for now; files come over plain HTTP",

@@ -106,7 +106,7 @@ final class XetFetch: @unchecked Sendable {
 
     /// How long one question may be repeated.
     var patience: MonotonicInstant {
-        min(request.deadline, .now + HubClient.xetPatienceSeconds)
+        min(request.deadline, client.scheduling.now + HubClient.xetPatienceSeconds)
     }
 
     /// Questions go before the prefetched bytes of others: without an answer nothing flows.
@@ -118,8 +118,8 @@ final class XetFetch: @unchecked Sendable {
     func begin(_ loop: XetLoop) {
         roundNumber += 1
         isPlanRead = false
-        if client.credentials.isDue(at: .now) { client.rereadToken(force: false) }
-        token = client.xet.token(tokenKey, at: .now)
+        if client.credentials.isDue(at: client.scheduling.now) { client.rereadToken(force: false) }
+        token = client.xet.token(tokenKey, at: client.scheduling.wallTime)
         let gaps = delivered.gaps(in: head.end(after: request.bytes)..<request.bytes.upperBound)
         guard let first = gaps.first, let last = gaps.last else {
             asked = request.bytes.upperBound..<request.bytes.upperBound

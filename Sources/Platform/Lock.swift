@@ -58,8 +58,12 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
     private var elements: [Element?] = []
     private var head = 0
     private var closed = false
+    /// Who is asked to wait in place of the system; nil outside of simulations.
+    private let scheduler: (any ThreadScheduler)?
 
-    package init() {
+    /// - Parameter scheduling: whose threads use it, and by whose clock they wait.
+    package init(_ scheduling: Scheduling = .system) {
+        scheduler = scheduling.scheduler
         unsafe mutex = .allocate(capacity: 1)
         unsafe mutex.initialize(to: pthread_mutex_t())
         unsafe condition = .allocate(capacity: 1)
@@ -87,6 +91,7 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         if closed { return false }
         elements.append(element)
         unsafe pthread_cond_signal(condition)
+        scheduler?.wake(self, all: false)
         return true
     }
 
@@ -94,6 +99,7 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
     ///
     /// Nil once the mailbox is closed and empty.
     package func receive() -> Element? {
+        if let scheduler { return receive(until: .distantFuture, scheduler) }
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         while head == elements.count && !closed {
@@ -104,6 +110,7 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
 
     /// The oldest element, waiting for one no longer than until `deadline`.
     package func receive(until deadline: MonotonicInstant) -> Element? {
+        if let scheduler { return receive(until: deadline, scheduler) }
         var limit = timespec(deadline)
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
@@ -111,6 +118,21 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
             if unsafe pthread_cond_timedwait(condition, mutex, &limit) == ETIMEDOUT { break }
         }
         return takeFirst()
+    }
+
+    /// The same where a simulation says who runs: none of its threads can come between the look and
+    /// the wait.
+    private func receive(
+        until deadline: MonotonicInstant, _ scheduler: any ThreadScheduler
+    ) -> Element? {
+        while true {
+            unsafe pthread_mutex_lock(mutex)
+            let isOver = head < elements.count || closed || scheduler.now >= deadline
+            let first = isOver ? takeFirst() : nil
+            unsafe pthread_mutex_unlock(mutex)
+            if isOver { return first }
+            scheduler.wait(on: self, until: deadline)
+        }
     }
 
     /// All that is there, without waiting.
@@ -143,6 +165,7 @@ package final class Mailbox<Element: Sendable>: @unchecked Sendable {
         defer { unsafe pthread_mutex_unlock(mutex) }
         closed = true
         unsafe pthread_cond_broadcast(condition)
+        scheduler?.wake(self, all: true)
     }
 
     /// REQUIRES: `mutex` is held.

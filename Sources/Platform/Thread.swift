@@ -9,16 +9,25 @@ internal import Glibc
 @safe
 package struct Thread: ~Copyable, Sendable {
     private let handle: pthread_t
+    /// Waits for the end of a thread that a simulation runs; nil for one of the system.
+    private let joinSimulated: (@Sendable () -> Void)?
 
     /// Starts a thread.
     ///
     /// - Parameters:
     ///   - name: shown by `ps -L`; the kernel keeps the first 15 bytes.
+    ///   - scheduling: who runs it.
     ///   - body: runs once, on the new thread.
     /// - Throws: `EAGAIN` when the system has no room for another thread.
     package init(
-        named name: String, _ body: @escaping @Sendable () -> Void
+        named name: String, _ scheduling: Scheduling = .system,
+        _ body: @escaping @Sendable () -> Void
     ) throws(Errno) {
+        if let scheduler = scheduling.scheduler {
+            joinSimulated = try scheduler.start(named: name, body)
+            handle = pthread_t()
+            return
+        }
         let start = ThreadStart(name: name, body: body)
         var handle = pthread_t()
         let context = unsafe Unmanaged.passRetained(start)
@@ -36,6 +45,7 @@ package struct Thread: ~Copyable, Sendable {
             throw Errno(status)
         }
         self.handle = handle
+        joinSimulated = nil
     }
 
     /// Gives the calling thread a name; on the main thread it is the process's name too.
@@ -45,10 +55,9 @@ package struct Thread: ~Copyable, Sendable {
 
     /// Waits for its end.
     ///
-    /// The corresponding C function is `pthread_join`. Waits for its end.
-    ///
     /// The corresponding C function is `pthread_join`.
     package consuming func join() {
+        if let joinSimulated { return joinSimulated() }
         _ = pthread_join(handle, nil)
     }
 
@@ -56,6 +65,7 @@ package struct Thread: ~Copyable, Sendable {
     ///
     /// The corresponding C function is `pthread_detach`.
     package consuming func detach() {
+        if joinSimulated != nil { return }
         _ = pthread_detach(handle)
     }
 }
@@ -65,9 +75,12 @@ package final class ThreadBox: Sendable {
     private let thread: Lock<Thread?>
 
     /// As `Thread.init`.
-    package init(named name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) {
+    package init(
+        named name: String, _ scheduling: Scheduling = .system,
+        _ body: @escaping @Sendable () -> Void
+    ) throws(Errno) {
         thread = Lock(nil)
-        var started: Thread? = try Thread(named: name, body)
+        var started: Thread? = try Thread(named: name, scheduling, body)
         thread.withLock { $0 = started.take() }
     }
 

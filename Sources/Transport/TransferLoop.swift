@@ -8,15 +8,6 @@ internal import CCurl
 internal import Platform
 internal import Telemetry
 
-/// What other threads ask of the transfer thread.
-enum TransferCommand: Sendable {
-    case start(TransferID, TransferRequest, any TransferSink)
-    case cancel(TransferID)
-    case promote(TransferID, TransferPriority)
-    case resume(TransferID)
-    case run(@Sendable () -> Void)
-}
-
 /// Commands on their way to the transfer thread.
 struct TransferInbox {
     var commands: [TransferCommand] = []

@@ -6,7 +6,7 @@
 // to it, so nothing waits inside libcurl, whose line knows no priorities.
 
 /// The waiting and the running transfers.
-struct TransferQueue {
+package struct TransferQueue {
     private enum Place {
         case waiting, running
     }
@@ -23,19 +23,21 @@ struct TransferQueue {
     private var entries: [TransferID: Entry] = [:]
     private var waiting: [TransferPriority: [TransferID]] = [:]
     private var runningByOrigin: [HTTPOrigin: Int] = [:]
-    private(set) var runningCount = 0
+    /// How many have a slot.
+    package private(set) var runningCount = 0
 
-    init(transfersMax: Int, transfersPerHostMax: Int, waitingMax: Int) {
+    package init(transfersMax: Int, transfersPerHostMax: Int, waitingMax: Int) {
         precondition(transfersMax > 0 && transfersPerHostMax > 0 && waitingMax > 0)
         self.transfersMax = transfersMax
         self.transfersPerHostMax = transfersPerHostMax
         self.waitingMax = waitingMax
     }
 
-    var waitingCount: Int { entries.count - runningCount }
+    /// How many are in line.
+    package var waitingCount: Int { entries.count - runningCount }
 
     /// Puts a transfer in line; false when the line is full.
-    mutating func add(
+    package mutating func add(
         _ id: TransferID, priority: TransferPriority, origin: HTTPOrigin
     ) -> Bool {
         precondition(entries[id] == nil)
@@ -46,7 +48,7 @@ struct TransferQueue {
     }
 
     /// Changes the priority; a waiting transfer goes to the end of its new line.
-    mutating func promote(_ id: TransferID, to priority: TransferPriority) {
+    package mutating func promote(_ id: TransferID, to priority: TransferPriority) {
         guard let entry = entries[id], entry.priority != priority else { return }
         entries[id]?.priority = priority
         if entry.place == .waiting {
@@ -56,7 +58,7 @@ struct TransferQueue {
     }
 
     /// Forgets a transfer and frees its slot if it has one.
-    mutating func remove(_ id: TransferID) {
+    package mutating func remove(_ id: TransferID) {
         guard let entry = entries.removeValue(forKey: id) else { return }
         switch entry.place {
         case .waiting:
@@ -69,7 +71,7 @@ struct TransferQueue {
     }
 
     /// Gives a slot to the transfer that is next; nil when none may start now.
-    mutating func startNext() -> TransferID? {
+    package mutating func startNext() -> TransferID? {
         for priority in TransferPriority.allCases where runningCount < slotCount(for: priority) {
             let line = waiting[priority] ?? []
             for (index, id) in line.enumerated() {

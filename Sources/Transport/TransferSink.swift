@@ -71,6 +71,15 @@ package struct TransferSummary: Equatable, Sendable {
     package let firstByteSeconds: Double
     /// From the start of the transfer, without its wait in line, to its end.
     package let totalSeconds: Double
+
+    package init(
+        status: Int, bodyByteCount: Int64, firstByteSeconds: Double, totalSeconds: Double
+    ) {
+        self.status = status
+        self.bodyByteCount = bodyByteCount
+        self.firstByteSeconds = firstByteSeconds
+        self.totalSeconds = totalSeconds
+    }
 }
 
 /// A whole answer, gathered.

@@ -13,8 +13,9 @@ internal import Synchronization
 package final class Transport: Sendable {
     /// What has been done so far.
     package let counters: TransportCounters
-    private let mailroom: Mailroom
-    private let thread: Lock<Thread?>
+    /// Whose threads and clocks the transfers go by, and whoever waits for them.
+    package let scheduling: Scheduling
+    private let engine: any TransferEngine
     private let lastNumber = Atomic<UInt64>(0)
 
     /// Starts the transfer thread.
@@ -22,18 +23,16 @@ package final class Transport: Sendable {
     /// - Throws: `EAGAIN` when the system has no room for a thread, `ENOMEM` when libcurl cannot
     ///   be set up.
     package init(_ configuration: TransportConfiguration) throws(Errno) {
-        guard let multi = MultiHandle(configuration) else { throw Errno(ENOMEM) }
-        let counters = TransportCounters()
-        let mailroom = Mailroom(multi: multi)
-        self.counters = counters
-        self.mailroom = mailroom
-        thread = Lock(
-            try Thread(named: "transfers") {
-                blockPipeSignal()
-                let loop = TransferLoop(
-                    multi: multi, configuration: configuration, counters: counters)
-                loop.run { mailroom.take() }
-            })
+        counters = TransportCounters()
+        scheduling = .system
+        engine = try CurlEngine(configuration, counters)
+    }
+
+    /// A transport over another network, such as a simulated one.
+    package init(engine: any TransferEngine, scheduling: Scheduling) {
+        counters = TransportCounters()
+        self.scheduling = scheduling
+        self.engine = engine
     }
 
     /// Puts a request in line.
@@ -50,7 +49,7 @@ package final class Transport: Sendable {
             run { sink.transferDidFinish(.failure(.protocolError(curlCode: 43))) }
             return id
         }
-        if !mailroom.send(.start(id, request, sink)) {
+        if !engine.send(.start(id, request, sink)) {
             sink.transferDidFinish(.failure(.shutDown))
         }
         return id
@@ -58,31 +57,58 @@ package final class Transport: Sendable {
 
     /// Ends a transfer with `.cancelled`, unless it has ended already.
     package func cancel(_ id: TransferID) {
-        mailroom.send(.cancel(id))
+        engine.send(.cancel(id))
     }
 
     /// Changes how urgent a transfer is; of no effect once it is under way, except on the slots
     /// that are left for others.
     package func promote(_ id: TransferID, to priority: TransferPriority) {
-        mailroom.send(.promote(id, priority))
+        engine.send(.promote(id, priority))
     }
 
     /// Lets a transfer go on whose sink answered `.pause`.
     package func resume(_ id: TransferID) {
-        mailroom.send(.resume(id))
+        engine.send(.resume(id))
     }
 
     /// Runs something short on the transfer thread, after what was handed over before it; false
     /// after `shutdown`, and it is not run.
     @discardableResult
     package func run(_ body: @escaping @Sendable () -> Void) -> Bool {
-        mailroom.send(.run(body))
+        engine.send(.run(body))
     }
 
     /// Ends every transfer with `.shutDown` and the thread.
     ///
     /// Not to be called on that thread.
     package func shutdown() {
+        engine.shutdown()
+    }
+}
+
+/// libcurl, on the transfer thread.
+private final class CurlEngine: TransferEngine {
+    private let mailroom: Mailroom
+    private let thread: Lock<Thread?>
+
+    init(
+        _ configuration: TransportConfiguration, _ counters: TransportCounters
+    ) throws(Errno) {
+        guard let multi = MultiHandle(configuration) else { throw Errno(ENOMEM) }
+        let mailroom = Mailroom(multi: multi)
+        self.mailroom = mailroom
+        thread = Lock(
+            try Thread(named: "transfers") {
+                blockPipeSignal()
+                let loop = TransferLoop(
+                    multi: multi, configuration: configuration, counters: counters)
+                loop.run { mailroom.take() }
+            })
+    }
+
+    func send(_ command: TransferCommand) -> Bool { mailroom.send(command) }
+
+    func shutdown() {
         mailroom.close()
         if let thread = thread.withLock({ $0.take() }) { thread.join() }
     }
@@ -98,7 +124,6 @@ private final class Mailroom: Sendable {
     }
 
     /// False after `close`.
-    @discardableResult
     func send(_ command: TransferCommand) -> Bool {
         let (isTaken, isFirst) = inbox.withLock { inbox in
             if inbox.isClosed { return (false, false) }

@@ -75,6 +75,26 @@ import Testing
         #expect(result.missing == 12)
     }
 
+    /// Found by the simulation: the index went on saying that the block was gone.
+    @Test func whatWasDamagedAndCameAgainIsThereAfterARestart() throws {
+        let path = directory.path + "/cache"
+        let content = Content(random: 5_000, seed: 77)
+        var store = try openStore(path)
+        #expect(try store.writeProven(content.hash, content.bytes))
+        store.flush()
+        let pack = try #require(filesInTree(path + "/packs").first)
+        // The payload lies behind the page of the pack and its own header.
+        try flipBit(pack, (4_096 + 64 + 1_000) * 8)
+        #expect(try store.read(content) == nil)
+        store.flush()
+        #expect(try store.writeProven(content.hash, content.bytes))
+        #expect(try store.read(content) == content.bytes)
+        store.close()
+        store = try openStore(path)
+        defer { store.close() }
+        #expect(try store.read(content) == content.bytes)
+    }
+
     @Test func flippedBitsInRowsAreFound() throws {
         let contents = try filled(12)
         let path = directory.path + "/cache/store.db"

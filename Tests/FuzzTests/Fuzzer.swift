@@ -5,46 +5,11 @@
 // MODELFS_FUZZ_SEED another seed, and MODELFS_FUZZ_FOLDER a folder in which the input under way is
 // kept, so that one which ends the process can be looked at. `make fuzz` sets all three.
 
+import FuzzCases
 import Glibc
 import Platform
 import TestSupport
 import Testing
-
-/// Something that takes bytes of which nothing is known.
-struct FuzzCase: Sendable, CustomTestStringConvertible {
-    let name: String
-    /// Inputs that are as they should be.
-    let samples: [[UInt8]]
-    /// Fails, by throwing or by a wrong answer, on an input that it should have borne.
-    let check: @Sendable ([UInt8]) throws -> Void
-
-    var testDescription: String { name }
-
-    init(
-        _ name: String, _ samples: [String], _ check: @escaping @Sendable ([UInt8]) throws -> Void
-    ) {
-        self.init(name, bytes: samples.map { Array($0.utf8) }, check)
-    }
-
-    init(
-        _ name: String, bytes samples: [[UInt8]],
-        _ check: @escaping @Sendable ([UInt8]) throws -> Void
-    ) {
-        self.name = name
-        self.samples = samples
-        self.check = check
-    }
-}
-
-/// What a check found.
-struct FuzzFailure: Error, CustomStringConvertible {
-    let description: String
-
-    /// Throws when the condition does not hold.
-    static func unless(_ condition: Bool, _ text: @autoclosure () -> String) throws {
-        if !condition { throw FuzzFailure(description: text()) }
-    }
-}
 
 struct Fuzzer {
     /// Enough to be worth it, few enough for every run of the tests.
@@ -143,4 +108,9 @@ struct Fuzzer {
         let lengthMax = isLong ? bytes.count - start : min(8, bytes.count - start)
         return start..<start + Int.random(in: 0...lengthMax, using: &generator)
     }
+}
+
+extension FuzzCase: CustomTestStringConvertible {
+    /// Its name.
+    package var testDescription: String { name }
 }

@@ -136,7 +136,9 @@ package final class ScriptedServer: Sendable {
                 close(descriptor)
                 return
             }
-            guard let thread = try? Thread(named: "serve", { [self] in serve(descriptor, number) })
+            guard
+                let thread = try? Thread(
+                    named: "serve", .system, { [self] in serve(descriptor, number) })
             else {
                 close(descriptor)
                 continue

@@ -7,7 +7,7 @@ package final class OwnedThread {
     private var thread: Thread?
 
     package init(_ body: @escaping @Sendable () -> Void) {
-        thread = try? Thread(named: "test", body)
+        thread = try? Thread(named: "test", .system, body)
     }
 
     deinit {

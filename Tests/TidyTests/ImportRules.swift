@@ -60,8 +60,10 @@ enum ImportRules {
     static let oneImporter = Rule(name: "each C library has one importing module") { file in
         Import.all(in: file).compactMap { item in
             guard let owner = importers[item.module], file.target != owner else { return nil }
-            // What a module wraps may be looked at by its own tests.
+            // What a module wraps may be looked at by its own tests, and the simulated disk lies
+            // below SQLite.
             if file.target == "\(owner)Tests" { return nil }
+            if file.target == "Simulation" && item.module == "CSQLite3" { return nil }
             return Violation(file, line: item.line, "\(item.module) belongs to \(owner)")
         }
     }

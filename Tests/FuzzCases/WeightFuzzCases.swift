@@ -1,11 +1,10 @@
 // Weight files that nobody would write: refused, or understood with every place in the file.
 
 import TestSupport
-import Testing
 import Weights
 
-@Suite struct WeightFuzzTests {
-    static let cases = [
+package enum WeightFuzzCases {
+    package static let cases = [
         layout("safetensors", [WeightFixtures.safetensors]),
         layout("gguf", [WeightFixtures.gguf]),
         layout("numpy", [WeightFixtures.array]),
@@ -18,10 +17,6 @@ import Weights
             ]),
         index,
     ]
-
-    @Test(arguments: cases) func `any weight file is borne`(fuzzed: FuzzCase) {
-        Fuzzer().run(fuzzed)
-    }
 
     private static func layout(_ name: String, _ samples: [[UInt8]]) -> FuzzCase {
         FuzzCase("weights-\(name)", bytes: samples) { bytes in

@@ -6,7 +6,6 @@
 
 import Compression
 import TestSupport
-import Testing
 
 @testable import Xet
 
@@ -32,7 +31,9 @@ private struct Sample {
                 try writer.add(bytes, hash: .chunk(content), policy: policy, scratch: scratch)
             }
         }
-        let footer = try #require(writer.footer())
+        guard let footer = writer.footer() else {
+            throw FuzzFailure(description: "no footer")
+        }
         for (index, content) in contents.enumerated() {
             chunks.append(
                 FileChunk(xorb: footer.hash, index: index, byteCount: Int64(content.0.count)))
@@ -52,30 +53,27 @@ private struct Sample {
     }
 }
 
-@Suite struct XetFuzzTests {
+package enum XetFuzzCases {
     private static func sample() -> Sample {
         guard let sample = try? Sample() else { preconditionFailure("the sample is valid") }
         return sample
     }
 
-    static let cases = [xorbs, footers, frames, payloads, downloads, answers, tokens]
+    package static let cases = [xorbs, footers, frames, payloads, downloads, answers, tokens]
 
-    @Test(arguments: cases) func `any input is borne`(fuzzed: FuzzCase) {
-        Fuzzer().run(fuzzed)
-    }
-
-    @Test func `the samples are valid`() throws {
+    /// Fails where a sample is not what it should be.
+    package static func checkSamples() throws {
         let sample = try Sample()
-        let whole = try Self.chunks(sample.xorb + sample.footer, piece: 1000)
-        #expect(whole.chunks.count == 5)
-        #expect(whole.error == nil)
-        #expect(try sample.plan(sample.reconstruction).downloads.count == 1)
-        for frame in Self.frames.samples {
+        let whole = try chunks(sample.xorb + sample.footer, piece: 1000)
+        try FuzzFailure.unless(whole.chunks.count == 5 && whole.error == nil, "the xorb")
+        let downloads = try sample.plan(sample.reconstruction).downloads
+        try FuzzFailure.unless(downloads.count == 1, "the plan")
+        for frame in frames.samples {
             var output = [UInt8](repeating: 0, count: 231)
             let count = try frame.withUnsafeBytes { frame in
                 try output.withUnsafeMutableBytes { try LZ4Frame.decode(frame, into: $0) }
             }
-            #expect(count == 231)
+            try FuzzFailure.unless(count == 231, "a frame")
         }
     }
 

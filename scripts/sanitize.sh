@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The unit tests under the thread sanitizer and under the address sanitizer; logs are in out/.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+mkdir -p out
+status=0
+for sanitizer in ${SANITIZERS:-thread address}; do
+    # Their own builds: a sanitizer is compiled into every object.
+    code=0
+    swift test --sanitize="$sanitizer" --disable-xctest --scratch-path ".build/$sanitizer" \
+        >"out/$sanitizer.log" 2>&1 || code=$?
+    findings=$(grep -cE 'WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer' \
+        "out/$sanitizer.log" || true)
+    grep -E '^✔ Test run|^✘ Test run' "out/$sanitizer.log" || true
+    echo "$sanitizer sanitizer: $findings findings, exit code $code"
+    if [ "$code" -ne 0 ] || [ "$findings" -ne 0 ]; then status=1; fi
+done
+exit "$status"
