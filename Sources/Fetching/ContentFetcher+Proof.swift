@@ -77,6 +77,7 @@ extension ContentFetcher {
             }
         } catch {
             log.warning("a content could not be proven", ["error": "\(error)"])
+            fetchAgainIfAwaited(content)
         }
     }
 
@@ -95,6 +96,7 @@ extension ContentFetcher {
             noteProven(content.id)
         } catch {
             log.warning("a content could not be proven", ["error": "\(error)"])
+            fetchAgainIfAwaited(content)
         }
     }
 
