@@ -79,6 +79,7 @@ extension ContentFetcher {
             }
         } catch {
             log.warning("a content could not be proven", ["error": "\(error)"])
+            fetchAgainIfAwaited(content)
         }
     }
 
@@ -98,6 +99,7 @@ extension ContentFetcher {
             if options.servesPages { pages.send(.renew(content)) }
         } catch {
             log.warning("a content could not be proven", ["error": "\(error)"])
+            fetchAgainIfAwaited(content)
         }
     }
 

@@ -23,8 +23,9 @@ IS_LONG = SECONDS > 120
 NAME = "acme/faults"
 MIB = 1 << 20
 FILES, READERS = (24, 3) if IS_LONG else (14, 2)
-# Smaller than the contents together, so that they are fetched again and again.
-CACHE_SIZE = "64MB"
+# Smaller than the contents together, so that they are fetched again and again; but with room for
+# all that readers wait for at once, which has to be there as a whole where it is proven first.
+CACHE_SIZE = "110MB" if IS_LONG else "64MB"
 # How long the Hub is away, and how often.
 AWAY_SECONDS, BETWEEN_SECONDS = (60, 240) if IS_LONG else (3, 8)
 # Of a daemon, without the pages that the kernel keeps.
