@@ -174,7 +174,7 @@ struct PredictorProcess {
 
     private func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
         do throws(Errno) {
-            let thread = try Thread(named: name, body)
+            let thread = try Thread(named: name, .system, body)
             thread.detach()
         } catch {
             log.error("a thread does not start", ["name": name, "reason": "\(error)"])
