@@ -62,7 +62,7 @@ struct PullRun {
         var threads: [ThreadBox] = []
         for _ in 0..<threadCount {
             let body = worker(state, ended)
-            if let thread = try? ThreadBox(named: "pull", body) {
+            if let thread = try? ThreadBox(named: "pull", .system, body) {
                 threads.append(thread)
             } else {
                 // Without room for a thread this one does it.
