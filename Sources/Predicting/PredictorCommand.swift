@@ -1,4 +1,5 @@
-// The command line of modelfs-predictor.
+// The command line of modelfs-predictor: its options, their limits and their help. It decides
+// nothing else; `PredictorProcess` does what it asks for.
 
 internal import HTTPService
 internal import Inference
