@@ -4,8 +4,8 @@
     predictor.py --bin DIR [--rounds N] [--no-document]
 
 Start to first prediction, hot, warm and cold; sentences per second at batch 1 and 32; the memory of
-two predictors on one model. Python is Debian's, with its PyTorch and a transformers that knows it, in
-an environment of its own (out/bench-venv); without it, its rows are missing, and that is said. The
+two predictors on one model. Python is Debian's, with its PyTorch and a transformers that knows it,
+in an environment of its own (out/bench-venv); without it, its rows are missing, and that is said. The
 ways of a case take turns. Writes out/predictor.json, and a section of docs/PERFORMANCE.md.
 """
 
@@ -241,11 +241,11 @@ def table(result):
     for name, times in result["starts"].items():
         lines.append(f"| {name} | {statistics.median(times) * 1000:.0f} ms | "
                      f"{min(times) * 1000:.0f} to {max(times) * 1000:.0f} ms |")
-    lines += ["", "| sentences a second | " + " | ".join(result["rates"]["modelfs-predictor"]) + " |",
-              "|---" * (len(result["rates"]["modelfs-predictor"]) + 1) + "|"]
+    names = list(result["rates"]["modelfs-predictor"])
+    lines += ["", "| sentences a second | " + " | ".join(names) + " |",
+              "|---" * (len(names) + 1) + "|"]
     for way, rates in result["rates"].items():
-        cells = [f"{rates[name]:.0f}" if name in rates else ""
-                 for name in result["rates"]["modelfs-predictor"]]
+        cells = [f"{rates[name]:.0f}" if name in rates else "" for name in names]
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     mib = 1 << 20
     lines += ["", "Two predictors on one model, after a batch of 32: "

@@ -63,6 +63,15 @@ final class Exchange {
         return length > Int64(bodyByteCountMax)
     }
 
+    /// Whether so much is announced that not even dropping it is worth while.
+    private var announcesFarTooMuch: Bool {
+        let length = headers["Content-Length"].flatMap { Int64($0) } ?? 0
+        return length / Exchange.droppedPerAllowed > Int64(bodyByteCountMax)
+    }
+
+    /// How much more than is allowed is read, to be dropped.
+    private static let droppedPerAllowed: Int64 = 4
+
     /// Takes what the header decides; a response is sent at once, and ends the connection.
     func decide() -> HTTPResponse? {
         switch server.intake?(request()) {
@@ -72,7 +81,14 @@ final class Exchange {
             bodyByteCountMax = byteCountMax
         case .whole, nil: break
         }
-        return announcesTooMuch ? .text(413, "The request is too large.\n") : nil
+        guard announcesTooMuch else { return nil }
+        if server.intake != nil, !announcesFarTooMuch {
+            // Most clients hear of an answer only if their body is read.
+            isTooLong = true
+            isBodyOver = true
+            return nil
+        }
+        return .text(413, "The request is too large.\n")
     }
 
     /// Takes a piece of the body; false when the connection is to be closed.
@@ -85,7 +101,7 @@ final class Exchange {
             isTooLong = true
             isBodyOver = true
             body = []
-            return receivedByteCount / 2 <= bodyByteCountMax
+            return Int64(receivedByteCount) / Exchange.droppedPerAllowed <= Int64(bodyByteCountMax)
         }
         if isBodyOver { return true }
         if let sink {

@@ -23,8 +23,9 @@ package struct HTTPServerLimits: Sendable {
     /// How long `stop` goes on with connections that were accepted and whose request is not known
     /// yet.
     package var lingerSeconds = 0.0
-    /// How long a whole header may take to arrive, from the connection's start or from the end of
-    /// the request before; nil for as long as it is not silent. A body has as long again, and a
+    /// How long a whole header may take to arrive; nil for as long as it is not silent.
+    ///
+    /// Counted from the connection's start, or from the end of the request before. A body has as long again, and a
     /// second for each `bodyByteCountPerSecondMin` that have come.
     package var headerSeconds: Double?
     /// Slower bodies are cut off, where `headerSeconds` is set.

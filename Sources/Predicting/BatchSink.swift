@@ -69,7 +69,7 @@ final class BatchSink: HTTPBodySink {
         let model = revision.model
         do throws(RequestProblem) {
             let out = try step { (rows) throws(RequestProblem) in
-                try pool.predict(model, rows, path: "row", isOne: rows.count == 1)
+                try pool.predict(model, rows, path: "", isOne: rows.count == 1)
             }
             try append(out)
         } catch {

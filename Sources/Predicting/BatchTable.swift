@@ -108,10 +108,8 @@ struct BatchTable {
         columns = reader.inputs.map { names.firstIndex(of: $0.name) }
         for (index, field) in reader.inputs.enumerated() {
             if columns[index] == nil && !field.isOptional {
-                problem = .value(
-                    field.name,
-                    "the table has no such column; it has \(names.joined(separator: ", ").shortened)"
-                )
+                let found = names.joined(separator: ", ").shortened
+                problem = .value(field.name, "the table has no such column; it has \(found)")
                 return ""
             }
             if names.filter({ $0 == field.name }).count > 1 {

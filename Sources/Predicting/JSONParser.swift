@@ -1,4 +1,6 @@
-// Reads one JSON text into values.
+// Reads one JSON text into values, strictly.
+//
+// What RFC 8259 does not allow is a problem with its place; depth is bounded.
 
 /// Why a text is no JSON.
 struct JSONProblem: Error, Equatable {

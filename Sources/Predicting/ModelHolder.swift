@@ -1,8 +1,8 @@
 // The revisions of a service, held for its requests: who asks gets the one that serves now.
 //
-// Loading happens on one thread at a time, that of the start or that of the follower; an exchange is
-// one assignment under the lock. Requests that began with the old revision end with it, since they
-// hold it.
+// Loading happens on one thread at a time, that of the start or that of the follower; an exchange
+// is one assignment under the lock. Requests that began with the old revision end with it, since
+// they hold it.
 
 internal import Inference
 internal import Platform

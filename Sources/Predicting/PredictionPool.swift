@@ -98,10 +98,12 @@ final class PredictionPool: Sendable {
         func place(_ index: Int) -> String { isOne ? path : "\(path)[\(start + index)]" }
         switch error {
         case .row(let index, let field, let reason):
-            return .value("\(place(index)).\(field)", reason)
+            let row = place(index)
+            return .value(row.isEmpty ? field : "\(row).\(field)", reason)
         case .notANumber(let index):
             return RequestProblem(
-                422, "the model gives no finite number for it", field: place(index))
+                422, "the model gives no finite number for it",
+                field: place(index).isEmpty ? nil : place(index))
         default: return RequestProblem(500, error.description)
         }
     }

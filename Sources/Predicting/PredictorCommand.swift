@@ -1,5 +1,5 @@
-// The command line of modelfs-predictor: options into settings, and a service that runs until it
-// is told to stop.
+// The command line of modelfs-predictor: its options, their limits and their help. It decides
+// nothing else; `PredictorProcess` does what it asks for.
 
 internal import HTTPService
 internal import Inference

@@ -1,7 +1,7 @@
 // Counts and times, as Prometheus reads them.
 //
-// Names, units and types by its conventions: base units, `_total` for what only grows, HELP and TYPE
-// once for each name. The labels are few and fixed, so the number of lines is.
+// Names, units and types by its conventions: base units, `_total` for what only grows, HELP and
+// TYPE once for each name. The labels are few and fixed, so the number of lines is.
 
 internal import Platform
 

@@ -24,7 +24,7 @@ struct PredictorProcess {
     private let settings: PredictorSettings
     private let environment: Environment
     private let log: Log
-    private let manager: ServiceManager
+    private let manager: StartingService
     private let events = Mailbox<Event>()
     /// Closed when the process is to end.
     private let ending = Mailbox<Bool>()
@@ -33,7 +33,7 @@ struct PredictorProcess {
         self.settings = settings
         self.environment = environment
         log = Log(minimum: settings.isVerbose ? .debug : .info)
-        manager = ServiceManager(environment)
+        manager = StartingService(environment)
     }
 
     private func service(_ log: Log) throws(CommandFailure) -> PredictorService {

@@ -69,7 +69,8 @@ enum WebPage {
         </section>
         <section class="card" aria-labelledby="batch-title">
         <h2 id="batch-title">Predict a table</h2>
-        <p class="quiet">A CSV file whose first line names the columns: <code id="columns"></code></p>
+        <p class="quiet">A CSV file whose first line names the columns:
+        <code id="columns"></code></p>
         <form id="batch">
         <label for="file">CSV file</label>
         <div class="row"><input id="file" type="file" accept=".csv,text/csv" required>

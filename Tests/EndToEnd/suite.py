@@ -25,7 +25,8 @@ import urllib.request
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
 
-from programs import LocalHub, Mount, Predictor, ProgramError, Programs, free_port  # noqa: E402, F401
+from programs import (LocalHub, Mount, Predictor, ProgramError, Programs,  # noqa: E402, F401
+                      free_port)
 import sweep  # noqa: E402
 
 TEST_SECONDS = 40

@@ -20,8 +20,8 @@ int modelfs_memory_file(void);
 // Blocks the signals in the calling thread and gives a non-blocking descriptor that reads them.
 int modelfs_signal_descriptor(const int *signals, int count);
 
-// Has signals that reach other threads, which do not block them, sent on to the calling thread, which
-// blocks them and waits. For libraries that start threads before the program begins.
+// Has signals that reach other threads, which do not block them, sent on to the calling thread,
+// which blocks them and waits. For libraries that start threads before the program begins.
 void modelfs_forward_signals(const int *signals, int count);
 
 // The next signal of such a descriptor; 0 when there is none.

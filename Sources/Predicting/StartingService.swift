@@ -7,7 +7,7 @@ internal import Platform
 internal import Settings
 
 /// A service manager.
-struct ServiceManager: Sendable {
+struct StartingService: Sendable {
     /// The first descriptor that a service manager hands over.
     ///
     /// Source: `SD_LISTEN_FDS_START`.
@@ -27,7 +27,7 @@ struct ServiceManager: Sendable {
     /// To be asked for once.
     func socket() -> FileDescriptor? {
         guard hasSocket else { return nil }
-        let descriptor = FileDescriptor(owning: ServiceManager.descriptorMin)
+        let descriptor = FileDescriptor(owning: StartingService.descriptorMin)
         _ = fcntl(descriptor.rawValue, F_SETFD, FD_CLOEXEC)
         return descriptor
     }
