@@ -35,6 +35,7 @@ from sweep import sweep
 MARKS = ("<!-- bars: begin -->", "<!-- bars: end -->")
 FOLDER = os.path.join(TOP, "out", "bars")
 HOT_RATIO = WARM_RATIO = 0.95
+SETTLING_SECONDS = 3.0
 # What must not be in the messages of a file that the kernel reads by itself.
 HARMLESS = {"OPEN", "RELEASE", "FLUSH", "STATFS", "GETATTR", "LOOKUP", "FORGET", "BATCH_FORGET"}
 
@@ -134,7 +135,11 @@ def flat(part):
     if not mount.status()["fileSystem"]["reading"]["isByKernel"]:
         ways.notes.append("the kernel does not read files by itself here, so no flat bar can hold")
     both = ["native", "flat"]
-    # The first hot case finds the pages that the daemon's own writes have left.
+    # The plain file's pages are those that reading it brings, not those that writing it left. The
+    # mount's are what the daemon has made of them a moment after the proof.
+    drop(ways.files["native"])
+    probe(ways.tools, "read", ways.paths["native"])
+    time.sleep(SETTLING_SECONDS)
     for kind, name in (("map", "mmap in order"), ("read", "read(2) in order"),
                        ("tensors", "mmap in tensor order")):
         medians = part.compare(f"{name}, hot", kind, ways=both)
@@ -179,8 +184,11 @@ def packed(kind, part):
     ways.cached_server(kind)
     for probe_kind, name in (("map", "mmap in order"), ("read", "read(2) in order"),
                              ("tensors", "mmap in tensor order")):
+        # Both sides' pages come anew, by reading in order.
         for way in ("packed", "minimal FUSE"):
+            drop(ways.files[way])
             probe(ways.tools, "read", ways.paths[way])
+            probe(ways.tools, "map", ways.paths[way])
         medians = part.compare(f"{name}, hot", probe_kind,
                                ways=["minimal FUSE", "packed", *everything[2:]])
         part.speed("packed, hot", name, medians, "packed", "minimal FUSE", HOT_RATIO)

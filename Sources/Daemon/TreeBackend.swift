@@ -88,6 +88,8 @@ package final class TreeBackend: MountBackend {
         if hubConfiguration.readsClientCache {
             fetchOptions.clientCache = hubConfiguration.clientCachePath
         }
+        fetchOptions.servesPages =
+            geteuid() == 0 && !configuration.checksReads && store.hotLimitBytes > 0
         var treeOptions = FileSystemOptions()
         treeOptions.refSeconds = Int64(min(configuration.refLifetime.seconds, 1e9))
         do throws(Errno) {

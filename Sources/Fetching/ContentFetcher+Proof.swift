@@ -78,6 +78,7 @@ extension ContentFetcher {
             if !isRight { return noteDamaged(content) }
             settleDoubts(content)
             noteProven(content.id)
+            if options.servesPages { pages.send(.renew(content)) }
         } catch {
             log.warning("a content could not be proven", ["error": "\(error)"])
         }

@@ -21,8 +21,6 @@ extension ContentFetcher {
         case go
         /// The touches of an earlier run.
         case replay(TouchTrace)
-        /// Pages that the kernel should read, from a place of the list on.
-        case advise([TouchTrace.Extent], index: Int)
     }
 
     /// A directory that is longer is not read here; 16 MiB are a hundred thousand tensors.
@@ -111,7 +109,6 @@ extension ContentFetcher {
         switch task {
         case .look(let id, let attempt): look(id, attempt: attempt)
         case .replay(let trace): carryOut(trace)
-        case .advise(let extents, let index): advise(extents, from: index)
         case .go: break
         }
         while startRest() {}

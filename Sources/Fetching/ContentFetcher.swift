@@ -3,8 +3,9 @@
 // Threads: readers call in on threads of their own and never wait. Bytes arrive on the transfer
 // thread, which only gathers them into blocks (`TransferSink`). The "fill" threads write blocks
 // to the store, tell the plan and wake readers; the "proof" and "hash" threads prove what has
-// become complete; the "planner" thread has the rest of weight files fetched. A transfer belongs
-// to one fill thread, so its blocks and its end stay in order.
+// become complete; the "planner" thread has the rest of weight files fetched; the "page in" thread
+// reads pages of flat files into memory. A transfer belongs to one fill thread, so its blocks and
+// its end stay in order.
 //
 // When the store cannot take a block (disk full, read-only or failing), the block is kept in
 // memory for a while instead, so that reading goes on from the network.
@@ -100,6 +101,7 @@ final class ContentFetcher: Sendable {
     /// Bytes that came from the official client's cache.
     let localBytes = Counter()
     private let hashes = Mailbox<Content>()
+    let pages = Mailbox<PageTask>()
     private let threads = Lock<[ThreadBox]>([])
     let damageObserver = Lock<DamageObserver?>(nil)
 
@@ -142,6 +144,10 @@ final class ContentFetcher: Sendable {
                     while let transfer = locals.receive() { perform(transfer) }
                 })
         }
+        started.append(
+            try ThreadBox(named: "page in") { [self] in
+                while let task = pages.receive() { perform(task) }
+            })
         let all = started
         threads.withLock { $0 = all }
         store.observeWrong { [weak self] hash, size in self?.enqueueProof(hash, size) }
@@ -159,6 +165,7 @@ final class ContentFetcher: Sendable {
         planner.close()
         locals.close()
         hashes.close()
+        pages.close()
         for thread in threads.withLock({ $0 }) { thread.join() }
     }
 

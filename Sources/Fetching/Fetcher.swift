@@ -24,6 +24,8 @@ package struct FetchOptions: Sendable {
     package var prefetch = PrefetchMode.auto
     /// Whether a content is proven before its first byte is served.
     package var provesFirst = false
+    /// Whether readers may be given the pages of flat files themselves, by the kernel.
+    package var servesPages = false
     /// How long a refusal is remembered before the Hub is asked again.
     package var refusalSeconds = 30.0
     /// An owner's repositories beyond this number are found by name, but not listed.
