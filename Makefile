@@ -55,11 +55,20 @@ test: ## run all tests: style, units, real mounts, official clients (under 20 mi
 demo: release ## show it on a real model; HUB=https://huggingface.co uses the real Hub
 	@scripts/demo.sh "$(HUB)"
 
+# make bench: another size of the models, and of those that come over the shaped network
+BENCH_MEGABYTES ?= 512
+BENCH_COLD_MEGABYTES ?= 512
+
 .PHONY: bench
-bench: release bench-store ## measure it beside curl and the native disk, into docs/PERFORMANCE.md
+bench: bench-bars bench-store ## measure all of it beside what else there is, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/xet.py --bin .build/release
-	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/mapping.py --bin .build/release
+
+.PHONY: bench-bars
+bench-bars: release ## measure the bars of reading and mapping: BENCH_MEGABYTES=2048 for large models
+	@scripts/bootstrap.sh rclone squashfuse squashfs-tools erofs-utils
+	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bars.py --bin .build/release \
+		--megabytes $(BENCH_MEGABYTES) --cold-megabytes $(BENCH_COLD_MEGABYTES)
 
 .PHONY: bench-store
 bench-store: ## measure the chunk store alone, into docs/PERFORMANCE.md
@@ -76,8 +85,13 @@ soak: ## readers, outages, evictions for an hour, then 200 kills: SOAK_SECONDS=3
 		MODELFS_KILL_ROUNDS=200 MODELFS_FLIP_ROUNDS=60 MODELFS_FLIPS=1000 \
 		MODELFS_DEDUP_BYTES=$$(( 1 << 30 )) \
 		MODELFS_SOAK_SECONDS=$(SOAK_SECONDS) MODELFS_SOAK_SEED=$(SEED) \
-		MODELFS_TAKEOVER_KILLS=1000 MODELFS_TAKEOVER_UPGRADES=50 \
-		scripts/test.sh soak cache takeover flips
+		MODELFS_TAKEOVER_KILLS=1000 MODELFS_TAKEOVER_UPGRADES=50 MODELFS_STRESS_SECONDS=300 \
+		scripts/test.sh soak cache takeover flips stress
+
+.PHONY: transformers
+transformers: ## load a model with transformers from a mount; installs PyTorch (half a gigabyte)
+	@scripts/bootstrap.sh python3-torch python3-numpy
+	@scripts/test.sh transformers_model
 
 .PHONY: fuzz
 fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need from Debian, and nothing when all of it is there.
+# With arguments, these packages too: what a benchmark compares with, and PyTorch, are wanted seldom.
 #
 # Asks dpkg first, so a machine that is ready needs neither root nor network. Works as root, or
 # with sudo. Never installs the Swift toolchain: it says where to get it.
@@ -9,7 +10,7 @@ set -euo pipefail
 packages=(
     libfuse3-dev fuse3 libcurl4-openssl-dev libsqlite3-dev liblz4-dev libssl-dev libxxhash-dev
     libmicrohttpd-dev libopenblas-dev libhdf5-dev pkg-config python3 python3-venv ca-certificates
-    attr curl git make procps rsync tar util-linux
+    attr curl gcc git libc6-dev make procps rsync tar util-linux "$@"
 )
 
 fail() {

@@ -66,8 +66,9 @@ final class PagePusher: Sendable {
     func noteRead(_ node: NodeID, _ range: Range<Int64>) {
         guard let sizeBytes = fileSystem.sizeBytes(of: node) else { return }
         let hasWork = state.withLock { state in
+            state.queue.skip(node, range)
+            if state.queue.hasPlan(node) { return false }
             let extents = state.streams.read(node, range, sizeBytes: sizeBytes)
-            state.queue.skip(node, to: range.upperBound)
             state.queue.add(node, extents, isUrgent: true)
             return !extents.isEmpty
         }

@@ -10,6 +10,11 @@ struct PushQueue {
     /// Extents that wait; at 40 bytes each, 160 KiB, and more are left to the readers' own faults.
     static let extentCountMax = 4_096
 
+    /// What a reader that sends READs comes to before pages can be pushed there: what the kernel has
+    /// asked for ahead of it, and as much as it goes through while two threads push as much. Pages
+    /// that are read and pushed as well are decoded and copied twice.
+    static let leadByteCount: Int64 = 4 << 20
+
     /// Pages to be pushed in one message.
     struct Piece: Equatable {
         let node: NodeID
@@ -35,15 +40,36 @@ struct PushQueue {
         PushQueue.next(&urgent) ?? PushQueue.next(&planned)
     }
 
-    /// A reader has come to a position by itself: what is behind it is not worth pushing any more.
-    mutating func skip(_ node: NodeID, to position: Int64) {
+    /// Whether a plan for a content waits, beside which nobody needs windows.
+    func hasPlan(_ node: NodeID) -> Bool { planned.contains { $0.node == node } }
+
+    /// A reader has read a range by itself: what is behind it is not worth pushing any more, and
+    /// what comes next it reaches before we do. Of a plan only that is left out, since plans are in
+    /// any order.
+    mutating func skip(_ node: NodeID, _ range: Range<Int64>) {
+        let next = range.upperBound + PushQueue.leadByteCount
         urgent = urgent.compactMap { piece in
-            guard piece.node == node, piece.range.lowerBound < position,
-                position - piece.range.upperBound < PushQueue.pieceByteCount
+            guard piece.node == node, piece.range.lowerBound < next,
+                range.upperBound - piece.range.upperBound < PushQueue.pieceByteCount
             else { return piece }
-            if position >= piece.range.upperBound { return nil }
-            return Piece(node: node, range: position..<piece.range.upperBound)
+            if next >= piece.range.upperBound { return nil }
+            return Piece(node: node, range: next..<piece.range.upperBound)
         }
+        let passed = range.lowerBound..<next
+        if planned.contains(where: { $0.node == node && $0.range.overlaps(passed) }) {
+            planned = planned.flatMap { piece in
+                piece.node == node ? PushQueue.parts(of: piece, without: passed) : [piece]
+            }
+        }
+    }
+
+    private static func parts(of piece: Piece, without passed: Range<Int64>) -> [Piece] {
+        let (whole, node) = (piece.range, piece.node)
+        if !whole.overlaps(passed) { return [piece] }
+        return [
+            whole.lowerBound..<max(whole.lowerBound, passed.lowerBound),
+            min(whole.upperBound, passed.upperBound)..<whole.upperBound,
+        ].filter { !$0.isEmpty }.map { Piece(node: node, range: $0) }
     }
 
     /// Forgets what waits of a content.

@@ -96,14 +96,28 @@ private func instant(_ seconds: Double) -> MonotonicInstant {
             ])
     }
 
-    @Test mutating func whatAReaderHasPassedIsSkipped() {
+    @Test mutating func whatAReaderHasPassedOrComesToNextIsSkipped() {
         queue.add(node, [0..<mib, mib..<9 * mib, 20 * mib..<21 * mib], isUrgent: true)
         queue.add(other, [mib..<2 * mib], isUrgent: true)
-        queue.skip(node, to: 3 * mib / 2)
+        queue.skip(node, mib / 2..<3 * mib / 2)
         #expect(
-            drain().map(\.range.lowerBound) == [3 * mib / 2] + (2..<9).map { $0 * mib } + [
+            drain().map(\.range.lowerBound) == [11 * mib / 2] + (6..<9).map { $0 * mib } + [
                 20 * mib, mib,
             ])
+    }
+
+    @Test mutating func ofAPlanOnlyWhatWasReadIsLeftOut() {
+        queue.add(node, [10 * mib..<18 * mib, 0..<8 * mib], isUrgent: false)
+        queue.add(other, [0..<mib], isUrgent: false)
+        #expect(queue.hasPlan(node) && queue.hasPlan(other))
+        queue.skip(node, 12 * mib..<13 * mib)
+        queue.skip(node, 0..<mib)
+        #expect(
+            drain().map(\.range) == [
+                10 * mib..<11 * mib, 11 * mib..<12 * mib, 17 * mib..<18 * mib, 5 * mib..<6 * mib,
+                6 * mib..<7 * mib, 7 * mib..<8 * mib, 0..<mib,
+            ])
+        #expect(!queue.hasPlan(node))
     }
 
     @Test mutating func whatIsCancelledIsGoneAndTheQueueIsBounded() {
