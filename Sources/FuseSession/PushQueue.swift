@@ -10,9 +10,10 @@ struct PushQueue {
     /// Extents that wait; at 40 bytes each, 160 KiB, and more are left to the readers' own faults.
     static let extentCountMax = 4_096
 
-    /// What a reader that sends READs comes to before pages can be pushed there: what the kernel has
-    /// asked for ahead of it, and as much as it goes through while two threads push as much. Pages
-    /// that are read and pushed as well are decoded and copied twice.
+    /// What a reader that sends READs comes to before pages can be pushed there.
+    ///
+    /// It is what the kernel has asked for ahead of it, and as much as the reader goes through while
+    /// two threads push as much. Pages that are both read and pushed are decoded and copied twice.
     static let leadByteCount: Int64 = 4 << 20
 
     /// Pages to be pushed in one message.
@@ -43,9 +44,10 @@ struct PushQueue {
     /// Whether a plan for a content waits, beside which nobody needs windows.
     func hasPlan(_ node: NodeID) -> Bool { planned.contains { $0.node == node } }
 
-    /// A reader has read a range by itself: what is behind it is not worth pushing any more, and
-    /// what comes next it reaches before we do. Of a plan only that is left out, since plans are in
-    /// any order.
+    /// A reader has read a range by itself.
+    ///
+    /// What is behind it is not worth pushing any more, and what comes next it reaches before we do.
+    /// Of a plan only the range and what comes next are left out, since plans are in any order.
     mutating func skip(_ node: NodeID, _ range: Range<Int64>) {
         let next = range.upperBound + PushQueue.leadByteCount
         urgent = urgent.compactMap { piece in
