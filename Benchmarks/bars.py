@@ -243,6 +243,27 @@ def bar_table(parts):
     return "\n".join(lines)
 
 
+def summary(parts):
+    """A line for each bar: how many of its rows hold, and those that do not."""
+    rows = {}
+    for part in parts:
+        for bar in part["bars"]:
+            rows.setdefault(bar["bar"], []).append(bar)
+    lines = ["| bar | rows that hold | those that do not |", "|---|---|---|"]
+    for name, bars in rows.items():
+        wrong = [f"{bar['case']}: {bar['text']} ({bar['wanted']})"
+                 for bar in bars if not bar["holds"]]
+        more = f"; and {len(wrong) - 2} more" if len(wrong) > 2 else ""
+        missed = "; ".join(wrong[:2]) + more
+        lines.append(f"| {name} | {sum(bar['holds'] for bar in bars)} of {len(bars)} | {missed} |")
+    return "\n".join(lines)
+
+
+def folded(title, *texts):
+    """What is read by whoever opens it."""
+    return "\n\n".join([f"<details><summary>{title}</summary>", *texts, "</details>"])
+
+
 def case_table(part):
     lines = ["| case | way | median | least to most | ratio | messages a round |",
              "|---|---|---|---|---|---|"]
@@ -269,12 +290,12 @@ def document():
     held = sum(bar["holds"] for part in parts for bar in part["bars"])
     total = sum(len(part["bars"]) for part in parts)
     texts = [f"{held} of {total} rows hold. Speeds are those of ModelFS beside the yardstick's:"
-             " above 1 it is the faster one.", bar_table(parts)]
+             " above 1 it is the faster one.", summary(parts),
+             folded("All rows", bar_table(parts))]
     for part in parts:
-        texts.append(f"### Part {part['part']}")
-        texts.append(". ".join([part["setting"], *part["notes"]]) + ".")
-        texts += [case_table(part)] if part["cases"] else []
-        texts += part["tables"]
+        about = ". ".join([part["setting"], *part["notes"]]) + "."
+        tables = ([case_table(part)] if part["cases"] else []) + part["tables"]
+        texts.append(folded(f"Part {part['part']}: {about}", *tables))
     texts.append("```\n" + "\n".join(versions()) + "\n```")
     return "\n\n".join(texts)
 
