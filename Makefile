@@ -60,12 +60,12 @@ BENCH_MEGABYTES ?= 512
 BENCH_COLD_MEGABYTES ?= 512
 
 .PHONY: bench
-bench: bench-bars bench-store ## measure all of it beside what else there is, into docs/PERFORMANCE.md
+bench: bench-bars bench-store ## measure it beside what else there is, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/xet.py --bin .build/release
 
 .PHONY: bench-bars
-bench-bars: release ## measure the bars of reading and mapping: BENCH_MEGABYTES=2048 for large models
+bench-bars: release ## measure the bars of reading and mapping: BENCH_MEGABYTES=2048 for more
 	@scripts/bootstrap.sh rclone squashfuse squashfs-tools erofs-utils
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bars.py --bin .build/release \
 		--megabytes $(BENCH_MEGABYTES) --cold-megabytes $(BENCH_COLD_MEGABYTES)
