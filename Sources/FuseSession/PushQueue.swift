@@ -13,7 +13,8 @@ struct PushQueue {
     /// What a reader that sends READs comes to before pages can be pushed there.
     ///
     /// It is what the kernel has asked for ahead of it, and as much as the reader goes through
-    /// while two threads push as much. Pages that are both read and pushed are decoded and copied twice.
+    /// while two threads push as much. Pages that are both read and pushed are decoded and copied
+    /// twice.
     static let leadByteCount: Int64 = 4 << 20
 
     /// Pages to be pushed in one message.
