@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need from Debian, and nothing when all of it is there.
-# With arguments, these packages too: what a benchmark compares with, and PyTorch, are wanted seldom.
+# With arguments, these packages too: what benchmarks compare with, and PyTorch, are wanted seldom.
 #
 # Asks dpkg first, so a machine that is ready needs neither root nor network. Works as root, or
 # with sudo. Never installs the Swift toolchain: it says where to get it.

@@ -1,4 +1,4 @@
-// The least that a FUSE server can be: one file, from memory, with its pages kept from open to open.
+// The least that a FUSE server can be: one file, from memory, whose pages are kept between opens.
 //
 //   cachedserver SOURCE MOUNTPOINT
 //

@@ -15,7 +15,7 @@ final class AlarmClock: Sendable {
     private let incoming: Mailbox<Alarm>
     private let thread: ThreadBox
 
-    init(_ scheduling: Scheduling) throws(Errno) {
+    init(_ scheduling: Scheduling = .system) throws(Errno) {
         let incoming = Mailbox<Alarm>(scheduling)
         self.incoming = incoming
         thread = try ThreadBox(named: "alarm clock", scheduling) {

@@ -1,7 +1,7 @@
 // A replay: what an earlier run has touched is made ready in the same order.
 //
-// What is missing is put in line, content by content, on the "planner" thread. Of what lies flat and
-// proven, which the kernel may read by itself, the pages are read on the "page in" thread
+// What is missing is put in line, content by content, on the "planner" thread. Of what lies flat
+// and proven, which the kernel may read by itself, the pages are read on the "page in" thread
 // (ContentFetcher+Pages.swift), so that the line does not wait.
 
 internal import Catalog

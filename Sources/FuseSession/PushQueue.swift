@@ -12,8 +12,9 @@ struct PushQueue {
 
     /// What a reader that sends READs comes to before pages can be pushed there.
     ///
-    /// It is what the kernel has asked for ahead of it, and as much as the reader goes through while
-    /// two threads push as much. Pages that are both read and pushed are decoded and copied twice.
+    /// It is what the kernel has asked for ahead of it, and as much as the reader goes through
+    /// while two threads push as much. Pages that are both read and pushed are decoded and copied
+    /// twice.
     static let leadByteCount: Int64 = 4 << 20
 
     /// Pages to be pushed in one message.
@@ -46,8 +47,8 @@ struct PushQueue {
 
     /// A reader has read a range by itself.
     ///
-    /// What is behind it is not worth pushing any more, and what comes next it reaches before we do.
-    /// Of a plan only the range and what comes next are left out, since plans are in any order.
+    /// What is behind it is not worth pushing any more, and what comes next it reaches first. Of a
+    /// plan only the range and what comes next are left out, since plans are in any order.
     mutating func skip(_ node: NodeID, _ range: Range<Int64>) {
         let next = range.upperBound + PushQueue.leadByteCount
         urgent = urgent.compactMap { piece in

@@ -3,9 +3,9 @@
 //   faults SECONDS SEED THREADS PAUSE_MICROSECONDS PATH...
 //
 // Each page of file N begins with two numbers of 64 bits: N, and the number of the page. A thread
-// maps one of the files, touches some pages of it, and lets go of it again; every second mapping is
-// advised as random, so that the kernel asks for single pages. Prints a line of JSON: touches, wrong
-// pages, the longest touch, and the fewest touches of a thread.
+// maps one of the files, touches some pages of it, and lets go of it; every second mapping is
+// advised as random, so that the kernel asks for single pages. Prints a line of JSON: touches,
+// wrong pages, the longest touch, and the fewest touches of a thread.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
