@@ -51,7 +51,7 @@ release: ## build the programs for use, into .build/release
 
 .PHONY: test
 test: ## run all tests: style, units, real mounts, official clients (under 20 minutes)
-	@scripts/bootstrap.sh
+	@scripts/bootstrap.sh chromium
 	@scripts/test.sh $(SUITES)
 
 .PHONY: demo

@@ -153,7 +153,7 @@ let package = Package(
         tests("WeightsTests", ["Platform", "Weights", "TestSupport"]),
         tests("HDF5FilesTests", ["Platform", "Weights", "HDF5Files", "TestSupport"]),
         tests("TidyTests", []),
-        tests("FuzzTests", ["Platform", "FuzzCases", "TestSupport"]),
+        tests("FuzzTests", ["Platform", "Weights", "HDF5Files", "FuzzCases", "TestSupport"]),
         tests("SettingsTests", ["Settings"]),
         tests("HTTPServiceTests", ["Platform", "HTTPService", "TestSupport"]),
         tests(

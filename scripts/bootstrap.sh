@@ -6,11 +6,11 @@
 # with sudo. Never installs the Swift toolchain: it says where to get it.
 set -euo pipefail
 
-# Libraries to link, programs that the tests and the demo call (chromium: the predictor's page).
+# Libraries to link, programs that the tests and the demo call.
 packages=(
     libfuse3-dev fuse3 libcurl4-openssl-dev libsqlite3-dev liblz4-dev libssl-dev libxxhash-dev
     libmicrohttpd-dev libopenblas-dev libhdf5-dev pkg-config python3 python3-venv ca-certificates
-    attr curl gcc git libc6-dev make procps rsync tar util-linux chromium "$@"
+    attr curl gcc git libc6-dev make procps rsync tar util-linux "$@"
 )
 
 fail() {

@@ -1,6 +1,7 @@
 // Checkpoints, pickles, trees and Keras files that nobody would write: refused, or understood with
 // every tensor in its file.
 
+import FuzzCases
 import HDF5Files
 import Platform
 import TestSupport
