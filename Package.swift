@@ -79,7 +79,7 @@ let package = Package(
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
         module("HDF5Files", ["Platform", "CHDF5"]),
         module("LinearAlgebra", ["Platform", "CShims", "COpenBLAS"]),
-        module("Weights", ["Platform"]),
+        module("Weights", ["Platform", "CShims"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),

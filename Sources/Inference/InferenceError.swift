@@ -26,3 +26,13 @@ package enum InferenceError: Error, Equatable, Sendable {
     /// The numbers that came out are none (NaN or infinite), for the row of that index.
     case notANumber(rowIndex: Int)
 }
+
+extension InferenceError {
+    /// What went wrong with opening a weight file.
+    package init(_ error: WeightFileError) {
+        switch error {
+        case .unreadable(let path, let error): self = .file(path: path, error)
+        case .invalid(let path, let error): self = .weights(path: path, error)
+        }
+    }
+}

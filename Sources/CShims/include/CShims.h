@@ -2,6 +2,7 @@
 #pragma once
 
 #include "blake3.h"
+#include "floats.h"
 #include "groups.h"
 #include "handover.h"
 #include "top_bytes.h"
