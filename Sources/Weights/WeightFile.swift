@@ -5,7 +5,7 @@ package enum WeightFile {
     /// What is needed to tell the format.
     private static let headByteCount: Int64 = 16
     /// Legacy `torch.save`: a pickle of protocol 2 with this number of ten bytes at its beginning.
-    private static let torchStreamMagic: [UInt8] =
+    static let torchStreamMagic: [UInt8] =
         [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]
     static let hdf5Magic: [UInt8] = [0x89] + Array("HDF\r\n\u{1a}\n".utf8)
 

@@ -23,7 +23,8 @@ extension WeightSet {
         switch layout?.format {
         case .safetensors?: return try views(layout?.extents ?? [], of: source)
         case .torchArchive?, .torchStream?:
-            throw .invalid(path: path, .unsupported(reason: "checkpoints of PyTorch"))
+            let checkpoint = try Checkpoint.open(source)
+            return try source.checked { () throws(WeightError) in try checkpoint.weights() }
         case .numpyArray?, .numpyArchive?: return try NumPyFile.open(source)
         case .gguf?: throw .invalid(path: path, .unsupported(reason: "models in GGUF files"))
         case .hdf5?:

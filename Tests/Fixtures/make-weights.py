@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Makes the weight files in Tests/Fixtures/weights, by the libraries that write such files.
+
+    python3 make-weights.py [PART ...]
+
+Parts: torch, pickles, sklearn, keras, xgboost; all of them without arguments. A part needs its
+library (torch 1.13 or later; scikit-learn, joblib and pandas; keras 3 and h5py; xgboost) and may be
+run in an environment of its own. What the values are is said by formulas that the tests know, and
+the random ones come from fixed seeds. Kept are the files: tests need none of the libraries.
+"""
+import argparse
+import collections
+import json
+import os
+import pickle
+import sys
+import zipfile
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "weights")
+
+
+def path(name):
+    return os.path.join(FOLDER, name)
+
+
+def make_torch():
+    import numpy
+    import torch
+
+    grid = torch.arange(12, dtype=torch.float32).reshape(3, 4) / 8
+    wide = torch.arange(24, dtype=torch.float32).reshape(4, 6)
+    state = collections.OrderedDict(
+        [
+            ("weight", torch.nn.Parameter(grid)),
+            ("bias", torch.tensor([0.5, -1.5, 2.0])),
+            ("half", torch.arange(6, dtype=torch.float16) / 4),
+            ("brain", torch.arange(6).to(torch.bfloat16)),
+            ("bytes", torch.arange(-3, 3, dtype=torch.int8)),
+            ("counts", torch.tensor([1, -2, 1 << 40])),
+            ("double", torch.tensor([0.1, 0.2], dtype=torch.float64)),
+            ("flags", torch.tensor([True, False, True])),
+            ("scalar", torch.tensor(7.25)),
+            ("empty", torch.zeros(0, 4)),
+            ("transposed", wide.t()),
+            ("part", wide[1:3, ::2]),
+            ("repeated", torch.tensor([3.0]).expand(2, 3)),
+            ("rows", wide[2:4]),
+        ]
+    )
+    state["tied"] = state["weight"]
+    torch.save(state, path("state.pth"))
+    torch.save(state, path("state-stream.pth"), _use_new_zipfile_serialization=False)
+
+    torch.manual_seed(1)
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
+    adam = torch.optim.Adam(net.parameters())
+    net(torch.ones(5, 4)).sum().backward()
+    adam.step()
+    with torch.no_grad():
+        for value in net.state_dict().values():
+            value.copy_(torch.arange(value.numel()).reshape(value.shape))
+    nested = {
+        "model_state_dict": net.state_dict(),
+        "optimizer_state_dict": adam.state_dict(),
+        "epoch": 3,
+        "best_loss": 0.125,
+        "config": {
+            "layers": [8, 4],
+            "name": "größe",
+            "dropout": 0.1,
+            "flag": True,
+            "nothing": None,
+            "pair": (1, -2),
+            "big": 1 << 40,
+            "negative": -(1 << 40),
+            "kinds": {"only"},
+        },
+        "size": torch.Size([2, 3]),
+        "type": torch.float16,
+        "device": torch.device("cpu"),
+        "mean": numpy.arange(6.0).reshape(2, 3),
+        "order": numpy.asfortranarray(numpy.arange(6, dtype=numpy.float32).reshape(2, 3)),
+        "rate": numpy.float64(0.25),
+        "steps": numpy.int64(7),
+        "classes": numpy.array(["a", "bc"]),
+        "objects": numpy.array(["x", 1, None], dtype=object),
+        "default": collections.defaultdict(list, {"a": [1]}),
+    }
+    for protocol in (2, 3, 4, 5):
+        torch.save(nested, path(f"nested-{protocol}.pth"), pickle_protocol=protocol)
+    torch.save(nested, path("nested-stream.pth"), _use_new_zipfile_serialization=False)
+    torch.save(net, path("module.pth"))
+    torch.jit.save(torch.jit.script(net), path("script.pt"))
+
+    with zipfile.ZipFile(path("state.pth")) as source:
+        with zipfile.ZipFile(path("compressed.pth"), "w", zipfile.ZIP_DEFLATED) as target:
+            for member in source.infolist():
+                # Of the members only the storages are compressed: the pickle can be read.
+                kind = zipfile.ZIP_DEFLATED if "/data/" in member.filename else zipfile.ZIP_STORED
+                target.writestr(member.filename, source.read(member), kind)
+
+
+class Command:
+    """Whoever unpickles this runs a command."""
+
+    def __init__(self, function, *arguments):
+        self.called = (function, arguments)
+
+    def __reduce__(self):
+        return self.called
+
+
+def make_pickles():
+    plain = {
+        "none": None,
+        "truth": [True, False],
+        "numbers": [0, 1, 255, 256, 65536, -1, -(1 << 31), 1 << 31, (1 << 62), -(1 << 63)],
+        "reals": [0.0, -0.5, 1e300],
+        "texts": ["", "plain", "größe", "\N{GRINNING FACE}", "two\nlines", "back\\slash", "x" * 300],
+        "bytes": [b"", b"\x00\xff", b"y" * 300],
+        "tuples": [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)],
+        "sets": [set(), {1}, frozenset({2})],
+        "ordered": collections.OrderedDict([("b", 1), ("a", 2)]),
+        1: "a number as a key",
+    }
+    plain["shared"] = plain["numbers"]
+    for protocol in range(6):
+        with open(path(f"plain-{protocol}.pkl"), "wb") as file:
+            pickle.dump(plain, file, protocol)
+        with open(path(f"system-{protocol}.pkl"), "wb") as file:
+            pickle.dump({"a": Command(os.system, "exit 3")}, file, protocol)
+        with open(path(f"eval-{protocol}.pkl"), "wb") as file:
+            pickle.dump([Command(eval, "1 + 1")], file, protocol)
+
+
+def make_sklearn():
+    import joblib
+    import numpy
+    import pandas
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+    rows = numpy.array([[1.0, 10.0, -3.0], [2.0, 30.0, 5.0], [4.0, 20.0, 0.25], [9.0, 15.0, 1.5]])
+    table = pandas.DataFrame(rows, columns=["width", "height", "größe"])
+    made = {
+        "standard": StandardScaler().fit(table),
+        "standard-bare": StandardScaler(with_mean=False, with_std=False).fit(rows),
+        "range": MinMaxScaler().fit(table),
+        "range-clip": MinMaxScaler(feature_range=(-2, 3), clip=True).fit(rows),
+    }
+    new = numpy.array([[3.0, 25.0, 2.0], [-5.0, 99.0, 1.0]])
+    expected = {}
+    for name, scaler in made.items():
+        with open(path(f"{name}.pkl"), "wb") as file:
+            pickle.dump(scaler, file)
+        joblib.dump(scaler, path(f"{name}.joblib"))
+        given = pandas.DataFrame(new, columns=table.columns) if scaler is made["standard"] else new
+        given = pandas.DataFrame(new, columns=table.columns) if name == "range" else given
+        scaled = scaler.transform(given)
+        expected[name] = {
+            "scaled": scaled.tolist(),
+            "unscaled": scaler.inverse_transform(scaled).tolist(),
+        }
+    with open(path("standard-0.pkl"), "wb") as file:
+        pickle.dump(made["standard"], file, 0)
+    joblib.dump(made["standard"], path("standard-compressed.joblib"), compress=3)
+    joblib.dump({"x": made["standard"], "y": made["range"]}, path("both.joblib"))
+    joblib.dump(
+        {
+            "rows": numpy.asfortranarray(rows.astype(numpy.float32)),
+            "empty": numpy.zeros((0, 3)),
+            "objects": numpy.array(["x", "y"], dtype=object),
+            "after": "the arrays",
+        },
+        path("arrays.joblib"),
+    )
+    with open(path("scalers.json"), "w") as file:
+        json.dump({"rows": new.tolist(), "scalers": expected}, file, indent=1)
+        file.write("\n")
+
+
+PARTS = {
+    name.removeprefix("make_"): part for name, part in list(globals().items())
+    if name.startswith("make_")
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART")
+    os.makedirs(FOLDER, exist_ok=True)
+    for name in parser.parse_args().parts or PARTS:
+        PARTS[name]()
+        print(f"made: {name}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
