@@ -8,8 +8,8 @@ struct JSONReader {
     /// Deeper than any header; a reader of its own stack depth must not be led further.
     static let depthMax = 64
 
-    private let bytes: [UInt8]
-    private var position = 0
+    let bytes: [UInt8]
+    var position = 0
     private var depth = 0
 
     init(_ bytes: [UInt8]) {
@@ -111,9 +111,12 @@ struct JSONReader {
 
     private func wrong(_ reason: String) -> WeightError { .malformed(reason: reason) }
 
-    private mutating func skipSpace() {
-        while position < bytes.count, [0x20, 0x09, 0x0a, 0x0d].contains(bytes[position]) {
-            position += 1
+    mutating func skipSpace() {
+        while position < bytes.count {
+            switch bytes[position] {
+            case 0x20, 0x09, 0x0a, 0x0d: position += 1
+            default: return
+            }
         }
     }
 

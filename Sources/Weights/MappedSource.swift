@@ -16,12 +16,7 @@ struct MappedSource: ByteSource {
         let range = Int(range.lowerBound)..<Int(range.upperBound)
         do throws(Errno) { try file.populate(range) } catch { return nil }
         return file.withBytes { whole in
-            [UInt8](capacity: range.count) { room in
-                let part = whole.extracting(range)
-                for index in 0..<part.byteCount {
-                    room.append(unsafe part.unsafeLoad(fromByteOffset: index, as: UInt8.self))
-                }
-            }
+            unsafe whole.extracting(range).withUnsafeBytes { unsafe Array($0) }
         }
     }
 

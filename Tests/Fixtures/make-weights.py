@@ -178,6 +178,110 @@ def make_sklearn():
         file.write("\n")
 
 
+def make_keras():
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import h5py
+    import keras
+    import numpy
+
+    keras.utils.set_random_seed(1)
+    first = keras.Input((3,), name="size")
+    second = keras.Input((2,), dtype="int32", name="kind")
+    embedded = keras.layers.Flatten()(keras.layers.Embedding(5, 4, name="words")(second))
+    joined = keras.layers.Concatenate()([first, embedded])
+    hidden = keras.layers.Dense(6, activation="relu", name="hidden")(joined)
+    hidden = keras.layers.BatchNormalization(name="norm")(hidden)
+    model = keras.Model([first, second], keras.layers.Dense(2, name="out")(hidden))
+    for weight in model.weights:
+        count = int(numpy.prod(weight.shape))
+        weight.assign(numpy.arange(count, dtype="float32").reshape(weight.shape) / 4)
+    model.save(path("keras.h5"))
+    model.save_weights(path("keras.weights.h5"))
+
+    # What Keras 2 wrote by way of an older HDF5: the oldest form of the format, names in one
+    # array of bytes, and names of weights that end in ":0".
+    with h5py.File(path("keras-2.h5"), "w", libver=("earliest", "v108")) as file:
+        file.attrs["keras_version"] = b"2.15.0"
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential"}).encode()
+        weights = file.create_group("model_weights")
+        names = numpy.array([b"dense", b"flatten", b"gru"])
+        weights.attrs["layer_names"] = names
+        for name in names:
+            layer = weights.create_group(name)
+            if name == b"flatten":
+                layer.attrs["weight_names"] = []
+                continue
+            parts = numpy.array([name + b"/kernel:0", name + b"/bias:0"])
+            # Keras cuts long lists of names into several attributes.
+            if name == b"gru":
+                layer.attrs["weight_names0"], layer.attrs["weight_names1"] = parts[:1], parts[1:]
+            else:
+                layer.attrs["weight_names"] = parts
+            layer.create_dataset(parts[0], data=numpy.arange(6, dtype="<f4").reshape(2, 3))
+            layer.create_dataset(parts[1], data=numpy.arange(3, dtype="<f2"))
+
+    # One layer, small enough for the fuzzer.
+    with h5py.File(path("tiny.h5"), "w") as file:
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"] = numpy.array([b"d"])
+        layer = weights.create_group("d")
+        layer.attrs["weight_names"] = ["k"]
+        layer.create_dataset("k", data=numpy.arange(3, dtype="<f4"))
+
+    def plain(name, **options):
+        with h5py.File(path(name), "w") as file:
+            data = numpy.arange(64, dtype="<f4").reshape(8, 8)
+            file.create_dataset("values", data=data, **options)
+
+    plain("chunked.h5", chunks=(4, 4))
+    plain("gzip.h5", chunks=(4, 4), compression="gzip")
+    with h5py.File(path("types.h5"), "w") as file:
+        for kind in ("f8", "f4", "f2", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"):
+            file.create_dataset(f"kinds/{kind}", data=numpy.arange(3).astype(f"<{kind}"))
+        file.create_dataset("scalar", data=numpy.float32(7.25))
+        file.create_dataset("empty", shape=(0, 4), dtype="<f4")
+        file.create_dataset("big-endian", data=numpy.arange(3, dtype=">f4"))
+        file.create_dataset("texts", data=["a", "b"])
+        file.create_dataset("unwritten", shape=(4,), dtype="<f4")
+        file["link"] = h5py.SoftLink("/scalar")
+        file["elsewhere"] = h5py.ExternalLink("chunked.h5", "/values")
+        file["kinds/loop"] = h5py.SoftLink("/kinds")
+
+
+def make_xgboost():
+    import numpy
+    import pandas
+    import xgboost
+
+    random = numpy.random.default_rng(1)
+    rows = random.normal(size=(200, 4)).round(3)
+    rows[random.random(rows.shape) < 0.1] = numpy.nan
+    label = numpy.nan_to_num(rows[:, 0] + rows[:, 1] * rows[:, 2])
+    table = pandas.DataFrame(rows, columns=["a", "b", "c", "größe"])
+    kinds = [f"kind {number:02}" for number in random.integers(0, 40, 200)]
+    table["kind"] = pandas.Categorical(kinds)
+
+    def train(name, data, label, **parameters):
+        parameters = {"max_depth": 3, "seed": 1, "nthread": 1} | parameters
+        matrix = xgboost.DMatrix(data, label, enable_categorical=True)
+        booster = xgboost.train(parameters, matrix, num_boost_round=4)
+        for form in ("json", "ubj"):
+            booster.save_model(path(f"xgb-{name}.{form}"))
+
+    train("regression", table.iloc[:, :4], label)
+    train("binary", rows, label > 0, objective="binary:logistic")
+    train("classes", rows, (label > 0) + (label > 1) * 1.0, objective="multi:softprob", num_class=3)
+    train("categories", table, label + table["kind"].cat.codes % 3, max_cat_to_onehot=1)
+    train("dart", rows, label, booster="dart", rate_drop=0.5)
+    train("targets", rows, numpy.stack([label, -label], axis=1))
+    train("linear", rows, label, booster="gblinear")
+    train(
+        "vector", rows, numpy.stack([label, -label], axis=1), multi_strategy="multi_output_tree",
+        tree_method="hist",
+    )
+
+
 PARTS = {
     name.removeprefix("make_"): part for name, part in list(globals().items())
     if name.startswith("make_")
