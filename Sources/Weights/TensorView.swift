@@ -132,6 +132,18 @@ package struct WeightSet: Sendable {
         return known.values.sorted { $0.path < $1.path }
     }
 
+    /// The first tensor with a value that is NaN or infinite, in the order of the files; nil when
+    /// there is none.
+    ///
+    /// It reads every value.
+    package func firstNotFinite() -> String? {
+        let sorted = tensors.sorted {
+            ($0.value.file?.path ?? "", $0.value.bytes.lowerBound, $0.key)
+                < ($1.value.file?.path ?? "", $1.value.bytes.lowerBound, $1.key)
+        }
+        return sorted.first { $0.value.firstNotFinite() != nil }?.key
+    }
+
     /// Those whose names begin so, by the rest of their names.
     package func under(_ prefix: String) -> WeightSet {
         var found: [String: TensorView] = [:]

@@ -32,6 +32,8 @@ package enum WeightError: Error, Equatable, Sendable {
     case compressedMember(String)
     /// Something of that name is not in the file.
     case missing(String)
+    /// A tensor with a value that is NaN or infinite.
+    case notFinite(String)
     /// A file that an index names is not beside it.
     case missingShard(String)
 }
@@ -59,6 +61,7 @@ extension WeightError: CustomStringConvertible {
             "its member '\(name)' is compressed and cannot be mapped; save it uncompressed"
                 + " (torch.save and numpy.savez do)"
         case .missing(let name): "it has no '\(name)'"
+        case .notFinite(let name): "'\(name)' has values that are NaN or infinite"
         case .missingShard(let name): "it names '\(name)', which is not beside it"
         }
     }

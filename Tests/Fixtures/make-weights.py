@@ -226,7 +226,7 @@ def make_keras():
         weights = file.create_group("model_weights")
         weights.attrs["layer_names"] = numpy.array([b"d"])
         layer = weights.create_group("d")
-        layer.attrs["weight_names"] = ["k"]
+        layer.attrs["weight_names"] = numpy.array([b"k"])
         layer.create_dataset("k", data=numpy.arange(3, dtype="<f4"))
 
     def plain(name, **options):

@@ -94,6 +94,9 @@ import Testing
         #expect(view([UInt16(0x7f7f), 0x7fc0], .bfloat16).firstNotFinite() == 1)
         #expect(view([1.0, -.infinity], .float64).firstNotFinite() == 1)
         #expect(view([Int64.max], .int64).firstNotFinite() == nil)
+        let sound = view([Float(1)], .float32)
+        #expect(WeightSet(["a": sound, "b": view(values, .float32)]).firstNotFinite() == "b")
+        #expect(WeightSet(["a": sound]).firstNotFinite() == nil)
     }
 
     @Test func `floats are lent where they lie`() throws {
