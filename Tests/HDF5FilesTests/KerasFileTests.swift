@@ -98,7 +98,7 @@ import Weights
         let path = "\(folder.path)/x.h5"
         for bytes: [UInt8] in [[], [1, 2, 3], WeightFixtures.safetensors] {
             try writeFile(path, bytes)
-            #expect(failure(path) == .malformed(reason: "no HDF5 file, or one that was cut"))
+            #expect(failure(path) == .malformed(reason: "no HDF5 file"))
         }
         #expect(throws: WeightFileError.unreadable(path: "\(folder.path)/none", .noEntry)) {
             try KerasFile.open("\(folder.path)/none")
@@ -114,17 +114,5 @@ import Weights
             try writeFile(path, Array(bytes[..<count]))
             if failure(path) == nil { Issue.record("\(count) bytes were taken") }
         }
-    }
-
-    /// The library's own state must not be torn by several at a time.
-    @Test func `several threads read files`() throws {
-        let paths = ["keras.h5", "types.h5", "gzip.h5"].map { fixturePath("weights/\($0)") }
-        let threads = (0..<4).map { number in
-            OwnedThread {
-                for round in 0..<20 { _ = try? KerasFile.open(paths[(round + number) % 3]) }
-            }
-        }
-        for thread in threads { thread.join() }
-        #expect(try open("keras.h5").layers.count == 8)
     }
 }
