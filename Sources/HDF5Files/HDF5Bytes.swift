@@ -1,7 +1,8 @@
 // The bytes of an HDF5 file, read in small pieces wherever its structures lead.
 //
 // Every piece is checked to lie in the file, and its pages are asked for before they are touched.
-// How much is read in all is bounded, since structures may lead to the same place again and again.
+// How much is read and kept in all is bounded, since structures may lead to the same place again
+// and again.
 
 internal import Platform
 internal import Weights
@@ -11,13 +12,20 @@ struct HDF5Bytes {
     /// What stands for no place at all.
     static let nowhere = UInt64.max
 
-    /// A network of ten thousand layers takes some megabytes in some hundred thousand pieces.
-    private static let pieceCountMax = 1 << 22
-    private static let byteCountMax = 1 << 30
+    /// What to do about a form of HDF5 that is not read here.
+    static let advice = "save it with h5py's own settings, without libver= and track_order="
+
+    /// A layer has some ten objects, each of some three pieces and some kilobyte: this is enough
+    /// for networks of ten thousand layers.
+    private static let pieceCountMax = 1 << 20
+    private static let byteCountMax = 128 << 20
+    /// Pages are asked for in blocks, each once: a question for each piece would take longer.
+    private static let blockByteCount = 64 << 10
 
     let file: MappedFile
     private var pieceCount = 0
     private var byteCount = 0
+    private var blocks: Set<Int> = []
 
     init(_ file: MappedFile) {
         self.file = file
@@ -28,18 +36,32 @@ struct HDF5Bytes {
         let size = UInt64(file.byteCount)
         if place > size || count > size - place { throw wrong(.truncated) }
         pieceCount += 1
-        byteCount += Int(count)
-        if pieceCount > HDF5Bytes.pieceCountMax || byteCount > HDF5Bytes.byteCountMax {
-            throw wrong(.tooManyEntries)
-        }
+        if pieceCount > HDF5Bytes.pieceCountMax { throw wrong(.tooManyEntries) }
+        try charge(Int(count))
         let range = Int(place)..<Int(place + count)
-        do throws(Errno) { try file.populate(range) } catch {
-            throw .unreadable(path: file.path, error)
-        }
+        try populate(range)
         let bytes = file.withBytes { whole in
             unsafe whole.extracting(range).withUnsafeBytes { unsafe Array($0) }
         }
         return HDF5Cursor(bytes)
+    }
+
+    /// Counts bytes that are read or kept, and ends it when they are more than any real file has.
+    mutating func charge(_ count: Int) throws(WeightFileError) {
+        byteCount += count
+        if byteCount > HDF5Bytes.byteCountMax { throw wrong(.tooManyEntries) }
+    }
+
+    private mutating func populate(_ range: Range<Int>) throws(WeightFileError) {
+        if range.isEmpty { return }
+        let size = HDF5Bytes.blockByteCount
+        for block in range.lowerBound / size...(range.upperBound - 1) / size
+        where blocks.insert(block).inserted {
+            let end = min((block + 1) * size, file.byteCount)
+            do throws(Errno) { try file.populate(block * size..<end) } catch {
+                throw .unreadable(path: file.path, error)
+            }
+        }
     }
 
     /// A structure that begins with a mark of four letters, which are passed over.

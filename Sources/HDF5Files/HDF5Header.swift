@@ -3,6 +3,7 @@
 // In the older form a header is a row of messages padded to 8 bytes, in the newer one it has marks
 // and checksums; both may go on elsewhere. HDF5 File Format Specification 3.0, section IV.A.
 
+internal import Platform
 internal import Weights
 
 /// A message: what it says, by a number, and its bytes.
@@ -21,7 +22,7 @@ struct HDF5Message {
 
 extension HDF5Bytes {
     private static let messageCountMax = 1 << 16
-    private static let blockCountMax = 1 << 12
+    private static let blockCountMax = 1 << 10
 
     /// The messages of the object whose header lies at a place; those of no interest left out.
     mutating func messages(at place: UInt64) throws(WeightFileError) -> [HDF5Message] {
@@ -64,7 +65,10 @@ extension HDF5Bytes {
         var head = try piece(at: place, count: min(64, UInt64(file.byteCount) - place))
         let (hasOrder, start, byteCount) = try checked { () throws(WeightError) in
             try head.skip(4)
-            if try head.uint8() != 2 { throw .unsupported(reason: "a newer form of HDF5") }
+            if try head.uint8() != 2 {
+                throw .unsupported(
+                    reason: "a newer form of HDF5's objects; \(HDF5Bytes.advice)")
+            }
             let flags = try head.uint8()
             try head.skip((flags & 0x20 != 0 ? 16 : 0) + (flags & 0x10 != 0 ? 4 : 0))
             let count = try head.number(1 << Int(flags & 3))
@@ -107,6 +111,10 @@ extension HDF5Bytes {
         if kind == .more {
             let place = try checked { () throws(WeightError) in
                 (start: try content.uint64(), count: try content.uint64())
+            }
+            // A block that leads to itself would be read up to the limit.
+            if blocks.contains(where: { $0.start == place.start }) {
+                throw wrong(.malformed(reason: "an object of HDF5 that goes on in itself"))
             }
             blocks.append(place)
             return

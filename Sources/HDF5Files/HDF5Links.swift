@@ -1,8 +1,8 @@
 // The links of a group: names, and where the objects' headers lie.
 //
-// An older group keeps them in a tree of nodes with the names in a heap beside it, a newer small one
-// in messages. Links to other files and to other names are left out: only objects of this very file
-// are met. HDF5 File Format Specification 3.0, sections III.A, III.B, III.D and IV.A.2.g.
+// An older group keeps them in a tree of nodes with the names in a heap beside it, a newer small
+// one in messages. Links to other files and to other names are left out: only objects of this very
+// file are met. HDF5 File Format Specification 3.0, sections III.A, III.B, III.D and IV.A.2.g.
 
 internal import Weights
 
@@ -25,7 +25,11 @@ extension HDF5Bytes {
                 try read(tree: tree, level: nil, names, &links)
             case .link:
                 let found = try checked { () throws(WeightError) in try hardLink(&content) }
-                if let found { links.append(found) }
+                if let found {
+                    if links.count == HDF5Bytes.linkCountMax { throw wrong(.tooManyEntries) }
+                    try charge(found.name.utf8.count)
+                    links.append(found)
+                }
             case .linkInfo:
                 let isElsewhere = try checked { () throws(WeightError) in
                     try content.skip(1)
@@ -35,8 +39,8 @@ extension HDF5Bytes {
                 if isElsewhere {
                     throw wrong(
                         .unsupported(
-                            reason: "large groups in the newer form of HDF5; save it without"
-                                + " libver='latest' and track_order"))
+                            reason: "a group of many in the newer form of HDF5;"
+                                + " \(HDF5Bytes.advice)"))
                 }
             default: continue
             }
@@ -119,7 +123,11 @@ extension HDF5Bytes {
                 if kind == 2 { return nil }
                 return (try HDF5Cursor.text(names[start...]), header)
             }
-            if let link { links.append(link) }
+            if let link {
+                // Of a damaged file every name may be as long as the whole heap.
+                try charge(link.name.utf8.count)
+                links.append(link)
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 // Attributes that are texts: names of layers and weights, a model's configuration.
 //
-// Texts have one length, filled up with zeros or spaces, or a length each and then lie in a heap for
-// the whole file. HDF5 File Format Specification 3.0, sections IV.A.2.m and III.E.
+// Texts have one length, filled up with zeros or spaces, or a length each and then lie in a heap
+// for the whole file. HDF5 File Format Specification 3.0, sections IV.A.2.m and III.E.
 
 internal import Weights
 
@@ -18,13 +18,13 @@ extension HDF5Bytes {
         let parts = try checked { () throws(WeightError) in
             try HDF5Bytes.attribute(&content)
         }
-        guard let parts else { return nil }
         var count: Int64 = 1
         for size in parts.shape {
             let (next, overflows) = count.multipliedReportingOverflow(by: size)
             if overflows || next > HDF5Bytes.textCountMax { throw wrong(.tooManyEntries) }
             count = next
         }
+        try charge(Int(count) * MemoryLayout<String>.stride)
         var texts: [String] = []
         for _ in 0..<count {
             switch parts.type {
@@ -48,10 +48,10 @@ extension HDF5Bytes {
         return (parts.name, texts)
     }
 
-    /// What stands before an attribute's values; nil when its type is kept elsewhere.
+    /// What stands before an attribute's values.
     private static func attribute(
         _ content: inout HDF5Cursor
-    ) throws(WeightError) -> (name: String, type: HDF5Type, shape: [Int64])? {
+    ) throws(WeightError) -> (name: String, type: HDF5Type, shape: [Int64]) {
         let (version, flags) = (try content.uint8(), try content.uint8())
         guard (1...3).contains(version) else {
             throw .malformed(reason: "an attribute of HDF5 that is none")
@@ -68,7 +68,10 @@ extension HDF5Bytes {
         let name = try HDF5Cursor.text(try part(nameCount))
         var type = HDF5Cursor(try part(typeCount))
         var shape = HDF5Cursor(try part(shapeCount))
-        if version > 1 && flags & 3 != 0 { return nil }
+        if version > 1 && flags & 3 != 0 {
+            throw .unsupported(
+                reason: "the attribute '\(name)' of a named type; \(HDF5Bytes.advice)")
+        }
         return (name, try HDF5Type(&type), try HDF5Shape.read(&shape))
     }
 
@@ -79,7 +82,11 @@ extension HDF5Bytes {
             try head.skip(4)
             return try head.uint64()
         }
-        if size > HDF5Bytes.textByteCountMax || size < 16 { throw wrong(.tooManyEntries) }
+        if size < 16 { throw wrong(.malformed(reason: "a heap of HDF5 that is none")) }
+        if size > HDF5Bytes.textByteCountMax {
+            throw wrong(
+                .unsupported(reason: "a text in HDF5 of more than 16 MiB; no network needs it"))
+        }
         var position = place + 16
         while position + 16 <= place + size {
             var entry = try piece(at: position, count: 16)
