@@ -66,7 +66,6 @@ let package = Package(
         system("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
         system("CMicroHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
         system("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
-        system("CHDF5", pkgConfig: "hdf5-serial", apt: "libhdf5-dev"),
         .target(name: "CShims", dependencies: ["CXXHash"], cSettings: loopSettings),
 
         // The ladder: each module uses only those above it in this list.
@@ -79,7 +78,7 @@ let package = Package(
         module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
         module("LinearAlgebra", ["Platform", "CShims", "COpenBLAS"]),
         module("Weights", ["Platform", "CShims"]),
-        module("HDF5Files", ["Platform", "Weights", "CHDF5"]),
+        module("HDF5Files", ["Platform", "Weights"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
         module("HTTPService", ["Platform", "Telemetry", "CMicroHTTPD"]),

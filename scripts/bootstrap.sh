@@ -9,7 +9,7 @@ set -euo pipefail
 # Libraries to link, programs that the tests and the demo call.
 packages=(
     libfuse3-dev fuse3 libcurl4-openssl-dev libsqlite3-dev liblz4-dev libssl-dev libxxhash-dev
-    libmicrohttpd-dev libopenblas-dev libhdf5-dev pkg-config python3 python3-venv ca-certificates
+    libmicrohttpd-dev libopenblas-dev pkg-config python3 python3-venv ca-certificates
     attr curl gcc git libc6-dev make procps rsync tar util-linux "$@"
 )
 
@@ -23,7 +23,7 @@ command -v swift >/dev/null 2>&1 || fail "no 'swift' in PATH: install the Swift 
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     if pkg-config --exists fuse3 libcurl sqlite3 liblz4 libcrypto libxxhash libmicrohttpd \
-        openblas hdf5-serial; then
+        openblas; then
         exit 0
     fi
     fail "this machine has no apt; install the equivalents of: ${packages[*]}"

@@ -1,74 +1,110 @@
 // Attributes that are texts: names of layers and weights, a model's configuration.
 //
-// Texts have one length, filled up with zeros or spaces, or a length each; in the latter case the
-// library allocates them, and they are given back to it here.
+// Texts have one length, filled up with zeros or spaces, or a length each and then lie in a heap
+// for the whole file. HDF5 File Format Specification 3.0, sections IV.A.2.m and III.E.
 
-internal import CHDF5
-internal import Glibc
 internal import Weights
 
-enum HDF5Texts {
-    private static let textCountMax: Int64 = 65_536
+extension HDF5Bytes {
+    private static let textCountMax: Int64 = 1 << 16
     /// The configuration of a large network takes some hundred kilobytes.
-    private static let byteCountMax = 16 << 20
+    private static let textByteCountMax: UInt64 = 16 << 20
 
-    /// The texts of an attribute, one or many; nil when it has values of another type.
-    static func read(_ attribute: hid_t) throws(WeightError) -> [String]? {
-        guard let type = HDF5Handle(H5Aget_type(attribute)),
-            let space = HDF5Handle(H5Aget_space(attribute))
-        else { throw .malformed(reason: "an attribute of HDF5 that cannot be read") }
-        if H5Tget_class(type.id) != H5T_STRING { return nil }
-        let count = H5Sget_simple_extent_npoints(space.id)
-        guard count >= 0, count <= textCountMax else { throw .tooManyEntries }
-        if count == 0 { return [] }
-        let isVariable = H5Tis_variable_str(type.id)
-        if isVariable > 0 { return try variable(attribute, type.id, space.id, Int(count)) }
-        let width = H5Tget_size(type.id)
-        if isVariable < 0 || width == 0 || width > byteCountMax / Int(count) {
-            throw .tooManyEntries
+    /// The name of an attribute and its texts; nil when its values are of another type.
+    mutating func texts(
+        _ message: HDF5Message
+    ) throws(WeightFileError) -> (name: String, texts: [String])? {
+        var content = message.content
+        let parts = try checked { () throws(WeightError) in
+            try HDF5Bytes.attribute(&content)
         }
-        var bytes = [UInt8](repeating: 0, count: width * Int(count))
-        let isRead = unsafe bytes.withUnsafeMutableBytes {
-            unsafe H5Aread(attribute, type.id, $0.baseAddress) >= 0
+        var count: Int64 = 1
+        for size in parts.shape {
+            let (next, overflows) = count.multipliedReportingOverflow(by: size)
+            if overflows || next > HDF5Bytes.textCountMax { throw wrong(.tooManyEntries) }
+            count = next
         }
-        guard isRead else { throw .malformed(reason: "an attribute of HDF5 that cannot be read") }
-        return try (0..<Int(count)).map { (index) throws(WeightError) in
-            var part = bytes[index * width..<(index + 1) * width].prefix { $0 != 0 }
-            while part.last == 0x20 { part.removeLast() }
-            return try text(Array(part))
-        }
-    }
-
-    private static func variable(
-        _ attribute: hid_t, _ type: hid_t, _ space: hid_t, _ count: Int
-    ) throws(WeightError) -> [String] {
-        guard let memoryType = HDF5Handle(H5Tcopy(modelfs_h5_c_string())) else {
-            throw .unsupported(reason: "the library for HDF5 does not work")
-        }
-        H5Tset_size(memoryType.id, modelfs_h5_variable())
-        H5Tset_cset(memoryType.id, H5Tget_cset(type))
-        var pointers = unsafe [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
-        let isRead = unsafe pointers.withUnsafeMutableBytes {
-            unsafe H5Aread(attribute, memoryType.id, $0.baseAddress) >= 0
-        }
-        guard isRead else { throw .malformed(reason: "an attribute of HDF5 that cannot be read") }
-        defer {
-            _ = unsafe pointers.withUnsafeMutableBytes {
-                unsafe H5Dvlen_reclaim(memoryType.id, space, modelfs_h5_default(), $0.baseAddress)
+        try charge(Int(count) * MemoryLayout<String>.stride)
+        var texts: [String] = []
+        for _ in 0..<count {
+            switch parts.type {
+            case .text(let width):
+                texts.append(
+                    try checked { () throws(WeightError) in
+                        var bytes = try content.take(width)
+                        while bytes.last == 0x20 { bytes.removeLast() }
+                        return try HDF5Cursor.text(bytes)
+                    })
+            case .variableText:
+                let (place, index) = try checked { () throws(WeightError) in
+                    try content.skip(4)
+                    return (try content.uint64(), Int(try content.number(4)))
+                }
+                // An empty text lies nowhere.
+                texts.append(place == 0 ? "" : try heapText(at: place, index: index))
+            default: return nil
             }
         }
-        return try (0..<count).map { (index) throws(WeightError) in
-            guard let pointer = unsafe pointers[index] else { return "" }
-            let length = unsafe strnlen(pointer, byteCountMax + 1)
-            if length > byteCountMax { throw .tooManyEntries }
-            return try text((0..<length).map { unsafe UInt8(bitPattern: pointer[$0]) })
-        }
+        return (parts.name, texts)
     }
 
-    private static func text(_ bytes: [UInt8]) throws(WeightError) -> String {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw .malformed(reason: "a text of HDF5 that is no UTF-8")
+    /// What stands before an attribute's values.
+    private static func attribute(
+        _ content: inout HDF5Cursor
+    ) throws(WeightError) -> (name: String, type: HDF5Type, shape: [Int64]) {
+        let (version, flags) = (try content.uint8(), try content.uint8())
+        guard (1...3).contains(version) else {
+            throw .malformed(reason: "an attribute of HDF5 that is none")
         }
-        return text
+        let (nameCount, typeCount, shapeCount) = (
+            try content.uint16(), try content.uint16(), try content.uint16()
+        )
+        if version == 3 { try content.skip(1) }
+        func part(_ count: Int) throws(WeightError) -> [UInt8] {
+            let bytes = try content.take(count)
+            if version == 1 { try content.align() }
+            return bytes
+        }
+        let name = try HDF5Cursor.text(try part(nameCount))
+        var type = HDF5Cursor(try part(typeCount))
+        var shape = HDF5Cursor(try part(shapeCount))
+        if version > 1 && flags & 3 != 0 {
+            throw .unsupported(
+                reason: "the attribute '\(name)' of a named type; \(HDF5Bytes.advice)")
+        }
+        return (name, try HDF5Type(&type), try HDF5Shape.read(&shape))
+    }
+
+    /// A text in the heap that lies at a place.
+    private mutating func heapText(at place: UInt64, index: Int) throws(WeightFileError) -> String {
+        var head = try structure("GCOL", at: place, count: 16)
+        let size = try checked { () throws(WeightError) in
+            try head.skip(4)
+            return try head.uint64()
+        }
+        if size < 16 { throw wrong(.malformed(reason: "a heap of HDF5 that is none")) }
+        if size > HDF5Bytes.textByteCountMax {
+            throw wrong(
+                .unsupported(reason: "a text in HDF5 of more than 16 MiB; no network needs it"))
+        }
+        var position = place + 16
+        while position + 16 <= place + size {
+            var entry = try piece(at: position, count: 16)
+            let (found, count) = try checked { () throws(WeightError) in
+                let found = try entry.uint16()
+                try entry.skip(6)
+                return (found, try entry.uint64())
+            }
+            if count > size { throw wrong(.truncated) }
+            if found == index && found != 0 {
+                var content = try piece(at: position + 16, count: count)
+                return try checked { () throws(WeightError) in
+                    try HDF5Cursor.text(try content.take(content.remaining))
+                }
+            }
+            if found == 0 { break }
+            position += 16 + (count + 7) / 8 * 8
+        }
+        throw wrong(.malformed(reason: "a text of HDF5 that is nowhere"))
     }
 }

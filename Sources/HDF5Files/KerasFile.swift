@@ -45,9 +45,8 @@ package struct KerasFile: Sendable {
         do throws(Errno) { file = try MappedFile(path) } catch {
             throw .unreadable(path: path, error)
         }
-        do throws(WeightError) {
-            return try KerasFile(file, try HDF5Contents.read(path))
-        } catch {
+        let contents = try HDF5Contents(file)
+        do throws(WeightError) { return try KerasFile(file, contents) } catch {
             throw .invalid(path: path, error)
         }
     }
@@ -87,11 +86,9 @@ package struct KerasFile: Sendable {
         _ set: HDF5DataSet, in file: MappedFile, _ path: String
     ) throws(WeightError) -> TensorView {
         guard let byteCount = set.type.byteCount else { throw .sizeMismatch(path) }
-        let start = set.offset ?? 0
-        guard start >= 0, byteCount <= Int64(file.byteCount),
-            start <= Int64(file.byteCount) - byteCount
+        guard byteCount <= Int64(file.byteCount),
+            let place = Int(exactly: set.offset ?? 0), place <= file.byteCount - Int(byteCount)
         else { throw .outOfRange(path) }
-        let place = Int(start)
         return TensorView(file: file, bytes: place..<place + Int(byteCount), type: set.type)
     }
 

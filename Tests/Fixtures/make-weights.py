@@ -116,7 +116,9 @@ def make_pickles():
         "truth": [True, False],
         "numbers": [0, 1, 255, 256, 65536, -1, -(1 << 31), 1 << 31, (1 << 62), -(1 << 63)],
         "reals": [0.0, -0.5, 1e300],
-        "texts": ["", "plain", "größe", "\N{GRINNING FACE}", "two\nlines", "back\\slash", "x" * 300],
+        "texts": [
+            "", "plain", "größe", "\N{GRINNING FACE}", "two\nlines", "back\\slash", "x" * 300,
+        ],
         "bytes": [b"", b"\x00\xff", b"y" * 300],
         "tuples": [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)],
         "sets": [set(), {1}, frozenset({2})],
@@ -229,13 +231,60 @@ def make_keras():
         layer.attrs["weight_names"] = numpy.array([b"k"])
         layer.create_dataset("k", data=numpy.arange(3, dtype="<f4"))
 
-    def plain(name, **options):
-        with h5py.File(path(name), "w") as file:
+    # More than one message of HDF5 can hold, 64 KiB: the configuration, which lies in a heap of its
+    # own, and the names of a layer's weights, which Keras cuts into several attributes.
+    inner = keras.Sequential([keras.Input((1,))], name="inner")
+    for number in range(40):
+        inner.add(keras.layers.Dense(1, name=f"layer-{number}-{'x' * 1000}"))
+    long = keras.Sequential([keras.Input((1,)), inner, keras.layers.Dense(1, name="last")])
+    for number, weight in enumerate(long.weights):
+        weight.assign(numpy.full(weight.shape, number, "float32"))
+    long.save(path("keras-long.h5"))
+
+    # The newer form, as h5py writes it with a `libver` of its own; then a group of more than eight
+    # and a long attribute, which have yet another form.
+    def newer(name, count, libver):
+        with h5py.File(path(name), "w", libver=libver) as file:
+            file.attrs["keras_version"] = b"3.0.0"
+            weights = file.create_group("model_weights")
+            names = [f"layer{number}" for number in range(count)]
+            weights.attrs["layer_names"] = names
+            for number, layer in enumerate(names):
+                group = weights.create_group(layer)
+                group.attrs["weight_names"] = [b"kernel"]
+                group.create_dataset("kernel", data=numpy.full((2, 2), number, "<f4"))
+
+    newer("newer-v108.h5", 8, ("v108", "v108"))
+    newer("newer-v110.h5", 8, ("v110", "v110"))
+    newer("newer-latest.h5", 8, "latest")
+    newer("newer-many.h5", 9, "latest")
+    with h5py.File(path("newer-attributes.h5"), "w", libver="latest") as file:
+        file.attrs["model_config"] = numpy.bytes_(b"x" * 70_000)
+        file.create_dataset("values", data=numpy.arange(3, dtype="<f4"))
+
+    def plain(name, file_options={}, **options):
+        with h5py.File(path(name), "w", **file_options) as file:
             data = numpy.arange(64, dtype="<f4").reshape(8, 8)
             file.create_dataset("values", data=data, **options)
 
     plain("chunked.h5", chunks=(4, 4))
     plain("gzip.h5", chunks=(4, 4), compression="gzip")
+    plain("external.h5", external=[("values.raw", 0, 256)])
+    os.remove("values.raw")
+    plain("user-block.h5", {"userblock_size": 512})
+    compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    compact.set_layout(h5py.h5d.COMPACT)
+    with h5py.File(path("compact.h5"), "w") as file:
+        space = h5py.h5s.create_simple((3,))
+        values = h5py.h5d.create(file.id, b"values", h5py.h5t.IEEE_F32LE, space, compact)
+        values.write(h5py.h5s.ALL, h5py.h5s.ALL, numpy.arange(3, dtype="<f4"))
+    with h5py.File(path("virtual.h5"), "w", libver="latest") as file:
+        layout = h5py.VirtualLayout((8, 8), "<f4")
+        layout[:] = h5py.VirtualSource("chunked.h5", "values", (8, 8))
+        file.create_virtual_dataset("values", layout)
+    with h5py.File(path("named-type.h5"), "w") as file:
+        file["kind"] = numpy.dtype("<f4")
+        file.create_dataset("values", (3,), file["kind"], data=numpy.arange(3, dtype="<f4"))
     with h5py.File(path("types.h5"), "w") as file:
         for kind in ("f8", "f4", "f2", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"):
             file.create_dataset(f"kinds/{kind}", data=numpy.arange(3).astype(f"<{kind}"))

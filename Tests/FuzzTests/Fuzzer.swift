@@ -14,7 +14,7 @@ import Testing
 struct Fuzzer {
     /// Enough to be worth it, few enough for every run of the tests.
     private static let inputCount = 1_500
-    private static let byteCountMax = 8_192
+    private static let byteCountMax = 16_384
 
     private let seed: UInt64
     private let seconds: Double?

@@ -14,7 +14,9 @@ import Weights
         files("weights-checkpoints", ["state.pth", "nested-4.pth", "state-stream.pth"]) {
             try Checkpoint.open($0).weights()
         },
-        files("weights-keras", ["tiny.h5"]) { try KerasFile.open($0).tensors },
+        files("weights-keras", ["tiny.h5", "newer-latest.h5", "keras-2.h5"]) {
+            try KerasFile.open($0).tensors
+        },
     ]
 
     @Test(arguments: cases) func `any model file is borne`(fuzzed: FuzzCase) {

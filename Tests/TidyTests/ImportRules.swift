@@ -39,7 +39,7 @@ enum ImportRules {
     static let importers = [
         "CFuse3": "FuseSession", "CCurl": "Transport", "CSQLite3": "Database",
         "CCrypto": "Hashing", "CXXHash": "Hashing", "CLZ4": "Compression",
-        "CMicroHTTPD": "HTTPService", "COpenBLAS": "LinearAlgebra", "CHDF5": "HDF5Files",
+        "CMicroHTTPD": "HTTPService", "COpenBLAS": "LinearAlgebra",
     ]
 
     /// Modules that may use FoundationEssentials: JSON, dates and folders off the data plane.
