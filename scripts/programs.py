@@ -55,7 +55,8 @@ class Programs:
     def environment(self, **variables):
         """That of this process, marked as ours, without tokens and endpoints of the user."""
         environment = dict(os.environ, MODELFS_SCRATCH=self.scratch)
-        for name in ("HF_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
+        for name in ("HF_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT", "HF_HUB_OFFLINE",
+                     "MODELFS_ENDPOINTS", "MODELFS_ENDPOINT_TOKENS"):
             environment.pop(name, None)
         environment["HF_HOME"] = os.path.join(self.scratch, "hf-home")
         # What a test or a benchmark fetches has to come from its Hub.

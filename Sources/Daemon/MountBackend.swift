@@ -128,6 +128,8 @@ package struct HubStatus: Equatable, Sendable, Codable {
     package var detail: String?
     /// Whether there is a token to send.
     package var hasToken = false
+    /// Each of them, where there are several; nil from a daemon that knows of one only.
+    package var endpoints: [EndpointStatus]?
 
     /// Present, without a name.
     package init() {}

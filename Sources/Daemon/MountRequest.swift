@@ -86,6 +86,8 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var isOffline: Bool
     /// Whether the daemon checks every read, so that the kernel reads no file by itself.
     package var checksReads: Bool
+    /// The Hub and its mirrors in order of preference; nil: what the environment says.
+    package var endpoints: [String]?
     /// `debug`, `info`, `warning` or `error`.
     package var logLevel: String
     /// `json`, or nil for lines to be read; nil too from a daemon that knew no other.

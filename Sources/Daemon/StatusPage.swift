@@ -95,7 +95,11 @@ package struct StatusPage {
             case .away: style.error("not reachable")
             case .offline: style.warning("not asked (offline)")
             }
-        text += "  \(hub.endpoint)\(hub.endpoint.isEmpty ? "" : "  ")\(state)\n"
+        if let endpoints = hub.endpoints, endpoints.count > 1 {
+            writeEndpoints(endpoints)
+        } else {
+            text += "  \(hub.endpoint)\(hub.endpoint.isEmpty ? "" : "  ")\(state)\n"
+        }
         if let detail = hub.detail { text += "  \(detail)\n" }
         text += "  \(ByteSize(max(0, status.fileSystem.bytesFetched))) fetched\n"
         if !status.fileSystem.hubRequests.isEmpty {
@@ -103,6 +107,22 @@ package struct StatusPage {
         }
         if !status.fileSystem.hubFailures.isEmpty {
             lines("of them failed: ", status.fileSystem.hubFailures)
+        }
+    }
+
+    private mutating func writeEndpoints(_ endpoints: [EndpointStatus]) {
+        let width = endpoints.map(\.endpoint.count).max() ?? 0
+        for endpoint in endpoints {
+            let state =
+                switch endpoint.state {
+                case .present: style.good("reachable")
+                case .resting: style.warning("of no use for now")
+                case .away: style.error("not reachable")
+                case .offline: style.warning("not asked (offline)")
+                }
+            let detail = endpoint.detail.map { ": \($0)" } ?? ""
+            let token = endpoint.hasToken ? ", with a token" : ""
+            text += "  \(padded(endpoint.endpoint, width))  \(state)\(detail)\(token)\n"
         }
     }
 

@@ -205,8 +205,12 @@ package final class TreeBackend: MountBackend {
         var values = Environment.process.values
         if configuration.isOffline { values["HF_HUB_OFFLINE"] = "1" }
         do throws(HubConfigurationError) {
-            return try HubConfiguration(
-                environment: values, agent: "modelfs/\(programVersion)")
+            let made = try HubConfiguration(
+                environment: values, agent: "modelfs/\(programVersion)",
+                endpoints: configuration.endpoints ?? [])
+            // Said at the start, since later there is nobody to tell.
+            if let path = made.endpointTokensPath { _ = try EndpointTokens.read(path) }
+            return made
         } catch {
             throw .environmentMalformed(detail: error.description)
         }
@@ -301,6 +305,7 @@ package final class TreeBackend: MountBackend {
         let hubStatus = hub.status
         status.hub.endpoint = hubStatus.endpoint
         status.hub.hasToken = hubStatus.hasToken
+        status.hub.endpoints = hubStatus.endpoints.map { EndpointStatus($0) }
         switch hubStatus.reachability {
         case .present: status.hub.state = .present
         case .away(let reason, _):

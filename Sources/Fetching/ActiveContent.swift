@@ -47,7 +47,7 @@ struct ActiveContent {
     let content: Content
     private(set) var plan: ContentPlan
     /// Never empty.
-    private var sources: [Catalog.Source]
+    private(set) var sources: [Catalog.Source]
     /// Sources that refused or sent wrong bytes; never all of them.
     private var avoided: Set<Int> = []
     private var transfers: [ContentPlan.TransferNumber: RunningTransfer] = [:]

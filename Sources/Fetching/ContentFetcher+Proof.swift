@@ -127,7 +127,10 @@ extension ContentFetcher {
         hub.counters.count(.wrongBytes)
         distrustXet(content)
         distrustLocally(content.id)
-        let name = state.withLock { $0.active[content.id]?.name }
+        let (name, sources) = state.withLock { state in
+            (state.active[content.id]?.name, state.active[content.id]?.sources ?? [])
+        }
+        for source in sources { hub.distrust(source.repository, source.commit, source.path) }
         log.error(
             "a file is not what its hash says; it was dropped and is fetched again when read",
             ["file": name ?? content.hash.hex])

@@ -43,13 +43,14 @@ final class MetadataFetcher: Sendable {
         case startAndAnswer(FetchError)
     }
 
-    private let hub: HubClient
-    private let catalog: Catalog
+    let hub: HubClient
+    let catalog: Catalog
+    let mirrors = Lock(MirrorWords())
     private let alarms: AlarmClock
     private let refusals: RefusedRepositories
     private let options: FetchOptions
     private let scheduling: Scheduling
-    private let log: Log
+    let log: Log
     private let state = Lock(State())
 
     init(
@@ -226,26 +227,28 @@ final class MetadataFetcher: Sendable {
         let deadline = scheduling.now + options.metadataDeadlineSeconds
         switch need {
         case .organisation(let kind, let name):
-            hub.repositories(
+            hub.repositoriesFrom(
                 kind, author: name, countMax: options.listingCountMax, deadline: deadline
             ) { result in
-                self.record(need, result) { (listing) throws(CatalogError) in
+                self.record(need, result) { (said) throws(CatalogError) in
+                    let listing = try self.settled(said)
                     try self.catalog.record(
                         listing: listing.repositories, of: name, kind: kind,
                         isTruncated: listing.isCut, at: self.scheduling.wallTime)
                 }
             }
         case .revision(let id, let revision):
-            hub.revision(id, revision, deadline: deadline) { result in
-                self.record(need, result) { (info) throws(CatalogError) in
+            hub.revisionFrom(id, revision, deadline: deadline) { result in
+                self.record(need, result) { (said) throws(CatalogError) in
+                    let info = try self.settled(said, of: revision, in: id)
                     try self.catalog.record(
-                        info, asked: id, revision: revision,
-                        at: self.scheduling.wallTime)
+                        info, asked: id, revision: revision, at: self.scheduling.wallTime)
                 }
             }
         case .refs(let id):
-            hub.refs(id, deadline: deadline) { result in
-                self.record(need, result) { (refs) throws(CatalogError) in
+            hub.refsFrom(id, deadline: deadline) { result in
+                self.record(need, result) { (said) throws(CatalogError) in
+                    let refs = try self.settled(said, in: id)
                     try self.catalog.record(refs: refs, of: id, at: self.scheduling.wallTime)
                 }
             }

@@ -34,7 +34,14 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
     private let request: ContentRequest
     private let sink: any ContentSink
     private let client: HubClient
-    private let key: SignedLocations.Key
+    private let file: SignedLocations.File
+    /// The endpoint that is asked, and those that gave no usable answer.
+    private var endpoint = 0
+    private var tried: Set<Int> = []
+    /// What the first of them said, if it was an answer.
+    private var firstRefusal: HubError?
+    /// What is still to come.
+    private var missing: Range<Int64>
 
     private var priority: TransferPriority
     private var transfer: TransferID?
@@ -59,33 +66,42 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
         self.sink = sink
         self.client = client
         priority = request.priority
-        key = SignedLocations.Key(id: request.id, commit: request.commit, path: request.path)
-        url = ContentFetch.resolveURL(request, client)
+        file = SignedLocations.File(request)
+        missing = request.bytes
+        url = ContentFetch.resolveURL(request, client.configuration.endpoints[0])
     }
 
-    private static func resolveURL(_ request: ContentRequest, _ client: HubClient) -> HTTPURL {
+    private static func resolveURL(_ request: ContentRequest, _ endpoint: HubEndpoint) -> HTTPURL {
         let path = percentEncoded(request.path, keeping: "/")
         let id = request.id
-        return client.configuration.url(
+        return endpoint.url(
             "/\(id.kind.resolvePrefix)\(id.name)/resolve/\(request.commit)/\(path)")
     }
+
+    private var place: HubEndpoint { client.configuration.endpoints[endpoint] }
+    private var credentials: Credentials { client.credentials[endpoint] }
+    private var key: SignedLocations.Key { SignedLocations.Key(file: file, endpoint: endpoint) }
 
     /// Sends the first request.
     func begin() {
         if request.bytes.isEmpty { return finish(.success(())) }
-        if client.credentials.isDue(at: client.scheduling.now) { client.rereadToken(force: false) }
-        if let known = client.fetches.locations.location(
-            of: key, at: client.scheduling.wallTime)
-        {
-            url = known
-            isRemembered = true
-            hasLeftHub = known.origin != client.configuration.origin
-        }
+        endpoint = client.endpoint(for: request)
+        aim()
         // A host for data that is not the Hub's may be there while the Hub is away.
         if let refusal = client.readerRefusal, refusal == .offline || !hasLeftHub {
             return finish(.failure(refusal))
         }
         send()
+    }
+
+    /// Finds the URL for the present endpoint.
+    private func aim() {
+        if credentials.isDue(at: client.scheduling.now) { client.rereadToken(force: false) }
+        let known = client.fetches.locations.location(of: key, at: client.scheduling.wallTime)
+        url = known ?? ContentFetch.resolveURL(request, place)
+        isRemembered = known != nil
+        hasLeftHub = known.map { $0.origin != place.origin } ?? false
+        redirectCount = 0
     }
 
     func cancel() {
@@ -111,12 +127,13 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
         window = nil
         drainedByteCount = 0
         client.counters.countRequest(kind)
-        sentToken = hasLeftHub ? nil : client.credentials.token(for: url)
+        sentToken = hasLeftHub ? nil : credentials.token(for: url)
         var headers = [(name: "User-Agent", value: client.configuration.userAgent)]
         if let sentToken { headers.append(("Authorization", sentToken.authorization)) }
         transfer = client.transport.start(
             TransferRequest(
                 url: url, headers: headers, range: askedRange, priority: priority,
+                connectTimeoutSeconds: client.connectSeconds(to: endpoint),
                 stallTimeoutSeconds: client.configuration.downloadTimeoutSeconds,
                 slowTimeoutSeconds: request.slowSeconds, deadline: request.deadline),
             self)
@@ -124,7 +141,7 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
 
     /// Nil for the whole file, which every server can give.
     private var askedRange: Range<Int64>? {
-        request.bytes == 0..<request.expectedSize ? nil : request.bytes
+        missing == 0..<request.expectedSize ? nil : missing
     }
 
     private var kind: HubRequestKind { redirectCount == 0 && !isRemembered ? .resolve : .data }
@@ -143,7 +160,7 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
 // What the transport tells.
 extension ContentFetch {
     func transferDidRespond(_ head: HTTPHead) -> TransferDirective {
-        client.noteAnswer(from: url)
+        client.noteAnswer(from: url, of: endpoint)
         purpose = judge(head)
         return .proceed
     }
@@ -167,6 +184,7 @@ extension ContentFetch {
                     return .cancel
                 }
                 client.counters.contentBytes.add(Int64(part.count))
+                missing = missing.lowerBound + Int64(part.count)..<missing.upperBound
             }
             self.window = window
             // The rest of a whole answer is of no use to anyone.
@@ -184,11 +202,11 @@ extension ContentFetch {
         case .rereadToken(let error): rereadToken(orFail: error)
         case .failure(let error):
             client.counters.count(HubFault(error))
-            finish(.failure(error))
+            failOver(error)
         case .content, .unknown:
             guard case .failure(let error) = result else {
                 client.counters.count(.wrongAnswer)
-                return finish(.failure(.malformed(reason: "fewer bytes than were asked for")))
+                return failOver(.malformed(reason: "fewer bytes than were asked for"))
             }
             fail(error)
         }
@@ -212,7 +230,50 @@ extension ContentFetch {
         case .tooLarge: finish(.failure(.malformed(reason: "a head that is too long")))
         case .nameResolution, .connectionRefused, .connectTimeout, .tls, .stalled, .closedEarly,
             .proxyRefused, .protocolError, .queueFull:
-            finish(.failure(hasLeftHub ? .dataUnreachable(error) : .unreachable(error)))
+            failOver(hasLeftHub ? .dataUnreachable(error) : .unreachable(error))
+        }
+    }
+}
+
+// Another endpoint where one is of no use.
+extension ContentFetch {
+    /// Fetches what is missing from another endpoint; ends the fetch where there is none.
+    private func failOver(_ error: HubError) {
+        tried.insert(endpoint)
+        if firstRefusal == nil, error.status != nil { firstRefusal = error }
+        note(error)
+        guard !isCancelled, let next = client.otherEndpoint(than: tried, for: file) else {
+            return finish(.failure(verdict(error)))
+        }
+        if missing.isEmpty { return finish(.success(())) }
+        client.counters.retries.add()
+        endpoint = next
+        resolvedAgainCount = 0
+        hasRereadToken = false
+        aim()
+        send()
+    }
+
+    /// What no endpoint could bring is told as the first one that was asked has it; nothing that
+    /// a mirror lacks is lacking for good while one that is preferred to it is away.
+    private func verdict(_ error: HubError) -> HubError {
+        if case .unreachable = error { return error }
+        let absence = client.withChoice { $0.absence(before: endpoint, at: client.scheduling.now) }
+        return absence ?? firstRefusal ?? error
+    }
+
+    /// Has the client remember what is wrong with the endpoint, as far as that matters to others.
+    private func note(_ error: HubError) {
+        switch error {
+        case .unreachable(let reason): client.noteFailure(of: endpoint, reason)
+        case .dataUnreachable, .server:
+            client.noteUseless(endpoint, pauseSeconds: nil, error)
+        case .rateLimited(let seconds):
+            client.noteUseless(endpoint, pauseSeconds: seconds, error)
+        case .malformed: client.noteContradiction(request, by: endpoint, error)
+        case .repositoryNotFound, .revisionNotFound, .entryNotFound, .gated, .tokenRefused,
+            .disabled, .forbidden, .deadline, .cancelled, .offline:
+            break
         }
     }
 }
@@ -225,6 +286,9 @@ extension ContentFetch {
             if let error = contradiction(head) { return .failure(error) }
             do throws(HubError) {
                 window = try ContentWindow(head, range: askedRange, size: request.expectedSize)
+                if client.configuration.endpoints.count > 1 {
+                    client.doubts.withLock { $0.noteUse(file, endpoint) }
+                }
                 return .content
             } catch {
                 return .failure(error)
@@ -287,7 +351,7 @@ extension ContentFetch {
 
     private func follow(_ target: HTTPURL) {
         redirectCount += 1
-        if target.origin != client.configuration.origin { hasLeftHub = true }
+        if target.origin != place.origin { hasLeftHub = true }
         url = target
         send()
     }
@@ -303,7 +367,7 @@ extension ContentFetch {
         isRemembered = false
         hasLeftHub = false
         redirectCount = 0
-        url = ContentFetch.resolveURL(request, client)
+        url = ContentFetch.resolveURL(request, place)
         send()
     }
 
@@ -314,9 +378,7 @@ extension ContentFetch {
             // Back from the hub thread, which may read disks.
             let isTaken = client.transport.run { [self] in
                 if isCancelled { return finish(.failure(.cancelled)) }
-                if client.credentials.token(for: url) == refused {
-                    return finish(.failure(error))
-                }
+                if credentials.token(for: url) == refused { return failOver(error) }
                 startOver()
             }
             if !isTaken { finish(.failure(.cancelled)) }

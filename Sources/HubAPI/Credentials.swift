@@ -61,12 +61,26 @@ final class Credentials: Sendable {
     private let origin: HTTPOrigin
     /// Nil when the token is fixed, or none is to be sent.
     private let path: String?
+    /// Where the file is one of several endpoints' tokens: whose line counts.
+    private let line: HubEndpoint?
     private let state: Lock<State>
 
-    init(_ configuration: HubConfiguration) {
-        origin = configuration.origin
-        let fixed = configuration.sendsToken ? configuration.environmentToken : nil
-        path = configuration.sendsToken && fixed == nil ? configuration.tokenPath : nil
+    /// The token of one endpoint: what the endpoints' file says of it; for the first one else
+    /// the token of the environment or of the token file, for mirrors else none.
+    init(_ configuration: HubConfiguration, endpoint index: Int = 0) {
+        let endpoint = configuration.endpoints[index]
+        origin = endpoint.origin
+        let tokens = configuration.endpointTokensPath
+        let text = tokens.flatMap { try? EndpointTokens.read($0) } ?? ""
+        let isListed = EndpointTokens.token(of: endpoint, in: text) != nil
+        let isFirst = index == 0 && !isListed
+        let fixed = configuration.sendsToken && isFirst ? configuration.environmentToken : nil
+        if !configuration.sendsToken || fixed != nil {
+            path = nil
+        } else {
+            path = isFirst ? configuration.tokenPath : tokens
+        }
+        line = isFirst ? nil : endpoint
         state = Lock(State(token: fixed))
         refresh(at: .now, force: true)
     }
@@ -108,7 +122,12 @@ final class Credentials: Sendable {
             return
         }
         if stamp == known && !force { return }
-        let token = Credentials.read(file, size: stamp.size)
+        let token =
+            if let line {
+                (try? EndpointTokens.read(path)).flatMap { EndpointTokens.token(of: line, in: $0) }
+            } else {
+                Credentials.read(file, size: stamp.size)
+            }
         state.withLock { state in
             state.token = token
             state.stamp = stamp

@@ -17,6 +17,20 @@ package struct RevisionInfo: Equatable, Sendable {
     /// Whether conditions have to be accepted before contents can be read.
     package let isGated: Bool
     package let isDisabled: Bool
+
+    /// The same of another commit, whose date is known already.
+    package func standing(for other: GitObjectID) -> RevisionInfo {
+        RevisionInfo(
+            canonicalID: canonicalID, commit: other, lastModified: nil, isPrivate: isPrivate,
+            isGated: isGated, isDisabled: isDisabled)
+    }
+}
+
+/// What an endpoint has said.
+package struct Said<Value: Sendable>: Sendable {
+    package let value: Value
+    /// Its number in the configuration; 0 is the preferred one.
+    package let endpoint: Int
 }
 
 /// A name for a commit.
@@ -30,6 +44,12 @@ package struct RefInfo: Equatable, Sendable {
     /// As it is given to the Hub: `main`, `v1.0`, `refs/pr/3`, `refs/convert/parquet`.
     package let name: String
     package let commit: GitObjectID
+
+    package init(kind: Kind, name: String, commit: GitObjectID) {
+        self.kind = kind
+        self.name = name
+        self.commit = commit
+    }
 }
 
 /// A file or a directory of a commit.
@@ -85,6 +105,12 @@ package struct ListedRepository: Equatable, Sendable {
     package let lastModified: WallTime?
     package let isPrivate: Bool
     package let isGated: Bool
+
+    /// The same with another commit, whose date is known already.
+    package func standing(for other: GitObjectID) -> ListedRepository {
+        ListedRepository(
+            id: id, commit: other, lastModified: nil, isPrivate: isPrivate, isGated: isGated)
+    }
 }
 
 /// Repositories of an owner.
@@ -92,6 +118,11 @@ package struct RepositoryListing: Equatable, Sendable {
     package let repositories: [ListedRepository]
     /// Whether there are more than were asked for.
     package let isCut: Bool
+
+    package init(repositories: [ListedRepository], isCut: Bool) {
+        self.repositories = repositories
+        self.isCut = isCut
+    }
 }
 
 /// Whom a token belongs to.

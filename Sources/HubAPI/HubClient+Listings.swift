@@ -28,13 +28,15 @@ extension HubClient {
         priority: TransferPriority = .metadata,
         completion: @escaping @Sendable (Result<TreeListing, HubError>) -> Void
     ) {
-        let url = configuration.url(
-            "/api/\(id)/tree/\(commit)",
+        let target = HubTarget.any(
+            path: "/api/\(id)/tree/\(commit)",
             query: "recursive=true&expand=false&limit=\(HubClient.pageEntryCount)")
         let pages = PageWalk<TreePage>(
             kind: .tree, subject: id.description, deadline: deadline, priority: priority,
             entryCountMax: HubClient.treeEntryCountMax, stopsAtMax: false)
-        walk(pages, url, decode: { json throws(HubError) in try TreePage(json: json) }) { result in
+        walk(
+            pages, target, decode: { json throws(HubError) in try TreePage(json: json) }
+        ) { result in
             completion(
                 result.map { walked in
                     TreeListing(
@@ -54,48 +56,79 @@ extension HubClient {
         priority: TransferPriority = .metadata,
         completion: @escaping @Sendable (Result<RepositoryListing, HubError>) -> Void
     ) {
+        repositoriesFrom(
+            kind, author: author, countMax: countMax, deadline: deadline, priority: priority
+        ) { completion($0.map(\.value)) }
+    }
+
+    /// As `repositories`, with the endpoint that has said it.
+    package func repositoriesFrom(
+        _ kind: RepositoryKind, author: String, countMax: Int, deadline: MonotonicInstant,
+        priority: TransferPriority = .metadata,
+        completion: @escaping @Sendable (Result<Said<RepositoryListing>, HubError>) -> Void
+    ) {
         precondition((1...100_000).contains(countMax))
         let author = percentEncoded(author)
         let limit = min(HubClient.pageRepositoryCount, countMax)
-        let url = configuration.url(
-            "/api/\(kind.plural)", query: "author=\(author)&limit=\(limit)&full=true")
+        let target = HubTarget.any(
+            path: "/api/\(kind.plural)", query: "author=\(author)&limit=\(limit)&full=true")
         let pages = PageWalk<RepositoryPage>(
             kind: .repositories, subject: "\(kind.plural) of \(author)", deadline: deadline,
             priority: priority, entryCountMax: countMax, stopsAtMax: true)
         walk(
-            pages, url,
+            pages, target,
             decode: { json throws(HubError) in try RepositoryPage(json: json, kind: kind) }
         ) { result in
             completion(
                 result.map { walked in
                     let all = walked.page.repositories
-                    return RepositoryListing(
-                        repositories: Array(all.prefix(countMax)),
-                        isCut: walked.isCut || all.count > countMax)
+                    return Said(
+                        value: RepositoryListing(
+                            repositories: Array(all.prefix(countMax)),
+                            isCut: walked.isCut || all.count > countMax),
+                        endpoint: walked.endpoint)
                 })
         }
     }
 
     /// Asks for one page, and for the next when it has come.
+    ///
+    /// The pages of a listing come from one endpoint; when that goes away on the way, the listing
+    /// begins anew at another.
     private func walk<Page: ListingPage>(
-        _ walk: PageWalk<Page>, _ url: HTTPURL,
+        _ walk: PageWalk<Page>, _ target: HubTarget,
         decode: @escaping @Sendable ([UInt8]) throws(HubError) -> Page,
         completion: @escaping @Sendable (Result<PageWalk<Page>, HubError>) -> Void
     ) {
         ask(
-            walk.kind, subject: walk.subject, url: url, deadline: walk.deadline,
+            walk.kind, subject: walk.subject, target: target, deadline: walk.deadline,
             priority: walk.priority
         ) { [self] answer in
             do throws(HubError) {
                 let answer = try answer.get()
                 try walk.take(try decode(answer.body))
-                if let next = try walk.next(answer.headers, after: url, on: configuration) {
-                    self.walk(walk, next, decode: decode, completion: completion)
+                walk.endpoint = answer.endpoint
+                let endpoint = configuration.endpoints[answer.endpoint]
+                let url: HTTPURL
+                switch target {
+                case .any(let path, let query):
+                    url = endpoint.url(path, query: query)
+                    walk.first = target
+                case .one(let page, _), .foreign(let page, _): url = page
+                }
+                if let next = try walk.next(answer.headers, after: url, on: endpoint) {
+                    self.walk(
+                        walk, .one(next, endpoint: answer.endpoint), decode: decode,
+                        completion: completion)
                 } else {
                     completion(.success(walk))
                 }
             } catch {
-                completion(.failure(error))
+                guard case .one(_, let endpoint) = target, let first = walk.first,
+                    error != .cancelled, hasOther(than: endpoint),
+                    let again = walk.beginAgain(atMost: configuration.endpoints.count)
+                else { return completion(.failure(error)) }
+                self.walk(again, first, decode: decode, completion: completion)
             }
         }
     }
@@ -122,6 +155,11 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     private let entryCountMax: Int
     /// Whether reaching the maximum is the wish of the caller and not an error.
     private let stopsAtMax: Bool
+    /// Where it began.
+    var first: HubTarget?
+    /// The endpoint that gives it.
+    var endpoint = 0
+    private var beginCount = 1
     private var pageCount = 0
     private var visited: Set<HTTPURL> = []
 
@@ -135,6 +173,16 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
         self.priority = priority
         self.entryCountMax = entryCountMax
         self.stopsAtMax = stopsAtMax
+    }
+
+    /// The same listing with nothing of it; nil when it has begun too often.
+    func beginAgain(atMost countMax: Int) -> PageWalk? {
+        guard beginCount < countMax else { return nil }
+        let again = PageWalk(
+            kind: kind, subject: subject, deadline: deadline, priority: priority,
+            entryCountMax: entryCountMax, stopsAtMax: stopsAtMax)
+        again.beginCount = beginCount + 1
+        return again
     }
 
     /// Adds a page.
@@ -151,7 +199,7 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     /// It may be on another host: a mirror that hands on what its source says is one whose pages
     /// the official client follows, too. No token goes there.
     func next(
-        _ headers: HTTPHeaders, after url: HTTPURL, on configuration: HubConfiguration
+        _ headers: HTTPHeaders, after url: HTTPURL, on endpoint: HubEndpoint
     ) throws(HubError) -> HTTPURL? {
         visited.insert(url)
         guard let target = nextLink(headers.all("Link")) else { return nil }
@@ -159,8 +207,8 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
             isCut = true
             return nil
         }
-        guard let next = url.resolving(target).map({ configuration.atHome($0) }),
-            next.origin.isSecure || !configuration.origin.isSecure
+        guard let next = url.resolving(target).map({ endpoint.atHome($0) }),
+            next.origin.isSecure || !endpoint.origin.isSecure
         else {
             throw .malformed(reason: "a next page that is nowhere safe")
         }

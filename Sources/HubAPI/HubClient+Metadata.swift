@@ -21,10 +21,21 @@ extension HubClient {
         priority: TransferPriority = .metadata,
         completion: @escaping @Sendable (Result<RevisionInfo, HubError>) -> Void
     ) {
+        revisionFrom(id, revision, deadline: deadline, priority: priority) { result in
+            completion(result.map(\.value))
+        }
+    }
+
+    /// As `revision`, with the endpoint that has said it.
+    package func revisionFrom(
+        _ id: RepositoryID, _ revision: RevisionName?, deadline: MonotonicInstant,
+        priority: TransferPriority = .metadata,
+        completion: @escaping @Sendable (Result<Said<RevisionInfo>, HubError>) -> Void
+    ) {
         let path = revision.map { "/revision/\(percentEncoded($0.name))" } ?? ""
-        let finish: @Sendable (Result<HTTPAnswer, HubError>) -> Void = { answer in
+        let finish: @Sendable (Result<HubAnswer, HubError>) -> Void = { answer in
             completion(
-                answer.decoded { json throws(HubError) in
+                answer.said { json throws(HubError) in
                     try RevisionInfo(json: json, kind: id.kind)
                 })
         }
@@ -54,10 +65,20 @@ extension HubClient {
         _ id: RepositoryID, deadline: MonotonicInstant, priority: TransferPriority = .metadata,
         completion: @escaping @Sendable (Result<[RefInfo], HubError>) -> Void
     ) {
+        refsFrom(id, deadline: deadline, priority: priority) { result in
+            completion(result.map(\.value))
+        }
+    }
+
+    /// As `refs`, with the endpoint that has said it.
+    package func refsFrom(
+        _ id: RepositoryID, deadline: MonotonicInstant, priority: TransferPriority = .metadata,
+        completion: @escaping @Sendable (Result<Said<[RefInfo]>, HubError>) -> Void
+    ) {
         ask(
             .refs, id, "/refs", query: "include_prs=1", deadline: deadline, priority: priority
         ) { answer in
-            completion(answer.decoded { json throws(HubError) in try refInfos(json: json) })
+            completion(answer.said { json throws(HubError) in try refInfos(json: json) })
         }
     }
 
@@ -81,7 +102,7 @@ extension HubClient {
         completion: @escaping @Sendable (Result<TokenOwner, HubError>) -> Void
     ) {
         ask(
-            .whoami, subject: "whoami", url: configuration.url("/api/whoami-v2"),
+            .whoami, subject: "whoami", target: .any(path: "/api/whoami-v2", query: nil),
             deadline: deadline, priority: .metadata
         ) { answer in
             completion(answer.decoded { json throws(HubError) in try TokenOwner(json: json) })
@@ -92,22 +113,27 @@ extension HubClient {
     private func ask(
         _ kind: HubRequestKind, _ id: RepositoryID, _ path: String, query: String? = nil,
         deadline: MonotonicInstant, priority: TransferPriority,
-        completion: @escaping @Sendable (Result<HTTPAnswer, HubError>) -> Void
+        completion: @escaping @Sendable (Result<HubAnswer, HubError>) -> Void
     ) {
         ask(
             kind, subject: id.description,
-            url: configuration.url("/api/\(id)\(path)", query: query), deadline: deadline,
+            target: .any(path: "/api/\(id)\(path)", query: query), deadline: deadline,
             priority: priority, completion: completion)
     }
 
     func ask(
-        _ kind: HubRequestKind, subject: String, url: HTTPURL, deadline: MonotonicInstant,
-        priority: TransferPriority, range: Range<Int64>? = nil, foreign: ForeignToken? = nil,
-        completion: @escaping @Sendable (Result<HTTPAnswer, HubError>) -> Void
+        _ kind: HubRequestKind, subject: String, target: HubTarget, deadline: MonotonicInstant,
+        priority: TransferPriority, range: Range<Int64>? = nil,
+        completion: @escaping @Sendable (Result<HubAnswer, HubError>) -> Void
     ) {
+        let url =
+            switch target {
+            case .any(let path, let query): configuration.url(path, query: query)
+            case .one(let url, _), .foreign(let url, _): url
+            }
         begin(
             HubCall(
-                kind: kind, subject: subject, url: url, deadline: deadline, priority: priority,
-                seed: nextSeed(), range: range, foreign: foreign, completion: completion))
+                kind: kind, subject: subject, target: target, url: url, deadline: deadline,
+                priority: priority, seed: nextSeed(), range: range, completion: completion))
     }
 }

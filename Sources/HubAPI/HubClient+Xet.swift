@@ -50,6 +50,9 @@ extension HubClient {
     /// reader is served over plain HTTP.
     static let xetPatienceSeconds = 10.0
 
+    /// The same where another endpoint can be asked instead.
+    static let xetPatienceAmongMirrorsSeconds = 2.0
+
     /// Starts to bring the bytes through Xet, or over plain HTTP where Xet is disabled or does
     /// not work.
     ///
@@ -90,10 +93,12 @@ extension HubClient {
         priority: TransferPriority, completion: @escaping XetBoard.TokenCompletion
     ) {
         guard xet.wantToken(key, notLike: refused, completion) else { return }
-        let url = configuration.url("/api/\(key.id)/xet-read-token/\(key.commit)")
-        let isSecure = configuration.origin.isSecure
+        let endpoint = configuration.endpoints[key.endpoint]
+        let url = endpoint.url("/api/\(key.id)/xet-read-token/\(key.commit)")
+        let isSecure = endpoint.origin.isSecure
         ask(
-            .xetToken, subject: key.id.description, url: url, deadline: deadline,
+            .xetToken, subject: key.id.description,
+            target: .one(url, endpoint: key.endpoint), deadline: deadline,
             priority: priority
         ) { [xet] answer in
             let token = answer.flatMap { answer -> Result<XetToken, HubError> in
@@ -114,15 +119,15 @@ extension HubClient {
         of hash: XetHash, _ range: Range<Int64>, _ version: ReconstructionVersion,
         _ token: XetToken, subject: String, deadline: MonotonicInstant,
         priority: TransferPriority,
-        completion: @escaping @Sendable (Result<HTTPAnswer, HubError>) -> Void
+        completion: @escaping @Sendable (Result<HubAnswer, HubError>) -> Void
     ) {
         guard let url = HTTPURL("\(token.serverURL)\(version.path)\(hash)"),
             let secret = AccessToken(token.accessToken)
         else { return completion(.failure(.malformed(reason: "a token that cannot be used"))) }
         ask(
-            .reconstruction, subject: subject, url: url, deadline: deadline, priority: priority,
-            range: range, foreign: ForeignToken(token: secret, origin: url.origin),
-            completion: completion)
+            .reconstruction, subject: subject,
+            target: .foreign(url, ForeignToken(token: secret, origin: url.origin)),
+            deadline: deadline, priority: priority, range: range, completion: completion)
     }
 }
 

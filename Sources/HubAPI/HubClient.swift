@@ -16,13 +16,15 @@ package final class HubClient: Sendable {
     package let configuration: HubConfiguration
     package let counters = HubCounters()
     let transport: Transport
-    let credentials: Credentials
+    /// Of each endpoint.
+    let credentials: [Credentials]
     let log: Log
     /// Those of the transport.
     let scheduling: Scheduling
     let fetches = FetchBoard()
+    let doubts = Lock(EndpointDoubts())
     let xet: XetBoard
-    private let reachability: Lock<Reachability>
+    private let choice: Lock<EndpointChoice>
     private let problems = Lock<[HubProblem]>([])
     private let events: Mailbox<HubEvent>
     private let thread: Lock<Thread?>
@@ -44,8 +46,12 @@ package final class HubClient: Sendable {
         self.log = log
         scheduling = transport.scheduling
         events = Mailbox(scheduling)
-        credentials = Credentials(configuration)
-        reachability = Lock(Reachability(offline: configuration.isOffline))
+        credentials = configuration.endpoints.indices.map {
+            Credentials(configuration, endpoint: $0)
+        }
+        choice = Lock(
+            EndpointChoice(
+                count: configuration.endpoints.count, offline: configuration.isOffline))
         lastSeed = Atomic(UInt64(bitPattern: scheduling.now.nanoseconds))
         thread = Lock(nil)
         xet = try XetBoard(
@@ -76,10 +82,17 @@ package final class HubClient: Sendable {
 
     /// What `status` shows.
     package var status: HubStatus {
-        HubStatus(
-            endpoint: configuration.endpoint,
-            reachability: reachability.withLock { $0.state },
-            hasToken: credentials.token(for: configuration.url("/")) != nil,
+        let choice = choice.withLock { $0 }
+        let now = scheduling.now
+        let endpoints = configuration.endpoints.enumerated().map { index, endpoint in
+            HubStatus.Endpoint(
+                text: endpoint.text, reachability: choice.state(index),
+                rests: choice.rests(index, at: now),
+                hasToken: credentials[index].token(for: endpoint.url("/")) != nil)
+        }
+        return HubStatus(
+            endpoint: configuration.endpoint, reachability: choice.state,
+            hasToken: endpoints[0].hasToken, endpoints: endpoints,
             problems: problems.withLock { $0 })
     }
 
@@ -87,8 +100,9 @@ package final class HubClient: Sendable {
     ///
     /// Asking for it has the token file looked at, if that was not done lately.
     package func tokenGeneration() -> UInt64 {
-        if credentials.isDue(at: scheduling.now) { rereadToken(force: false) }
-        return credentials.generation
+        let now = scheduling.now
+        if credentials.contains(where: { $0.isDue(at: now) }) { rereadToken(force: false) }
+        return credentials.reduce(0) { $0 &+ $1.generation }
     }
 
     /// To be called by whoever retries fetches, when no attempt got an answer until the deadline:
@@ -100,9 +114,7 @@ package final class HubClient: Sendable {
     /// - Parameter isEarly: whether readers of bytes would have waited longer.
     func noteUnreachable(_ error: TransportError, isEarly: Bool) {
         guard HubClient.showsAbsence(error) else { return }
-        let isNews = reachability.withLock {
-            $0.requestExhausted(error, isEarly: isEarly, at: scheduling.now)
-        }
+        let isNews = choice.withLock { $0.exhausted(error, isEarly: isEarly, at: scheduling.now) }
         if isNews {
             log.warning(
                 "the Hub is not reachable; only what is cached is served until it is",
@@ -112,10 +124,10 @@ package final class HubClient: Sendable {
     }
 
     /// Why no names and attributes are asked for now; nil if they are.
-    package var refusal: HubError? { reachability.withLock { $0.refusal } }
+    package var refusal: HubError? { choice.withLock { $0.refusal } }
 
     /// Why no bytes are asked for now; nil if they are.
-    package var readerRefusal: HubError? { reachability.withLock { $0.readerRefusal } }
+    package var readerRefusal: HubError? { choice.withLock { $0.readerRefusal } }
 
     /// Whether an error says that nobody answers, and not that we gave up or are too busy.
     static func showsAbsence(_ error: TransportError) -> Bool {
@@ -128,10 +140,11 @@ package final class HubClient: Sendable {
     }
 
     /// The Hub's own host has answered something.
-    func noteAnswer(from url: HTTPURL) {
-        guard url.origin == configuration.origin else { return }
-        if reachability.withLock({ $0.hostAnswered() }) {
-            log.info("the Hub is reachable again", ["endpoint": configuration.endpoint])
+    func noteAnswer(from url: HTTPURL, of index: Int) {
+        let endpoint = configuration.endpoints[index]
+        guard url.origin == endpoint.origin else { return }
+        if choice.withLock({ $0.answered(index) }) {
+            log.info("the Hub is reachable again", ["endpoint": endpoint.text])
         }
     }
 
@@ -161,12 +174,15 @@ package final class HubClient: Sendable {
         if !events.send(.rereadToken(force: force, then: body)) { body?() }
     }
 
-    /// REQUIRES: the hub thread.
-    func whileReachability<Result>(
-        _ body: (inout sending Reachability) -> sending Result
+    /// Something about the choice of endpoints.
+    func withChoice<Result>(
+        _ body: (inout sending EndpointChoice) -> sending Result
     ) -> Result {
-        reachability.withLock { body(&$0) }
+        choice.withLock { body(&$0) }
     }
+
+    /// Has the hub thread look when the next probe is due.
+    func wake() { events.send(.wake) }
 }
 
 /// A failed request, as `status` shows it.
@@ -180,9 +196,20 @@ package struct HubProblem: Equatable, Sendable {
 
 /// The client's state for `status`.
 package struct HubStatus: Sendable {
+    /// One of several places that answer like the Hub.
+    package struct Endpoint: Sendable {
+        package let text: String
+        package let reachability: Reachability.State
+        /// Whether it is left alone for a while, though it answers.
+        package let rests: Bool
+        package let hasToken: Bool
+    }
+
     package let endpoint: String
     package let reachability: Reachability.State
     package let hasToken: Bool
+    /// Each endpoint, in order of preference.
+    package let endpoints: [Endpoint]
     /// The newest errors, oldest first.
     package let problems: [HubProblem]
 }

@@ -10,6 +10,12 @@ package import Transport
 package enum HubConfigurationError: Error, Equatable, Sendable {
     /// `HF_ENDPOINT` is not an `http` or `https` URL.
     case badEndpoint(String)
+    /// The same of one of several, which the option or the variable lists.
+    case badMirror(String)
+    /// More endpoints than anybody lists on purpose.
+    case tooManyEndpoints(Int)
+    /// The file of the endpoints' tokens cannot be used.
+    case badTokenFile(path: String, reason: String)
     /// A variable that has to be a whole number is not.
     case badNumber(variable: String, value: String)
 }
@@ -20,6 +26,12 @@ extension HubConfigurationError: CustomStringConvertible {
         switch self {
         case .badEndpoint(let text):
             "HF_ENDPOINT is '\(text)', which is not a URL like https://huggingface.co"
+        case .badMirror(let text):
+            "the endpoint '\(text)' is not a URL like https://huggingface.co"
+        case .tooManyEndpoints(let count):
+            "\(count) endpoints; at most \(HubConfiguration.endpointCountMax) can be given"
+        case .badTokenFile(let path, let reason):
+            "MODELFS_ENDPOINT_TOKENS names \(path), which cannot be used: \(reason)"
         case .badNumber(let variable, let value):
             "\(variable) is '\(value)', which is not a whole number of seconds"
         }
@@ -28,11 +40,11 @@ extension HubConfigurationError: CustomStringConvertible {
 
 /// Where the Hub is and how to speak to it.
 package struct HubConfiguration: Sendable {
-    /// The Hub's origin: the only one that is ever sent a token.
-    package let origin: HTTPOrigin
-    /// What stands before every path; empty except for a Hub below a path of its host.
-    package let pathPrefix: String
-    /// From the environment; goes before the token file.
+    /// The Hub and its mirrors, in order of preference; never empty, no two alike.
+    package let endpoints: [HubEndpoint]
+    /// Where mirrors have tokens of their own; nil if none has.
+    package let endpointTokensPath: String?
+    /// From the environment, for the first endpoint; goes before the token file.
     package let environmentToken: AccessToken?
     /// Read when the environment has no token, and again whenever it changes.
     package let tokenPath: String
@@ -52,6 +64,8 @@ package struct HubConfiguration: Sendable {
 
     /// Where the Hub is if nothing else is said.
     package static let defaultEndpoint = "https://huggingface.co"
+    /// How many endpoints can be given.
+    package static let endpointCountMax = 8
     /// The official client's default for both timeouts.
     package static let defaultTimeoutSeconds = 10
 
@@ -61,17 +75,18 @@ package struct HubConfiguration: Sendable {
     /// HF_HUB_ETAG_TIMEOUT, HF_HUB_CACHE and HUGGINGFACE_HUB_CACHE; and MODELFS_HF_CACHE, which is
     /// ours: `off` where the official client's cache is not to be read.
     ///
-    /// - Parameter agent: our name and version, such as `modelfs/1.0`.
+    /// MODELFS_ENDPOINTS lists several endpoints and stands before HF_ENDPOINT;
+    /// MODELFS_ENDPOINT_TOKENS names the file of their tokens.
+    ///
+    /// - Parameters:
+    ///   - agent: our name and version, such as `modelfs/1.0`.
+    ///   - endpoints: in order of preference; they stand before those of the environment.
     package init(
-        environment: [String: String], agent: String = "modelfs"
+        environment: [String: String], agent: String = "modelfs", endpoints chosen: [String] = []
     ) throws(HubConfigurationError) {
         let variables = Variables(environment)
-        let endpoint = variables["HF_ENDPOINT"] ?? HubConfiguration.defaultEndpoint
-        guard let url = HTTPURL(endpoint), url.query == nil else {
-            throw .badEndpoint(endpoint)
-        }
-        origin = url.origin
-        pathPrefix = String(url.path.reversed().drop(while: { $0 == "/" }).reversed())
+        endpoints = try HubConfiguration.endpoints(variables, chosen)
+        endpointTokensPath = variables["MODELFS_ENDPOINT_TOKENS"].map { variables.expand($0) }
         environmentToken =
             variables["HF_TOKEN"].flatMap { AccessToken($0) }
             ?? variables["HUGGING_FACE_HUB_TOKEN"].flatMap { AccessToken($0) }
@@ -93,24 +108,33 @@ package struct HubConfiguration: Sendable {
         metadataTimeoutSeconds = try variables.seconds("HF_HUB_ETAG_TIMEOUT")
     }
 
-    /// The endpoint as the environment gives it, for people to read.
-    package var endpoint: String { "\(origin)\(pathPrefix)" }
+    /// The first endpoint, for people to read.
+    package var endpoint: String { endpoints[0].text }
 
-    /// The URL of a path on the Hub; `path` begins with `/` and is percent-encoded.
+    /// The URL of a path on the first endpoint.
     package func url(_ path: String, query: String? = nil) -> HTTPURL {
-        HTTPURL(origin: origin, path: pathPrefix + path, query: query)
+        endpoints[0].url(path, query: query)
     }
-}
 
-extension HubConfiguration {
-    /// The public Hub's URLs as URLs of this one.
-    ///
-    /// A mirror passes on what the public Hub says, its absolute URLs included. The official client
-    /// does the same in `fix_hf_endpoint_in_url`.
-    func atHome(_ url: HTTPURL) -> HTTPURL {
-        guard "\(url.origin)" == HubConfiguration.defaultEndpoint, url.origin != origin
-        else { return url }
-        return self.url(url.path, query: url.query)
+    private static func endpoints(
+        _ variables: Variables, _ chosen: [String]
+    ) throws(HubConfigurationError) -> [HubEndpoint] {
+        var texts = chosen
+        if texts.isEmpty, let list = variables["MODELFS_ENDPOINTS"] {
+            texts = list.split(separator: ",").map { $0.trimmingBlanks() }.filter { !$0.isEmpty }
+        }
+        if texts.isEmpty {
+            let text = variables["HF_ENDPOINT"] ?? HubConfiguration.defaultEndpoint
+            guard let endpoint = HubEndpoint(text) else { throw .badEndpoint(text) }
+            return [endpoint]
+        }
+        var found: [HubEndpoint] = []
+        for text in texts {
+            guard let endpoint = HubEndpoint(text) else { throw .badMirror(text) }
+            if !found.contains(endpoint) { found.append(endpoint) }
+        }
+        if found.count > endpointCountMax { throw .tooManyEndpoints(found.count) }
+        return found
     }
 }
 

@@ -23,13 +23,21 @@ private func decodeJSON<Value: Decodable>(
     }
 }
 
-extension Result where Success == HTTPAnswer, Failure == HubError {
+extension Result where Success == HubAnswer, Failure == HubError {
     /// The value that `decode` makes of the body.
-    func decoded<Value>(
+    func decoded<Value: Sendable>(
         _ decode: ([UInt8]) throws(HubError) -> Value
     ) -> Result<Value, HubError> {
+        said(decode).map(\.value)
+    }
+
+    /// As `decoded`, with the endpoint that has said it.
+    func said<Value: Sendable>(
+        _ decode: ([UInt8]) throws(HubError) -> Value
+    ) -> Result<Said<Value>, HubError> {
         do throws(HubError) {
-            return .success(try decode(try get().body))
+            let answer = try get()
+            return .success(Said(value: try decode(answer.body), endpoint: answer.endpoint))
         } catch {
             return .failure(error)
         }

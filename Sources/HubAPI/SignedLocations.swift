@@ -10,7 +10,7 @@ internal import Transport
 
 /// Signed URLs by file.
 struct SignedLocations {
-    struct Key: Hashable {
+    struct File: Hashable, Sendable {
         let id: RepositoryID
         let commit: GitObjectID
         /// Its bytes: equal strings may be spelled with different ones.
@@ -21,6 +21,16 @@ struct SignedLocations {
             self.commit = commit
             self.path = Array(path.utf8)
         }
+
+        init(_ request: ContentRequest) {
+            self.init(id: request.id, commit: request.commit, path: request.path)
+        }
+    }
+
+    struct Key: Hashable {
+        let file: File
+        /// Who has said where its data is.
+        var endpoint = 0
     }
 
     private struct Entry {

@@ -17,6 +17,7 @@ final class XetBoard: Sendable {
     struct TokenKey: Hashable, Sendable {
         let id: RepositoryID
         let commit: GitObjectID
+        let endpoint: Int
         /// Of the Hub's token that it was got with: with another one, another is asked for.
         let generation: UInt64
     }
@@ -25,6 +26,8 @@ final class XetBoard: Sendable {
     enum Refused: Hashable, Sendable {
         case repository(RepositoryID)
         case file(XetHash)
+        /// One of several endpoints, for a repository.
+        case endpoint(RepositoryID, Int)
     }
 
     typealias TokenCompletion = @Sendable (Result<XetToken, HubError>) -> Void
@@ -107,6 +110,14 @@ extension XetBoard {
         state.withLock { state in
             keys.contains { key in state.refusals.value(for: key).map { now < $0 } ?? false }
         }
+    }
+
+    /// The endpoints with which Xet did not work for a repository.
+    func refused(by id: RepositoryID, at now: MonotonicInstant) -> Set<Int> {
+        Set(
+            (0..<HubConfiguration.endpointCountMax).filter {
+                isRefused([.endpoint(id, $0)], at: now)
+            })
     }
 
     func refuse(_ key: Refused, at now: MonotonicInstant) {

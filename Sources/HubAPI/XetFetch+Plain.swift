@@ -10,6 +10,7 @@ extension XetFetch {
     func fallBack(_ reason: XetFallback) {
         if isOver { return }
         dropPlan()
+        if goToMirror(reason) { return }
         leaveSeams()
         note(reason)
         let gaps = delivered.gaps(in: request.bytes)
@@ -25,6 +26,30 @@ extension XetFetch {
             sink: PlainRest(sink, from: missing.lowerBound, delivered: delivered) {
                 worker.run { $0.active[id] = nil }
             })
+    }
+
+    /// Goes on with the tokens of another endpoint, if there is one that was not tried.
+    private func goToMirror(_ reason: XetFallback) -> Bool {
+        tried.insert(endpoint)
+        guard let next = client.otherEndpoint(than: tried, for: SignedLocations.File(request))
+        else { return false }
+        client.xet.refuse(.endpoint(request.id, endpoint), at: client.scheduling.now)
+        switch reason {
+        case .serverFailed(status: nil), .locationsRefused:
+            client.noteUseless(
+                endpoint, pauseSeconds: nil, .malformed(reason: "its data does not come"))
+        case .noToken, .tokenRefused, .unknownFile, .serverFailed, .invalid: break
+        }
+        client.log.info(
+            "Xet does not work at an endpoint for now; another one is asked",
+            [
+                "endpoint": client.configuration.endpoints[endpoint].text,
+                "next": client.configuration.endpoints[next].text, "reason": "\(reason)",
+            ])
+        endpoint = next
+        isPlanRead = false
+        onNextTurn { fetch, loop in fetch.begin(loop) }
+        return true
     }
 
     private func note(_ reason: XetFallback) {

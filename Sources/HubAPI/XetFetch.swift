@@ -68,6 +68,9 @@ final class XetFetch: @unchecked Sendable {
     var delivered = RangeSet()
     /// Of this fetch in `XetBoard.aheadByteCount`.
     var aheadByteCount = 0
+    /// The endpoint whose token is used, and those that it did not work with.
+    var endpoint: Int
+    var tried: Set<Int> = []
     var token: XetToken?
     /// Planned and not begun.
     var planned: [(id: Int, download: XorbDownload)] = []
@@ -96,17 +99,24 @@ final class XetFetch: @unchecked Sendable {
         self.client = client
         self.worker = worker
         priority = request.priority
+        endpoint = client.endpoint(
+            for: request,
+            avoiding: client.xet.refused(by: request.id, at: client.scheduling.now))
         asked = request.bytes.lowerBound..<request.bytes.lowerBound
     }
 
     var tokenKey: XetBoard.TokenKey {
         XetBoard.TokenKey(
-            id: request.id, commit: request.commit, generation: client.credentials.generation)
+            id: request.id, commit: request.commit, endpoint: endpoint,
+            generation: client.credentials[endpoint].generation)
     }
 
     /// How long one question may be repeated.
     var patience: MonotonicInstant {
-        min(request.deadline, client.scheduling.now + HubClient.xetPatienceSeconds)
+        let seconds =
+            client.hasOther(than: tried.union([endpoint]))
+            ? HubClient.xetPatienceAmongMirrorsSeconds : HubClient.xetPatienceSeconds
+        return min(request.deadline, client.scheduling.now + seconds)
     }
 
     /// Questions go before the prefetched bytes of others: without an answer nothing flows.
@@ -118,7 +128,12 @@ final class XetFetch: @unchecked Sendable {
     func begin(_ loop: XetLoop) {
         roundNumber += 1
         isPlanRead = false
-        if client.credentials.isDue(at: client.scheduling.now) { client.rereadToken(force: false) }
+        if client.credentials[endpoint].isDue(at: client.scheduling.now) {
+            client.rereadToken(force: false)
+        }
+        if client.configuration.endpoints.count > 1 {
+            client.doubts.withLock { $0.noteUse(SignedLocations.File(request), endpoint) }
+        }
         token = client.xet.token(tokenKey, at: client.scheduling.wallTime)
         let gaps = delivered.gaps(in: head.end(after: request.bytes)..<request.bytes.upperBound)
         guard let first = gaps.first, let last = gaps.last else {
@@ -160,6 +175,12 @@ final class XetFetch: @unchecked Sendable {
             if isOver || roundNumber != number { return }
             body(self, loop)
         }
+    }
+
+    /// Has something done on this fetch's thread after what is being done, unless it is over.
+    func onNextTurn(_ body: @escaping @Sendable (XetFetch, XetLoop) -> Void) {
+        roundNumber += 1
+        onLoop(body)
     }
 
     /// Ends the fetch, once; not when the rest comes over plain HTTP.
@@ -243,7 +264,7 @@ extension XetFetch {
     }
 
     private func reconstructionCame(
-        _ answer: Result<HTTPAnswer, HubError>, _ version: ReconstructionVersion,
+        _ answer: Result<HubAnswer, HubError>, _ version: ReconstructionVersion,
         _ range: Range<Int64>, _ loop: XetLoop
     ) {
         switch answer {

@@ -79,8 +79,9 @@ import Transport
 @Suite struct SignedLocationsTests {
     private func key(_ path: String) throws -> SignedLocations.Key {
         SignedLocations.Key(
-            id: try #require(RepositoryID(kind: .model, name: "o/n")),
-            commit: GitObjectHasher.id(of: .commit, []), path: path)
+            file: SignedLocations.File(
+                id: try #require(RepositoryID(kind: .model, name: "o/n")),
+                commit: GitObjectHasher.id(of: .commit, []), path: path))
     }
 
     private func url(_ text: String) throws -> HTTPURL { try #require(HTTPURL(text)) }
