@@ -46,14 +46,14 @@ struct KerasConfiguration: Sendable {
         case "Sequential":
             (layers, inputs, outputs) = try KerasConfiguration.chain(list, config)
         case "Functional", "Model":
-            layers = try list.map { json throws(Flaw) in try KerasConfiguration.layer(json) }
+            let told = try list.map { json throws(Flaw) in try KerasConfiguration.layer(json) }
             let sources = KerasConfiguration.sources
             guard let input = config["input_layers"], let output = config["output_layers"],
                 let inputs = sources(input), let outputs = sources(output), !inputs.isEmpty,
                 !outputs.isEmpty
             else { throw Flaw(reason: "a functional model without inputs or outputs") }
             self.inputs = inputs.map(\.layer)
-            self.outputs = outputs
+            (layers, self.outputs) = KerasConfiguration.countedFromZero(told, outputs)
         default:
             throw Flaw(
                 reason: "a model of class '\(kind)', whose code is not in the file; supported are"
@@ -62,6 +62,33 @@ struct KerasConfiguration: Sendable {
         if Set(layers.map(\.name)).count != layers.count {
             throw Flaw(reason: "two layers of one name")
         }
+    }
+
+    /// The classes of layers that are models.
+    static let modelClasses: Set<String> = ["Functional", "Model", "Sequential"]
+
+    /// Keras 2 counts the making of a model as its first call, and leaves that call out: those that
+    /// take from such a model name calls from 1 on.
+    private static func countedFromZero(
+        _ layers: [Layer], _ outputs: [Source]
+    ) -> ([Layer], [Source]) {
+        var first: [String: Int] = [:]
+        for source in layers.flatMap({ $0.calls.joined() }) + outputs {
+            first[source.layer] = min(source.call, first[source.layer] ?? source.call)
+        }
+        let models = Set(layers.filter { modelClasses.contains($0.className) }.map(\.name))
+        func counted(_ source: Source) -> Source {
+            guard models.contains(source.layer), let first = first[source.layer] else {
+                return source
+            }
+            return Source(layer: source.layer, call: source.call - first)
+        }
+        let renamed = layers.map { layer in
+            Layer(
+                className: layer.className, name: layer.name, settings: layer.settings,
+                calls: layer.calls.map { $0.map(counted) })
+        }
+        return (renamed, outputs.map(counted))
     }
 
     // MARK: Sequential models
