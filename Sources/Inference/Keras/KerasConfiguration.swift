@@ -18,6 +18,9 @@ struct KerasConfiguration: Sendable {
         let settings: JSONValue
         /// For each call, what it takes; empty for inputs.
         let calls: [[Source]]
+
+        /// Whether it is a model itself.
+        var isModel: Bool { ["Functional", "Model", "Sequential"].contains(className) }
     }
 
     let name: String
@@ -46,14 +49,16 @@ struct KerasConfiguration: Sendable {
         case "Sequential":
             (layers, inputs, outputs) = try KerasConfiguration.chain(list, config)
         case "Functional", "Model":
-            layers = try list.map { json throws(Flaw) in try KerasConfiguration.layer(json) }
+            let told = try list.map { json throws(Flaw) in try KerasConfiguration.layer(json) }
             let sources = KerasConfiguration.sources
             guard let input = config["input_layers"], let output = config["output_layers"],
                 let inputs = sources(input), let outputs = sources(output), !inputs.isEmpty,
                 !outputs.isEmpty
             else { throw Flaw(reason: "a functional model without inputs or outputs") }
             self.inputs = inputs.map(\.layer)
-            self.outputs = outputs
+            let count = CallCount(told, outputs: outputs)
+            layers = told.map(count.fromZero)
+            self.outputs = outputs.map(count.fromZero)
         default:
             throw Flaw(
                 reason: "a model of class '\(kind)', whose code is not in the file; supported are"
@@ -144,5 +149,36 @@ struct KerasConfiguration: Sendable {
             let call = list[1].integer, list[2].integer == 0
         else { return nil }
         return Source(layer: layer, call: call)
+    }
+}
+
+/// The calls of models in a model, which Keras counts from one: the call that a model was made with
+/// comes first, and is not written.
+///
+/// Every call that is written is taken by somebody. So where the calls are counted from one, the
+/// last of them has the number that tells how many there are, and else none has it.
+private struct CallCount {
+    private typealias Layer = KerasConfiguration.Layer
+    private typealias Source = KerasConfiguration.Source
+    /// The names of layers whose calls are counted from one.
+    private let fromOne: Set<String>
+
+    init(_ layers: [KerasConfiguration.Layer], outputs: [KerasConfiguration.Source]) {
+        let taken = Set(layers.flatMap { $0.calls.joined() } + outputs)
+        let counted = layers.filter { layer in
+            layer.isModel && taken.contains(Source(layer: layer.name, call: layer.calls.count))
+        }
+        fromOne = Set(counted.map(\.name))
+    }
+
+    func fromZero(_ source: KerasConfiguration.Source) -> KerasConfiguration.Source {
+        if !fromOne.contains(source.layer) { return source }
+        return Source(layer: source.layer, call: source.call - 1)
+    }
+
+    func fromZero(_ layer: KerasConfiguration.Layer) -> KerasConfiguration.Layer {
+        Layer(
+            className: layer.className, name: layer.name, settings: layer.settings,
+            calls: layer.calls.map { $0.map(fromZero) })
     }
 }

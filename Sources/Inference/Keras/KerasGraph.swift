@@ -149,7 +149,7 @@ struct KerasGraph: Sendable {
         }
         let own = KerasConfiguration.Source(layer: layer.name, call: call)
         let tensors = tensors.layer(layer.name)
-        if ["Functional", "Model", "Sequential"].contains(layer.className) {
+        if layer.isModel {
             places[own] = try addModel(layer, from: sources, tensors, depth: depth)
             return true
         }
