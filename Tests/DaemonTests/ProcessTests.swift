@@ -327,7 +327,7 @@ private func wait(_ seconds: Double, until condition: () -> Bool) -> Bool {
         (
             ["frobnicate"], [], .usage,
             "The commands are mount, umount, status, top, doctor, upgrade, prefetch, pull,\n"
-                + "cache or alias."
+                + "  cache or alias."
         ),
     ])
     func mistakes(words: [String], rest: [String], code: ExitCode, part: String) throws {
