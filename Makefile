@@ -63,13 +63,13 @@ BENCH_MEGABYTES ?= 512
 BENCH_COLD_MEGABYTES ?= 512
 
 .PHONY: bench
-bench: bench-bars bench-store ## measure all of it beside what else there is, into docs/PERFORMANCE.md
+bench: bench-bars bench-store ## measure all beside what else there is, into docs/PERFORMANCE.md
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/xet.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/predictor.py --bin .build/release
 
 .PHONY: bench-bars
-bench-bars: release ## measure the bars of reading and mapping: BENCH_MEGABYTES=2048 for large models
+bench-bars: release ## measure the bars of reading and mapping: BENCH_MEGABYTES=2048 for large ones
 	@scripts/bootstrap.sh rclone squashfuse squashfs-tools erofs-utils
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bars.py --bin .build/release \
 		--megabytes $(BENCH_MEGABYTES) --cold-megabytes $(BENCH_COLD_MEGABYTES)
@@ -122,7 +122,7 @@ fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=
 		swift test --disable-xctest --filter FuzzTests
 
 .PHONY: fuzz-coverage
-fuzz-coverage: ## the same inputs' parsers under libFuzzer, which looks for new code: FUZZ_SECONDS=300
+fuzz-coverage: ## the same parsers under libFuzzer, which looks for new code: FUZZ_SECONDS=300
 	@scripts/bootstrap.sh
 	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
 

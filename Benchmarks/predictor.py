@@ -5,8 +5,8 @@
 
 Start to first prediction, hot, warm and cold; sentences per second at batch 1 and 32; the memory of
 two predictors on one model. Python is Debian's, with its PyTorch and a transformers that knows it,
-in an environment of its own (out/bench-venv); without it, its rows are missing, and that is said. The
-ways of a case take turns. Writes out/predictor.json, and a section of docs/PERFORMANCE.md.
+in an environment of its own (out/bench-venv); without it, its rows are missing, and that is said.
+The ways of a case take turns. Writes out/predictor.json, and a section of docs/PERFORMANCE.md.
 """
 
 import argparse

@@ -26,7 +26,8 @@ for name in "${cases[@]}"; do
     corpus=out/fuzz/$name.corpus
     mkdir -p "$corpus"
     code=0
-    MODELFS_FUZZ_CASE=$name MODELFS_FUZZ_SAMPLES=$corpus "$program" -runs=1 >/dev/null 2>&1 || code=$?
+    MODELFS_FUZZ_CASE=$name MODELFS_FUZZ_SAMPLES=$corpus "$program" -runs=1 \
+        >/dev/null 2>&1 || code=$?
     MODELFS_FUZZ_CASE=$name "$program" -max_total_time="$seconds" -max_len=8192 -timeout=20 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="out/fuzz/$name." "$corpus" \
         >"out/fuzz/$name.log" 2>&1 || code=$?

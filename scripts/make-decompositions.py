@@ -50,8 +50,10 @@ def main():
             padded = rest + [0] * (3 - len(rest))
             several.append("{%s}," % ",".join(hex(part) for part in [number] + padded))
     assert all(len(rest) in (1, 2, 3) for _, rest in table)
-    print(f"""// Characters without their accents: written by scripts/make-decompositions.py, from Unicode
-// {unicodedata.unidata_version}. In the order of the characters, for a binary search.
+    version = unicodedata.unidata_version
+    print(f"""\
+// Characters without their accents: written by scripts/make-decompositions.py, from Unicode
+// {version}. In the order of the characters, for a binary search.
 #include "CShims.h"
 #include <stddef.h>
 

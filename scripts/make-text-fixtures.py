@@ -21,7 +21,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import (BertConfig, BertForSequenceClassification, BertModel, DistilBertConfig,
                           DistilBertForSequenceClassification, DistilBertModel, MPNetConfig,
                           MPNetForSequenceClassification, MPNetModel, RobertaConfig,
-                          RobertaForSequenceClassification, RobertaModel)
+                          RobertaForSequenceClassification, RobertaModel, AutoTokenizer)
 from safetensors.torch import save_file
 from text_samples import samples
 
@@ -86,10 +86,6 @@ def make(name, model, tokenizer, answer, *, limit, dtype=torch.float32, rename=l
     os.makedirs(folder)
     model.eval()
     model.to(dtype).to(torch.float32)  # Weights lose digits before the answers are made.
-    tokenizer.enable_truncation(limit)
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(TEXTS)]
-    with torch.no_grad():
-        answers = [answer(model, torch.tensor([row]))[0] for row in ids]
     config = model.config.to_dict()
     config["architectures"] = [type(model).__name__]
     write(folder, "config.json", {key: config[key] for key in sorted(config) if config[key] not in
@@ -97,15 +93,21 @@ def make(name, model, tokenizer, answer, *, limit, dtype=torch.float32, rename=l
     tensors = {rename(key): value.to(dtype).contiguous() for key, value
                in model.state_dict().items() if value.is_floating_point()}
     save_file(tensors, os.path.join(folder, "model.safetensors"))
-    tokenizer.no_truncation()
     if files == "json":
         with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as file:
             file.write(json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False,
                                   separators=(",", ":")) + "\n")
+        tokenizer.enable_truncation(limit)
+        ids = [encoding.ids for encoding in tokenizer.encode_batch(TEXTS)]
     else:
         tokenizer.model.save(folder)
         write(folder, "tokenizer_config.json", {"model_max_length": limit} if files == "limit"
               else {"model_max_length": int(1e30)})
+        # What these files leave open (RoBERTa's mask takes the blank before it), the family says.
+        family = AutoTokenizer.from_pretrained(folder)
+        ids = family(TEXTS, truncation=True, max_length=limit)["input_ids"]
+    with torch.no_grad():
+        answers = [answer(model, torch.tensor([row]))[0] for row in ids]
     write(folder, "expected.json", {"texts": TEXTS, "ids": ids, "answers": rounded(
         torch.stack(answers))})
     if extra:
@@ -263,7 +265,8 @@ def character_classes():
             continue
         character = chr(number)
         made = normalize.normalize_str(f"a{character}b")
-        kind = {"ab": "dropped", "a b": "space", f"a{character}b": None}.get(made, "ideograph")
+        # The blank itself is white space that stays as it is: the order of these two matters.
+        kind = {f"a{character}b": None, "ab": "dropped", "a b": "space"}.get(made, "ideograph")
         if kind:
             classes[kind].append(number)
         if len(cut.pre_tokenize_str(f"a{character}b")) == 3:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs SEEDS seeds of the simulation from FIRST_SEED on, SHARDS at a time; logs are in out/simulate/.
+# Runs SEEDS seeds of the simulation from FIRST_SEED on, SHARDS at a time; logs are in
+# out/simulate/.
 #
 # Each failing seed is printed with the command that runs it alone; the exit code is 1 then.
 set -euo pipefail

@@ -313,8 +313,8 @@ extension CachedState {
         for block in 0..<key.blockCount {
             edit(block) { segment, place in segment.setPacked(place) }
         }
-        // A segment that is all packed needs no row, unless there is one, or about to be, that tells
-        // otherwise: of blocks that were found damaged before they came again.
+        // A segment that is all packed needs no row, unless there is one, or about to be, that
+        // tells otherwise: of blocks that were found damaged before they came again.
         if isFresh && commitsUnderWay == 0 { dirtySegments = [] }
         validByteCount = key.size
         isRowDirty = true

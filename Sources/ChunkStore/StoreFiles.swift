@@ -27,6 +27,7 @@ package protocol StoreFiles: Sendable {
 }
 
 extension StoreFiles {
+    /// SQLite's own, but for files that are not on a disk.
     package var databaseVFS: String? { nil }
 }
 

@@ -25,8 +25,8 @@ package struct HTTPServerLimits: Sendable {
     package var lingerSeconds = 0.0
     /// How long a whole header may take to arrive; nil for as long as it is not silent.
     ///
-    /// Counted from the connection's start, or from the end of the request before. A body has as long again, and a
-    /// second for each `bodyByteCountPerSecondMin` that have come.
+    /// Counted from the connection's start, or from the end of the request before. A body has as
+    /// long again, and a second for each `bodyByteCountPerSecondMin` that have come.
     package var headerSeconds: Double?
     /// Slower bodies are cut off, where `headerSeconds` is set.
     package var bodyByteCountPerSecondMin = 1024

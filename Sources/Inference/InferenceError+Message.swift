@@ -1,6 +1,7 @@
 // The sentences of inference errors, for the log, for answers and for who starts a predictor.
 //
-// Each says what is wrong; what can be done about it is said where it is known, by the program.
+// Each says what is wrong; what can be done about it is said where it is known, by the program. So
+// is the number of a row: an answer of one row has none, and in a table it stands in a column.
 
 internal import Platform
 
@@ -12,7 +13,7 @@ extension InferenceError: CustomStringConvertible {
         case .malformed(let path, let reason): "\(path): \(reason)"
         case .unknownModel(let folder, let found):
             found.isEmpty
-                ? "\(folder) is empty"
+                ? "\(folder) is empty: there is no model in it"
                 : "\(folder) holds no model of a kind that is known; it holds "
                     + found.joined(separator: ", ")
         case .unsupported(let path, let found, let supported):

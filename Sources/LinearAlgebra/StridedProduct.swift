@@ -13,6 +13,7 @@ package struct MatrixExtent: Equatable, Sendable {
     /// Of the first value, in values.
     package let start: Int
 
+    /// Names a part: `stride` is the width of a row where nothing lies between rows.
     package init(rows rowCount: Int, columns columnCount: Int, stride: Int? = nil, start: Int = 0) {
         self.rowCount = rowCount
         self.columnCount = columnCount

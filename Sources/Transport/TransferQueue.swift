@@ -26,6 +26,7 @@ package struct TransferQueue {
     /// How many have a slot.
     package private(set) var runningCount = 0
 
+    /// An empty queue that lets so many run, in all and for one host, and so many wait.
     package init(transfersMax: Int, transfersPerHostMax: Int, waitingMax: Int) {
         precondition(transfersMax > 0 && transfersPerHostMax > 0 && waitingMax > 0)
         self.transfersMax = transfersMax

@@ -326,7 +326,8 @@ private func wait(_ seconds: Double, until condition: () -> Bool) -> Bool {
         (["daemon"], [], .usage, "for modelfs itself"),
         (
             ["frobnicate"], [], .usage,
-            "The commands are mount, umount, status, upgrade, prefetch or cache"
+            "The commands are mount, umount, status, top, doctor, upgrade, prefetch, pull,\n"
+                + "  cache or alias."
         ),
     ])
     func mistakes(words: [String], rest: [String], code: ExitCode, part: String) throws {

@@ -1,7 +1,8 @@
 // What lies on the cache disk: records of packs, recipes, maps, lists, folders, traces.
 //
-// All of it carries checksums, which a fuzzer cannot guess; so they are made right before the parser
-// sees the input. A disk that lies so well is not expected, but what is read has to stay in bounds.
+// All of it carries checksums, which a fuzzer cannot guess; so they are made right before the
+// parser sees the input. A disk that lies so well is not expected, but what is read has to stay in
+// bounds.
 
 import Compression
 import Hashing

@@ -1,4 +1,5 @@
-// Inputs that a fuzzer found, and that ended the process or broke a promise before they were mended.
+// Inputs that a fuzzer found, and that ended the process or broke a promise before they were
+// mended.
 
 import Testing
 

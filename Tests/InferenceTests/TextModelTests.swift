@@ -260,12 +260,12 @@ private func difference(_ found: [Double], _ expected: [Double]) -> Double {
     @Test func errorsAreSentences() {
         let errors: [InferenceError] = [
             .missingTensor(name: "x"), .notANumber(rowIndex: 2),
-            .row(index: 0, field: "text", reason: "is empty"),
             .unsupported(path: "p", found: "f", supported: ["a", "b"]),
             .unknownModel(folder: "f", found: []),
         ]
         for error in errors { #expect("\(error)".count > 20) }
-        #expect(
-            "\(InferenceError.row(index: 0, field: "text", reason: "is empty"))".contains("row 1"))
+        // The field by itself: a table has the row's number in a column of its own.
+        let row = InferenceError.row(index: 0, field: "text", reason: "is empty")
+        #expect("\(row)" == "text: is empty")
     }
 }

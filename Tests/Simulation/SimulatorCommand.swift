@@ -101,8 +101,8 @@ package struct SimulatorCommand {
                 """
                 simulator: \(seeds) seeds in \(Int(seconds)) s, \(failedSeeds.count) failed \
                 \(failedSeeds)
-                answers \(answers), excused errors \(excused), requests \(requests), turns \(turns), \
-                simulated hours \(Int(simulatedSeconds / 3600))
+                answers \(answers), excused errors \(excused), requests \(requests), \
+                turns \(turns), simulated hours \(Int(simulatedSeconds / 3600))
                 faults: \(told)
                 """)
         }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Every paragraph of SEMANTICS.md, PREDICTOR.md and SECURITY.md has a test that quotes it, and no test
-quotes another."""
+"""Every paragraph of SEMANTICS.md, PREDICTOR.md and SECURITY.md has a test that quotes it, and no
+test quotes another."""
 
 import ast
 import os

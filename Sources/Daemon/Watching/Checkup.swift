@@ -105,7 +105,8 @@ struct Checkup {
         if free.byteCount < Checkup.roomBytesMin {
             add(
                 "cache", .bad, finding,
-                "Make room: 'modelfs cache list' shows what is there, 'modelfs cache evict' drops it."
+                "Make room: 'modelfs cache list' shows what is there, "
+                    + "'modelfs cache evict' drops it."
             )
         } else if MountTable.isStacked(cachePath) {
             add(

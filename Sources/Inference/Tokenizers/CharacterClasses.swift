@@ -37,10 +37,12 @@ enum CharacterClasses {
 
     /// Whether it is a mark without a width of its own, such as an accent.
     static func isAccent(_ scalar: Unicode.Scalar) -> Bool {
-        if scalar.value < 0x300 { return false }
-        if scalar.value == 0x1734 { return true }  // Of another category since.
-        // Marks since then.
-        if [0x1885, 0x1886, 0x111c9].contains(scalar.value) { return false }
+        switch scalar.value {
+        case ..<0x300: return false
+        case 0x1734, 0x1171e: return true  // Of another category since.
+        case 0x1885, 0x1886, 0xa9bd, 0x111c9: return false  // Marks since then.
+        default: break
+        }
         let properties = scalar.properties
         return properties.generalCategory == .nonspacingMark && isOld(properties)
     }

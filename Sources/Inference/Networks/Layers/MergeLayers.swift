@@ -1,4 +1,6 @@
-// Layers with several inputs.
+// Layers with several inputs: they put values behind each other, or make one of each of theirs.
+//
+// Shapes are checked when a graph is built; what runs takes them for granted.
 
 /// Values put one behind the other, in one dimension.
 struct ConcatenateLayer: NetworkLayer {
