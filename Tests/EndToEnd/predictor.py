@@ -334,10 +334,13 @@ def no_path_leads_to_a_file(stage):
 def the_token_is_asked_for(stage):
     secret = "correct-horse"
     closed = stage.predictor(CLASSIFIER, "closed").start(MODELFS_PREDICTOR_TOKEN=secret)
+    shown = {"Authorization": f"Bearer {secret}"}
+    # The history is opened behind the first answers.
+    wait_for(lambda: closed.json("/model", headers=shown)["history"], 10, "the history")
     for path in ("/model", "/metrics", "/history", "/openapi.json"):
         equal(closed.ask(path)[0], 401, path)
         equal(closed.ask(path, headers={"Authorization": "Bearer correct-hors"})[0], 401, path)
-        equal(closed.ask(path, headers={"Authorization": f"Bearer {secret}"})[0], 200, path)
+        equal(closed.ask(path, headers=shown)[0], 200, path)
     for path in ("/predict", "/predict/batch", "/similarity", "/nearest", "/rollback"):
         equal(closed.ask(path, {"inputs": "a"})[0], 401, path)
     for path in ("/", "/page.js", "/page.css", "/healthz", "/readyz"):
