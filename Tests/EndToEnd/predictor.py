@@ -432,6 +432,24 @@ def a_bad_revision_does_not_serve(stage):
     check_classes(stage.follower, OTHER)
 
 
+@promise("P12", "A revision that fails never takes over")
+def a_known_answer_is_compared(stage):
+    text = expected(CLASSIFIER)["texts"][0]
+    label = stage.plain.predict(text)["label"]
+    place = copy(stage, CLASSIFIER, "known")
+
+    def know(answer):
+        write(place + "/predictor.json", json.dumps(
+            {"version": 1, "smoke": {"inputs": {"text": text}, "expect": {"label": answer}}}))
+
+    know(label)
+    served = stage.predictor(place, "known").start()
+    equal(served.predict(text)["label"], label)
+    equal(served.stop(), 0)
+    know("another")
+    refusal(stage, place, REFUSED, f"is '{label}', and should be 'another'")
+
+
 @promise("P13", "A rollback is a request away", seconds=90)
 def the_revision_before_comes_back(stage):
     load = Load(stage.follower)
