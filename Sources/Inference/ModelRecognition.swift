@@ -7,7 +7,7 @@
 package enum ModelRecognition {
     /// All kinds, the more particular ones first.
     package static let kinds: [ModelKind] = [
-        .describedNetworks, .textClassifiers, .sentenceEncoders, .gradientBoostedTrees,
+        .describedNetworks, .textClassifiers, .gradientBoostedTrees, .sentenceEncoders,
         .kerasNetworks,
     ]
 

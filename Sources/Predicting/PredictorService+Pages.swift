@@ -131,7 +131,12 @@ extension PredictorService {
     /// `GET /history`: the newest first, `count` of them, those before an id.
     func historyPage(_ request: HTTPRequest) throws(RequestProblem) -> HTTPResponse {
         guard let history else {
-            throw RequestProblem(404, "there is no history here: it is switched off")
+            if settings.history == .off {
+                throw RequestProblem(404, "there is no history here: it is switched off")
+            }
+            throw RequestProblem(
+                503, "the history is not open: the log says why, unless it opens in a moment",
+                retryAfterSeconds: 1)
         }
         let count = try PredictorService.number("count", request) ?? 50
         let before = try PredictorService.number("before", request)

@@ -15,7 +15,9 @@ FIXTURES = os.path.join(TOP, "Tests", "Fixtures")
 
 
 def prepare(stage):
+    """A Hub, which is made of its first repository; each test adds its own and mounts it."""
     stage.server = stage.hub()
+    stage.server.add("acme/first", copy(stage, os.path.join(FIXTURES, "torch", "encoder"), "first"))
     stage.server.start(xet=True)
 
 

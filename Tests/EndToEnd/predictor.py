@@ -334,10 +334,13 @@ def no_path_leads_to_a_file(stage):
 def the_token_is_asked_for(stage):
     secret = "correct-horse"
     closed = stage.predictor(CLASSIFIER, "closed").start(MODELFS_PREDICTOR_TOKEN=secret)
+    shown = {"Authorization": f"Bearer {secret}"}
+    # The history is opened behind the first answers.
+    wait_for(lambda: closed.json("/model", headers=shown)["history"], 10, "the history")
     for path in ("/model", "/metrics", "/history", "/openapi.json"):
         equal(closed.ask(path)[0], 401, path)
         equal(closed.ask(path, headers={"Authorization": "Bearer correct-hors"})[0], 401, path)
-        equal(closed.ask(path, headers={"Authorization": f"Bearer {secret}"})[0], 200, path)
+        equal(closed.ask(path, headers=shown)[0], 200, path)
     for path in ("/predict", "/predict/batch", "/similarity", "/nearest", "/rollback"):
         equal(closed.ask(path, {"inputs": "a"})[0], 401, path)
     for path in ("/", "/page.js", "/page.css", "/healthz", "/readyz"):
@@ -427,6 +430,24 @@ def a_bad_revision_does_not_serve(stage):
     says(stage.follower.ask("/metrics")[2].decode(),
          'modelfs_predictor_revisions_total{outcome="refused"} 1')
     check_classes(stage.follower, OTHER)
+
+
+@promise("P12", "A revision that fails never takes over")
+def a_known_answer_is_compared(stage):
+    text = expected(CLASSIFIER)["texts"][0]
+    label = stage.plain.predict(text)["label"]
+    place = copy(stage, CLASSIFIER, "known")
+
+    def know(answer):
+        write(place + "/predictor.json", json.dumps(
+            {"version": 1, "smoke": {"inputs": {"text": text}, "expect": {"label": answer}}}))
+
+    know(label)
+    served = stage.predictor(place, "known").start()
+    equal(served.predict(text)["label"], label)
+    equal(served.stop(), 0)
+    know("another")
+    refusal(stage, place, REFUSED, f"is '{label}', and should be 'another'")
 
 
 @promise("P13", "A rollback is a request away", seconds=90)

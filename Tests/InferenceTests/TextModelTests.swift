@@ -166,6 +166,16 @@ private func difference(_ found: [Double], _ expected: [Double]) -> Double {
         return parts.joined(separator: to)
     }
 
+    @Test func `a known answer may stand beside a text model, and a table's description not`() throws {
+        let directory = TemporaryDirectory()
+        let known = try TextFixtures.copy("bert", to: directory, replacing: [:])
+        let described = ModelFolder(path: known.path, files: known.files + ["predictor.json"])
+        #expect(ModelKind.sentenceEncoders.recognises(described))
+        try writeFile(known.path(of: "config.json"), Array(#"{"model_type":"table"}"#.utf8))
+        #expect(!ModelKind.sentenceEncoders.recognises(described))
+        #expect(ModelKind.sentenceEncoders.recognises(known))
+    }
+
     @Test func anUnknownArchitectureIsNamed() throws {
         let text = try config("bert", #""model_type":"bert""#, #""model_type":"llama""#)
         guard

@@ -18,6 +18,21 @@ import Testing
         return (try TreeModel.open(folder, task), fixture)
     }
 
+    @Test func `only files that begin like a model of XGBoost are taken for one`() throws {
+        let folder = TemporaryDirectory()
+        let version = #"{"version": 1, "inputs": []}"#
+        for (name, text) in [
+            ("predictor.json", #"{"name": "learner", "learner": {}}"#), ("tokenizer.json", version),
+            ("config.json", #"{"transformers_version": "4.30.2"}"#),
+            ("first.json", #"{"version": [1, 7, 6], "learner": {}}"#),
+            ("second.json", #"{"learner": {}, "version": [3, 0, 0]}"#),
+        ] {
+            try writeFile("\(folder.path)/\(name)", Array(text.utf8))
+        }
+        let listed = try ModelFolder(listing: folder.path)
+        #expect(TreeModel.files(in: listed) == ["first.json", "second.json"])
+    }
+
     private static let cases: [(String, String)] =
         ["binary", "multiclass", "regression", "dart", "categorical"].flatMap {
             [($0, "json"), ($0, "ubj")]

@@ -71,9 +71,15 @@ struct TextModelFiles {
     }
 
     /// Whether the folder has the description of a text model.
+    ///
+    /// Beside a predictor.json, which most often describes a table, the family must be a known one;
+    /// without it the folder can be nothing else, and opening says what is wrong with it.
     static func isDescribed(_ folder: ModelFolder) -> Bool {
-        if folder.has("predictor.json") { return false }
-        return folder.has("config.json") || folder.has("modules.json")
+        if folder.has("modules.json") { return true }
+        if !folder.has("config.json") { return false }
+        if !folder.has(PredictorDescription.fileName) { return true }
+        let settings = try? DescriptionFile.json(folder.path(of: "config.json"))
+        return settings?["model_type"]?.string.flatMap(EncoderFamily.init(rawValue:)) != nil
     }
 
     /// What the weights are, in words.

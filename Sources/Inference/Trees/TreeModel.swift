@@ -61,15 +61,17 @@ package final class TreeModel: Model {
     /// The files at the top that begin like a model of XGBoost.
     static func files(in folder: ModelFolder) -> [String] {
         folder.files.filter { name in
-            !name.contains("/") && endings.contains { name.hasSuffix($0) }
+            !name.contains("/") && name != PredictorDescription.fileName
+                && endings.contains { name.hasSuffix($0) }
                 && isModel(folder.path(of: name))
         }
     }
 
     /// How far into a file the first names of a model stand.
-    private static let headByteCount = 64
+    private static let headByteCount = 128
 
-    /// Told by its first bytes: other files are JSON, too.
+    /// Told by its first names, since other files are JSON, too: `learner` is the first, or the
+    /// second after `version`, which tokenizers and descriptions have as well.
     private static func isModel(_ path: String) -> Bool {
         var head: [UInt8] = []
         do throws(Errno) {
@@ -78,7 +80,7 @@ package final class TreeModel: Model {
         } catch { return false }
         let text = String(decoding: head, as: UTF8.self)
         return XGBoostModel.recognises(head)
-            && (text.contains("learner") || text.contains("version"))
+            && (text.contains("\"learner\"") || text.contains("learner{"))
     }
 
     /// Opens a folder's model.
