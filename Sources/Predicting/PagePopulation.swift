@@ -55,7 +55,9 @@ struct PagePopulation {
         var others: [ThreadBox] = []
         if total >= threadByteCountMin {
             for _ in 1..<threadCount {
-                if let thread = try? ThreadBox(named: "populate", .system, work) { others.append(thread) }
+                if let thread = try? ThreadBox(named: "populate", .system, work) {
+                    others.append(thread)
+                }
             }
         }
         work()
