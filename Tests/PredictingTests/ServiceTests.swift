@@ -341,8 +341,10 @@ private final class Stage {
     }
 
     @Test func isAnsweredAndBounded() throws {
+        let off = try Stage { $0.history = .off }
+        #expect(off.ask("GET", "/history").status == 404)
         let stage = try Stage()
-        #expect(stage.ask("GET", "/history").status == 404)
+        #expect(stage.ask("GET", "/history").status == 503, "it opens in a moment")
         let path = "\(stage.directory.path)/h.db"
         let history = try History(path: path, rowCountMax: 10, log: Log(minimum: .error))
         stage.service.keep(history)
