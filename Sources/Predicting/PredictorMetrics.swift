@@ -4,6 +4,7 @@
 // TYPE once for each name. The labels are few and fixed, so the number of lines is.
 
 internal import Platform
+internal import Telemetry
 
 /// What is counted of a service.
 final class PredictorMetrics: Sendable {
@@ -92,46 +93,5 @@ final class PredictorMetrics: Sendable {
         for outcome in RevisionOutcome.allCases {
             page.sample([("outcome", outcome.rawValue)], Double(revisions[outcome] ?? 0))
         }
-    }
-}
-
-/// A page of metrics in Prometheus' text format, version 0.0.4.
-struct MetricsPage {
-    enum Kind: String { case counter, gauge, histogram }
-
-    static let contentType = "text/plain; version=0.0.4; charset=utf-8"
-    static let prefix = "modelfs_predictor_"
-
-    private(set) var text = ""
-    private var name = ""
-
-    /// Begins a metric; samples of it follow.
-    mutating func begin(_ name: String, _ kind: Kind, _ help: String, isProcess: Bool = false) {
-        self.name = isProcess ? "process_\(name)" : MetricsPage.prefix + name
-        text += "# HELP \(self.name) \(help)\n# TYPE \(self.name) \(kind.rawValue)\n"
-    }
-
-    /// One sample of the metric that was begun last.
-    mutating func sample(
-        _ labels: [(String, String)], _ value: Double, suffix: String = ""
-    ) {
-        text += name + suffix
-        if !labels.isEmpty {
-            text +=
-                "{" + labels.map { "\($0)=\"\(MetricsPage.escaped($1))\"" }.joined(separator: ",")
-                + "}"
-        }
-        text += " \(value.short)\n"
-    }
-
-    /// A gauge with one sample.
-    mutating func gauge(_ name: String, _ help: String, _ value: Double, isProcess: Bool = false) {
-        begin(name, .gauge, help, isProcess: isProcess)
-        sample([], value)
-    }
-
-    private static func escaped(_ value: String) -> String {
-        value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-            .replacing("\n", with: "\\n")
     }
 }

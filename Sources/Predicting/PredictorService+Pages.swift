@@ -5,6 +5,7 @@ internal import HTTPService
 internal import Inference
 internal import Platform
 internal import Settings
+internal import Telemetry
 
 extension PredictorService {
     /// `GET /model`.
@@ -187,12 +188,14 @@ extension PredictorService {
 
     /// `GET /metrics`.
     func metricsPage() -> HTTPResponse {
-        var page = MetricsPage()
+        var page = MetricsPage(prefix: "modelfs_predictor_")
         metrics.write(to: &page)
         let revision = holder.current
-        page.gauge(
-            "ready", "Whether a model serves.", revision != nil && !holder.isDraining ? 1 : 0)
-        page.gauge("queued_groups", "Groups of rows that wait.", Double(pool.queueCount))
+        page.add(
+            "ready", .gauge, "Whether a model serves.",
+            revision != nil && !holder.isDraining ? 1 : 0)
+        page.add(
+            "queued_groups", .gauge, "Groups of rows that wait.", Double(pool.queueCount))
         page.begin("model_info", .gauge, "The model that serves.")
         if let revision {
             let identity = revision.folder.identity
@@ -202,8 +205,8 @@ extension PredictorService {
                     ("commit", identity.commit ?? ""),
                     ("task", revision.model.facts.task.rawValue),
                 ], 1)
-            page.gauge(
-                "weights_mapped_bytes", "Weight files that are mapped.",
+            page.add(
+                "weights_mapped_bytes", .gauge, "Weight files that are mapped.",
                 Double(revision.model.facts.mappedByteCount))
             page.begin("load_stage_seconds", .gauge, "What the parts of loading took.")
             for time in revision.times {
@@ -211,18 +214,18 @@ extension PredictorService {
             }
         }
         if let memory = MemoryUse.now() {
-            page.gauge(
-                "memory_private_bytes", "Memory that is this process's alone.",
+            page.add(
+                "memory_private_bytes", .gauge, "Memory that is this process's alone.",
                 Double(memory.privateByteCount))
-            page.gauge(
-                "memory_proportional_bytes", "Memory, where shared pages count in part.",
+            page.add(
+                "memory_proportional_bytes", .gauge, "Memory, where shared pages count in part.",
                 Double(memory.proportionalByteCount))
-            page.gauge(
-                "resident_memory_bytes", "Memory that is resident.",
+            page.add(
+                "resident_memory_bytes", .gauge, "Memory that is resident.",
                 Double(memory.residentByteCount), isProcess: true)
         }
-        page.gauge(
-            "start_time_seconds", "When the process started, in seconds since 1970.",
+        page.add(
+            "start_time_seconds", .gauge, "When the process started, in seconds since 1970.",
             Double(startedAt.secondsSince1970), isProcess: true)
         return .text(200, page.text, type: MetricsPage.contentType)
     }
