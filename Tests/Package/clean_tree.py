@@ -37,9 +37,10 @@ def mirror():
     for name in MIRROR_FILES:
         if os.path.exists(name):
             with open(name, encoding="utf-8") as file:
-                for word in file.read().split():
-                    if word.startswith("http"):
-                        return word
+                for line in file:
+                    words = line.split()
+                    if words and words[0] in ("URIs:", "deb"):
+                        return next(word for word in words if word.startswith("http"))
     return "http://deb.debian.org/debian"
 
 
