@@ -175,11 +175,7 @@ def what_is_no_model_is_refused(stage):
     os.remove(shards + "/model.safetensors")
     write(shards + "/model.safetensors.index.json",
           json.dumps({"weight_map": {"x": "model-00001-of-00002.safetensors"}}))
-    done = subprocess.run([stage.programs.predictor, shards, "--once", "x"], text=True,
-                          env=stage.programs.environment(), capture_output=True, timeout=60,
-                          check=False)
-    expect(done.returncode in (7, REFUSED, 16), done.returncode, done.stderr)
-    says(done.stderr, "model-00001-of-00002.safetensors")
+    refusal(stage, shards, REFUSED, "model-00001-of-00002.safetensors")
 
 
 @promise("P3", "What cannot be served ends it with a message and a number")
@@ -434,19 +430,13 @@ def a_bad_revision_does_not_serve(stage):
 
 @promise("P12", "A revision that fails never takes over")
 def a_known_answer_is_compared(stage):
-    text = expected(CLASSIFIER)["texts"][0]
-    label = stage.plain.predict(text)["label"]
+    label = stage.plain.predict("fine")["label"]
     place = copy(stage, CLASSIFIER, "known")
-
-    def know(answer):
+    for answer in (label, "another"):
         write(place + "/predictor.json", json.dumps(
-            {"version": 1, "smoke": {"inputs": {"text": text}, "expect": {"label": answer}}}))
-
-    know(label)
-    served = stage.predictor(place, "known").start()
-    equal(served.predict(text)["label"], label)
-    equal(served.stop(), 0)
-    know("another")
+            {"version": 1, "smoke": {"inputs": {"text": "fine"}, "expect": {"label": answer}}}))
+        if answer == label:
+            equal(stage.predictor(place, "known").start().stop(), 0)
     refusal(stage, place, REFUSED, f"is '{label}', and should be 'another'")
 
 

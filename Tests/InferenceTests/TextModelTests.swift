@@ -166,7 +166,7 @@ private func difference(_ found: [Double], _ expected: [Double]) -> Double {
         return parts.joined(separator: to)
     }
 
-    @Test func `a known answer may stand beside a text model, and a table's description not`() throws {
+    @Test func `a known answer may stand beside a text model`() throws {
         let directory = TemporaryDirectory()
         let known = try TextFixtures.copy("bert", to: directory, replacing: [:])
         let described = ModelFolder(path: known.path, files: known.files + ["predictor.json"])
