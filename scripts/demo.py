@@ -187,6 +187,11 @@ def show(mount, hub):
         expect(steps.step("the next revision: what differs, and the same weights",
                           f"diff -rq {revision} {other}; sha256sum {other}/{WEIGHTS}"), digest)
 
+    # What was never read cannot be had without the Hub, and the predictor needs these.
+    steps.step("cat of the other files that a model needs",
+               f"cat {revision}/*.json {revision}/*.txt {revision}/*.md "
+               f"{revision}/1_Pooling/config.json | wc -c")
+
     steps.step("umount", "modelfs umount mount")
     offline = ""
     if hub:
