@@ -129,7 +129,7 @@ def serve_predictions(steps, revision):
                            for each in model["load"]["stages"])
         print(f"loaded: {stages}")
         print(f"weights {model['memory']['mappedWeightBytes']:,} bytes mapped, "
-              f"{model['memory']['privateBytes']:,} bytes of memory its own")
+              f"{model['memory']['anonymousBytes']:,} bytes of memory that is no file's")
     finally:
         predictor.stop()
 
