@@ -129,7 +129,7 @@ def serve_predictions(steps, revision):
                            for each in model["load"]["stages"])
         print(f"loaded: {stages}")
         print(f"weights {model['memory']['mappedWeightBytes']:,} bytes mapped, "
-              f"{model['memory']['privateBytes']:,} bytes of memory its own")
+              f"{model['memory']['anonymousBytes']:,} bytes of memory that is no file's")
     finally:
         predictor.stop()
 
@@ -186,6 +186,11 @@ def show(mount, hub):
         other = f"{repository}@{VERSIONS[1]}"
         expect(steps.step("the next revision: what differs, and the same weights",
                           f"diff -rq {revision} {other}; sha256sum {other}/{WEIGHTS}"), digest)
+
+    # What was never read cannot be had without the Hub, and the predictor needs these.
+    steps.step("cat of the other files that a model needs",
+               f"cat {revision}/*.json {revision}/*.txt {revision}/*.md "
+               f"{revision}/1_Pooling/config.json | wc -c")
 
     steps.step("umount", "modelfs umount mount")
     offline = ""

@@ -7,7 +7,7 @@
 package enum ModelRecognition {
     /// All kinds, the more particular ones first.
     package static let kinds: [ModelKind] = [
-        .describedNetworks, .textClassifiers, .gradientBoostedTrees, .sentenceEncoders,
+        .describedNetworks, .textClassifiers, .sentenceEncoders, .gradientBoostedTrees,
         .kerasNetworks,
     ]
 
@@ -20,14 +20,16 @@ package enum ModelRecognition {
     package static func kind(
         of folder: ModelFolder, task: ModelTask?, among kinds: [ModelKind] = kinds
     ) throws(InferenceError) -> ModelKind {
-        let fitting = kinds.filter { $0.recognises(folder) }
-        guard let first = fitting.first else {
+        // A kind may read files to know its own: none is asked once one has been found.
+        let able = kinds.first { kind in
+            (task.map(kind.tasks.contains) ?? true) && kind.recognises(folder)
+        }
+        if let able { return able }
+        guard let task, let other = kinds.first(where: { $0.recognises(folder) }) else {
             throw .unknownModel(
                 folder: folder.path, found: Array(folder.files.prefix(quotedCountMax)))
         }
-        guard let task else { return first }
-        if let able = fitting.first(where: { $0.tasks.contains(task) }) { return able }
-        throw .wrongTask(asked: task, possible: first.tasks)
+        throw .wrongTask(asked: task, possible: other.tasks)
     }
 
     /// What is supported, for an error and for help.
