@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # seconds: 800
 # needs: fuse root
-"""The example of a Space: the steps of its Dockerfile in a clean Debian 12, and its first prediction
-with FUSE and without, from an empty and from a filled /data."""
+"""The example of a Space: the steps of its Dockerfile in a clean Debian 12, and its first
+prediction with FUSE and without, from an empty and from a filled /data."""
 
 import glob
 import importlib.util

@@ -66,7 +66,9 @@ struct SourceTree {
     let files: [SourceFile]
 
     /// Where project files live, and how their names end.
-    private static let folders = ["Sources", "Tests", "scripts", "Benchmarks", "docs", "systemd"]
+    private static let folders = [
+        "Sources", "Tests", "scripts", "Benchmarks", "docs", "systemd", "packaging", "examples",
+    ]
     private static let endings = [
         ".swift", ".c", ".h", ".modulemap", ".sh", ".py", ".md", ".txt", ".service",
     ]
