@@ -48,7 +48,8 @@ def main():
         has(inside("modelfs-predictor", "--version"), "modelfs-predictor ")
         say("it installs without Swift")
 
-        inside("mkdir", "-p", "/models")
+        # The tree may be one that the example of a Space has used before.
+        inside("sh", "-c", "rm -rf /models /var/cache/modelfs && mkdir /models")
         options = f"cache=/var/cache/modelfs,allow_other,_netdev,hf_endpoint={hub.endpoint}"
         inside("mount", "-t", "modelfs", "hf://models", "/models", "-o", options)
         with open(source + "/model.bin", "rb") as file:
