@@ -173,9 +173,8 @@ deb: release ## make the Debian package, in out/
 .PHONY: deb-test
 deb-test: deb ## install the package and run the Space in a clean Debian 12 (root, minutes)
 	@scripts/bootstrap.sh debootstrap lintian dpkg-dev
-	@python=$$(scripts/venv.sh) && MODELFS_CLEAN_TREE=/tmp/modelfs-package/tree \
-		"$$python" scripts/run-suites.py --bin .build/release \
-		--scratch /tmp/modelfs-package/suites --seconds 1200 --folder Tests/Package
+	@python=$$(scripts/venv.sh) && "$$python" scripts/run-suites.py --bin .build/release \
+		--scratch /tmp/modelfs-package --seconds 1200 --folder Tests/Package
 
 .PHONY: clean
 clean: ## remove what was built, measured and downloaded into the checkout
