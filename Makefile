@@ -67,6 +67,7 @@ bench: bench-bars bench-store ## measure all beside what else there is, into doc
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/bench.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/xet.py --bin .build/release
 	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/predictor.py --bin .build/release
+	@python=$$(scripts/venv.sh) && "$$python" Benchmarks/pull.py --bin .build/release
 
 .PHONY: bench-bars
 bench-bars: release ## measure the bars of reading and mapping: BENCH_MEGABYTES=2048 for large ones

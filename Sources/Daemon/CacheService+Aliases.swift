@@ -27,6 +27,7 @@ extension CacheService {
         case .rollback(let name, let who):
             let alias = try CacheService.aliasName(name)
             return try change(alias, by: who) { (changes) throws(MountFailure) in
+                if changes.isEmpty { throw .aliasMissing(name: name) }
                 guard let current = changes.last, let to = Aliases.before(current, in: changes)
                 else { throw .aliasUnchanged(name: name, detail: "it was nothing else before") }
                 guard try isProven(to) else {

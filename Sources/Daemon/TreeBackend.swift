@@ -78,7 +78,7 @@ package final class TreeBackend: MountBackend {
         catalog = opened.catalog
         notices = TreeBackend.notices(
             isIndexNew: hadIndex != TreeBackend.fileNumber("\(cache.path)/store.db"),
-            hasContents: store.usedByteCount > 0, isCatalogNew: opened.isRebuilt)
+            hasContents: TreeBackend.hasContents(store), isCatalogNew: opened.isRebuilt)
         var fetchOptions = FetchOptions()
         fetchOptions.readDeadlineSeconds = configuration.readDeadline.seconds
         fetchOptions.provesFirst = configuration.proof == .first
@@ -144,6 +144,16 @@ package final class TreeBackend: MountBackend {
     private static func fileNumber(_ path: String) -> UInt? {
         var status = stat()
         return unsafe stat(path, &status) == 0 ? UInt(status.st_ino) : nil
+    }
+
+    /// Whether anything is cached; a new cache has files of its own and no content.
+    private static func hasContents(_ store: ChunkStore) -> Bool {
+        var isFound = false
+        try? store.forEachContent { (_) throws(StoreError) in
+            isFound = true
+            throw .closed
+        }
+        return isFound
     }
 
     private static func notices(

@@ -75,9 +75,21 @@ extension ContentFetcher {
         }
         guard let isInLine else { throw .stopped }
         let content = state.withLock { $0.active[id]?.content }
-        if let content { proveIfComplete(content) }
+        if let content {
+            fetchAgainWhatWasEvicted(content)
+            proveIfComplete(content)
+        }
         go()
         return isInLine
+    }
+
+    /// A plan believes what once came to be here; what was evicted since is still to come.
+    private func fetchAgainWhatWasEvicted(_ content: Content) {
+        let missing = store.missingRanges(
+            content.hash, size: content.sizeBytes, in: 0..<content.sizeBytes)
+        if missing.isEmpty { return }
+        let actions = state.withLock { $0.active[content.id]?.foundMissing(missing) ?? [] }
+        carryOut(actions, content.id)
     }
 
     /// Whether the rest of a content is still to come; why it is not, if it was given up.

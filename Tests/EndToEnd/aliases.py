@@ -129,7 +129,7 @@ def what_is_wrong_is_said(stage):
         (("set", "prod", f"{NAME}@nowhere"), 7, "nowhere"),
         (("set", "datasets/prod", f"{NAME}@v1"), 2, "an alias of datasets"),
         (("set", "prod", f"{NAME}@v2"), 1, "already"),
-        (("rollback", "nobody"), 1, "it was nothing else before"),
+        (("rollback", "nobody"), 7, "there is no alias nobody"),
         (("remove", "nobody"), 7, "there is no alias nobody"),
         (("list", "nobody"), 7, "there is no alias nobody"),
     )

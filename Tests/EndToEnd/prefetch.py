@@ -224,6 +224,14 @@ def a_revision_by_its_name(stage):
 
 
 @promise("S83", "modelfs prefetch fetches and proves what is named")
+def what_was_evicted_meanwhile_comes_again(stage):
+    mount = stage.command
+    stage.modelfs("cache", "evict", "--shared", NAME, "--cache", mount.cache)
+    found = prefetched(mount, f"hf://{NAME}@v1", "--json")
+    equal((found["presentBytes"], found["provenCount"], found["failedCount"]), (0, 5, 0))
+
+
+@promise("S83", "modelfs prefetch fetches and proves what is named")
 def it_can_be_read_into_memory(stage):
     mount = stage.command
     folder = f"{mount.path}/{NAME}@v1"

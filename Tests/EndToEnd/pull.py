@@ -220,6 +220,7 @@ def what_is_wrong_is_said(stage):
         (("--hf-cache", f"hf://{NAME}@v1", "/tmp/x"), 2, "--hf-cache takes no DEST"),
         ((f"hf://{NAME}@v9", stage.path("no")), 7, "v9"),
         (("hf://acme/none", stage.path("no")), 7, "acme/none"),
+        ((f"{NAME}@v1", stage.path("no")), 2, f"Did you mean hf://{NAME}@v1?"),
         ((f"hf://{NAME}@v1", file), 12, "cannot be written to"),
         ((f"hf://{NAME}@v1", "/proc/none"), 12, "cannot be written to"),
     )

@@ -18,8 +18,8 @@ extension ModelFSCommand {
         command.description = [
             """
             An alias NAME is the link @NAME at the top of a mount of hf://models, and leads to one \
-            commit. Setting it fetches and proves all of that commit first; then the name changes \
-            at once, for whoever walks the path next. Who has files of the old one open keeps them.
+            commit. Setting it fetches and proves all of that commit first; then the name changes, \
+            for whoever walks the path a second later. Who has files of the old one open keeps them.
             """,
             """
             What an alias stands for, and what it stood for before, is not evicted, so a rollback \

@@ -102,6 +102,13 @@ extension ModelFSCommand {
     static func target(_ word: String) throws(CommandFailure) -> PrefetchTarget {
         do throws(MountFailure) {
             if word.hasPrefix(HubURI.scheme) { return try named(word) }
+            // ORG/NAME@REV is what other commands take; no path of that name means a slip.
+            if unsafe access(word, F_OK) != 0, !word.hasPrefix("/"), !word.hasPrefix("."),
+                (try? HubURI(HubURI.scheme + word)) != nil
+            {
+                throw MountFailure.sourceMalformed(
+                    source: word, detail: "there is no such path, and hf:// is missing before it")
+            }
             return PrefetchTarget(word, try MountedPlace.location(of: word))
         } catch {
             throw error.commandFailure
