@@ -31,6 +31,9 @@ package struct ContentState: Equatable, Sendable {
     package let isComplete: Bool
     package let verification: Verification
 
+    /// Whether all of it is here and was compared with its hash.
+    package var isProven: Bool { isComplete && verification.isProven }
+
     static let nothing = ContentState(
         cachedByteCount: 0, flatByteCount: 0, isComplete: false, verification: .none)
 }

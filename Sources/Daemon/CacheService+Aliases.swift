@@ -132,7 +132,7 @@ extension CacheService {
         for content in try ask({ () throws(CatalogError) in try catalog.contents(of: commit) }) {
             if content.sizeBytes == 0 { continue }
             let state = store.state(of: content.hash, size: content.sizeBytes)
-            guard case .proven = state.verification, state.isComplete else { return false }
+            if !state.isProven { return false }
         }
         return true
     }

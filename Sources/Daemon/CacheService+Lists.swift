@@ -44,10 +44,8 @@ extension CacheService {
         var held: Held = [:]
         try ask { () throws(StoreError) in
             try store.forEachContent { (content) throws(StoreError) in
-                var isProven = false
-                if case .proven = content.state.verification { isProven = true }
                 held[Catalog.ContentName(hash: content.hash, sizeBytes: content.size)] = (
-                    content.state.cachedByteCount, isProven && content.state.isComplete,
+                    content.state.cachedByteCount, content.state.isProven,
                     content.lastUse.secondsSince1970
                 )
             }

@@ -125,9 +125,7 @@ final class PullCopy: Sendable {
         _ content: Content, _ file: borrowing FileDescriptor
     ) throws(PullError) {
         // What was proven is checked by its checksums as it is read, and needs no hash again.
-        let state = store.state(of: content.hash, size: content.sizeBytes)
-        var isProven = false
-        if case .proven = state.verification { isProven = state.isComplete }
+        let isProven = store.state(of: content.hash, size: content.sizeBytes).isProven
         var hasher = ContentHasher(like: content.hash, size: content.sizeBytes)
         let buffer = UnsafeMutableRawBufferPointer.allocate(
             byteCount: PullCopy.pieceByteCount, alignment: 4096)
