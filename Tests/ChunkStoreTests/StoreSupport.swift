@@ -32,7 +32,18 @@ struct Content: Sendable {
 func openStore(
     _ path: String, limit: Int64 = 1 << 40, files: any StoreFiles = DiskFiles()
 ) throws -> ChunkStore {
-    try ChunkStore(directory: path, sizeLimitBytes: limit, log: quietLog, files: files)
+    // Other tests of this process start programs, and a child has copies of our descriptors, those
+    // of locks too, until it has become another program.
+    for _ in 0..<50 {
+        do throws(StoreError) {
+            return try ChunkStore(
+                directory: path, sizeLimitBytes: limit, log: quietLog, files: files)
+        } catch {
+            if error != .inUse { throw error }
+        }
+        usleep(10_000)
+    }
+    return try ChunkStore(directory: path, sizeLimitBytes: limit, log: quietLog, files: files)
 }
 
 extension ChunkStore {
