@@ -26,10 +26,12 @@ let testSettings: [SwiftSetting] = [
 
 /// For a program that is small in memory, and depends on no file that is replaced under it.
 ///
-/// No test can depend on it: what it is linked with would be linked into the test program.
-let whollyStatic: [LinkerSetting] = [
-    .unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections", "-Xlinker", "-s"])
-]
+/// No test can depend on it: what it is linked with would be linked into the test program. Under a
+/// sanitizer, whose runtime needs the dynamic linker, it is as any other: scripts/sanitize.sh.
+let whollyStatic: [LinkerSetting] =
+    Context.environment["MODELFS_SANITIZED"] != nil
+    ? []
+    : [.unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections", "-Xlinker", "-s"])]
 
 func system(_ name: String, pkgConfig: String, apt: String) -> Target {
     .systemLibrary(

@@ -12,6 +12,8 @@ scratch=${FUZZ_BUILD:-.build/fuzz}
 export MODELFS_LIBFUZZER=1
 swift build -c debug --sanitize=fuzzer -Xswiftc -use-ld=lld --scratch-path "$scratch" \
     --product fuzz-target
+# Swift's own handler of crashes would be there before libFuzzer's, which keeps the input.
+export SWIFT_BACKTRACE=enable=no
 program=$(swift build -c debug --sanitize=fuzzer -Xswiftc -use-ld=lld --scratch-path "$scratch" \
     --product fuzz-target --show-bin-path)/fuzz-target
 mkdir -p out/fuzz

@@ -68,6 +68,9 @@ struct BlockSegment: Equatable, Sendable {
         guard blob.count >= 9 + 2 * mapCount, blob[0] == BlockSegment.version,
             littleEndian(blob.suffix(8)) == rowChecksum(blob.dropLast(8), rowKey: rowKey)
         else { return nil }
+        // Bits behind the last block stand for nothing.
+        let unused = blockCount % 8 == 0 ? 0 : UInt8(truncatingIfNeeded: 0xff << (blockCount % 8))
+        if (blob[mapCount] | blob[2 * mapCount]) & unused != 0 { return nil }
         self.init(blockCount: blockCount, isPacked: false)
         var next = 1 + 2 * mapCount
         for block in 0..<blockCount {

@@ -5,9 +5,10 @@
 // does nothing. That a keeper has gone is noticed and told elsewhere (Pulse), not at each call.
 
 internal import FoundationEssentials
+package import FuseSession
 internal import Keeping
 package import Platform
-internal import Telemetry
+package import Telemetry
 
 /// A mountpoint, as the successor needs to know it.
 struct MountRecord: Equatable, Sendable, Codable {
@@ -37,6 +38,7 @@ package final class MountKeeping: Sendable {
     private static let lockName = "lock"
     private static let upgradeName = "upgrade"
     private static let configurationName = "configuration"
+    private static let crashesName = "crashes"
     private static let connectionPrefix = "connection "
     private static let mountPrefix = "mount "
 
@@ -80,6 +82,21 @@ package final class MountKeeping: Sendable {
     func takeConfiguration() -> DaemonConfiguration? {
         guard let item = link?.take(MountKeeping.configurationName) else { return nil }
         return MountKeeping.decoded(item.bytes)
+    }
+
+    /// The crashes of earlier daemons, and a place for this one's; nil where nobody follows it.
+    package func crashRecords(_ log: Log) -> CrashRecords? {
+        guard let link else { return nil }
+        let memory = link.take(MountKeeping.crashesName)?.takeDescriptor()
+        if let memory, let records = try? CrashRecords(takingOver: memory, log) { return records }
+        do throws(Errno) {
+            let records = try CrashRecords(log)
+            try link.keep(MountKeeping.crashesName, [], descriptor: records.descriptorNumber)
+            return records
+        } catch {
+            log.error("crashes cannot be noted", ["reason": "\(error)"])
+            return nil
+        }
     }
 
     /// Those that had a name like this, decoded.

@@ -111,7 +111,16 @@ extension TreeBackend {
     // MARK: After another daemon
 
     package func begin(_ keeping: MountKeeping) {
-        mounts.withLock { $0.keeping = keeping }
+        let crashes = keeping.crashRecords(log)
+        mounts.withLock { mounts in
+            mounts.keeping = keeping
+            mounts.crashes = crashes
+        }
+        do throws(Errno) {
+            try crashes?.watch()
+        } catch {
+            log.error("crashes are not noticed", ["reason": "\(error)"])
+        }
         keeping.takeConnections { record, device in
             do throws(FuseSessionError) {
                 try resume(record, device)
@@ -265,6 +274,7 @@ extension TreeBackend {
             sourceName: source, root: root,
             owner: Ownership(user: options.userID, group: options.groupID),
             allowsOthers: options.allowOther, passthrough: passthroughWish)
+        sessionOptions.crashes = mounts.withLock { $0.crashes }
         // For tests, which cannot have another kernel.
         if Environment.process["MODELFS_RESEND"] == "0" { sessionOptions.resends = false }
         return sessionOptions

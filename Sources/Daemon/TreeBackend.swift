@@ -31,6 +31,8 @@ package final class TreeBackend: MountBackend {
         var binds: Set<String> = []
         /// Where connections are left for a successor.
         var keeping: MountKeeping?
+        /// Where it is noted which requests crash daemons.
+        var crashes: CrashRecords?
         /// What the newest of them asked of the kernel.
         var settings: [KernelSetting] = []
         /// Whether flat files are looked through in the background.

@@ -35,6 +35,8 @@ package struct FuseSessionOptions: Sendable {
     package var passthrough: PassthroughWish
     /// Whether the kernel sends again what an earlier process took and did not answer.
     package var resends = FuseSessionOptions.kernelResends
+    /// Where crashes are noted for the next process; nil where there will be none.
+    package var crashes: CrashRecords?
     /// Threads that take messages.
     package var threadCount = 4
 
@@ -82,6 +84,10 @@ package final class FuseSession: @unchecked Sendable {
     private let original: FileDescriptor?
     private let originalNumber: CInt
     private let activity = Activity()
+    /// Nil where no request comes to another process again.
+    let crashes: CrashRecords?
+    /// The connection, as `crashes` knows it.
+    let connectionNumber: UInt64
     private let threadCount: Int
     private let threads: Lock<Threads>
     private let ended = Mailbox<Void>()
@@ -143,6 +149,9 @@ package final class FuseSession: @unchecked Sendable {
         self.mountpoint = mountpoint
         threadCount = options.threadCount
         threads = Lock(Threads())
+        crashes = options.resends ? options.crashes : nil
+        connectionNumber = CrashRecords.connection(at: mountpoint)
+        if kept == nil { crashes?.forget(connectionNumber) }
         let clone = options.resends ? nil : FuseSession.clone(device)
         originalNumber = device
         original = clone == nil ? nil : FileDescriptor(owning: device)
@@ -269,6 +278,8 @@ package final class FuseSession: @unchecked Sendable {
     // MARK: Threads
 
     private func serve() {
+        let stack = SecondStack()
+        defer { extendLifetime(stack) }
         var buffer = unsafe fuse_buf()
         while unsafe fuse_session_exited(handle) == 0 {
             let size = unsafe fuse_session_receive_buf(handle, &buffer)
@@ -279,10 +290,14 @@ package final class FuseSession: @unchecked Sendable {
             context.messages.count(head.opcode)
             activity.begin()
             defer { activity.end() }
-            switch (head.opcode, opens) {
-            case (Opcode.open, let opens?): opens.open(context.node(head.node), head.unique)
-            case (Opcode.release, let opens?): opens.release(context.node(head.node), head.unique)
-            default: unsafe fuse_session_process_buf(handle, &buffer)
+            if isRefused(head) { continue }
+            working(on: head) {
+                let node = context.node(head.node)
+                switch (head.opcode, opens) {
+                case (Opcode.open, let opens?): opens.open(node, head.unique)
+                case (Opcode.release, let opens?): opens.release(node, head.unique)
+                default: unsafe fuse_session_process_buf(handle, &buffer)
+                }
             }
         }
         unsafe free(buffer.mem)

@@ -22,6 +22,9 @@ package final class KernelMessages: Sendable {
         counters = (0...KernelMessages.opcodeMax).map { _ in Counter() }
     }
 
+    /// Such as `READ`.
+    static func name(of opcode: UInt32) -> String { names[Int(opcode)] ?? "OTHER" }
+
     func count(_ opcode: UInt32) {
         counters[min(Int(opcode), KernelMessages.opcodeMax)].add()
     }

@@ -61,7 +61,11 @@ final class MountContext: Sendable {
         case .failed(let error): request.reply(Errno(error))
         case .lacks(let need, let seconds):
             let token = InterruptRegistry.shared.reserve()
-            let operation = Operation(fileSystem, attempt: attempt) { result in
+            // Whoever makes the next attempts works on this request too.
+            let work = RequestWork.current
+            let operation = Operation(fileSystem) { context in
+                work?.during { attempt(context) } ?? attempt(context)
+            } answer: { result in
                 InterruptRegistry.shared.remove(token)
                 switch result {
                 case .success(let value): reply(value)

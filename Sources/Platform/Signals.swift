@@ -53,6 +53,7 @@ package enum Signals {
         case SIGILL: "SIGILL"
         case SIGTRAP: "SIGTRAP"
         case SIGABRT: "SIGABRT"
+        case SIGBUS: "SIGBUS"
         default: "signal \(number)"
         }
     }

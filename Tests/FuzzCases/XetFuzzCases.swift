@@ -54,10 +54,13 @@ private struct Sample {
 }
 
 package enum XetFuzzCases {
-    private static func sample() -> Sample {
+    /// Made once: compressing it takes longer than what is fuzzed.
+    private static let madeSample: Sample = {
         guard let sample = try? Sample() else { preconditionFailure("the sample is valid") }
         return sample
-    }
+    }()
+
+    private static func sample() -> Sample { madeSample }
 
     package static let cases = [xorbs, footers, frames, payloads, downloads, answers, tokens]
 

@@ -13,5 +13,12 @@ struct FoundInput: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(fuzzCase): \(story)" }
 
-    static let all: [FoundInput] = []
+    static let all: [FoundInput] = [
+        FoundInput(
+            fuzzCase: "segments",
+            bytes: [
+                0x01, 0x00, 0x00, 0x00, 0x82, 0x93, 0xf4, 0x4e, 0x11, 0xac, 0x35, 0x0e, 0xfe,
+            ],
+            story: "blocks behind the last one were passed over")
+    ]
 }
