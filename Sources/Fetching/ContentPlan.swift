@@ -106,7 +106,7 @@ package struct ContentPlan: Sendable {
     /// Such a line holds 20 MB over 100 ms.
     package static let sharedByteCountMax: Int64 = 48 << 20
     /// The same through Xet, where bytes are asked for two round trips before they come.
-    package static let sharedByteCountMaxInXet: Int64 = 64 << 20
+    package static let sharedByteCountMaxInXet: Int64 = 96 << 20
     /// The shortest length that transfers are cut to: what the kernel asks for at once.
     package static let transferByteCountMin: Int64 = 1 << 20
     /// A stream counts as a reader's as long as it was used within so many reads.
