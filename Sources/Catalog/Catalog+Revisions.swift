@@ -31,6 +31,35 @@ extension Catalog {
         }
     }
 
+    /// The commit that a name of a repository most likely stands for, as long as no tree of the
+    /// repository is known: the default branch's, if that and its date were told by a listing.
+    ///
+    /// Nil as well where its tree must not be asked for yet, or another name is the repository's.
+    package func likelyCommit(
+        of revision: RevisionName?, in id: RepositoryID
+    ) throws(CatalogError) -> KnownCommit? {
+        guard let known = try repository(id), known.canonical == id,
+            !known.isGated || known.isAccessGranted,
+            let resolution = try resolution(of: nil, in: id), try !hasTree(of: known),
+            let commit = try commit(resolution.commit, in: id), commit.date != nil
+        else { return nil }
+        // Digits name a commit, and a pull request's is another one.
+        if let revision, revision.name.hasPrefix("refs/") { return nil }
+        if let oid = revision.flatMap({ GitObjectID(hex: $0.name) }), oid != commit.oid {
+            return nil
+        }
+        return commit
+    }
+
+    private func hasTree(of repository: KnownRepository) throws(CatalogError) -> Bool {
+        try read { (connection) throws(DatabaseError) in
+            try connection.first(
+                "SELECT 1 FROM \"commit\" WHERE repository = ? AND has_tree = 1 LIMIT 1",
+                [.integer(repository.row.row)]
+            ) { (_) throws(DatabaseError) in true } ?? false
+        }
+    }
+
     /// When any revision of a repository was last asked for under that name, if it ever was.
     package func resolutionTime(in id: RepositoryID) throws(CatalogError) -> WallTime? {
         try read { (connection) throws(DatabaseError) in

@@ -30,6 +30,8 @@ struct ActiveContent {
         let isUrgent: Bool
         /// How often it was asked for before.
         let earlierCount: Int
+        /// Whether a reader is expected to come to it at once.
+        let isExpected: Bool
     }
 
     private struct RunningTransfer {
@@ -201,7 +203,7 @@ struct ActiveContent {
         transfers[number]?.attemptCount += 1
         return Attempt(
             content: content, source: sources[index], range: range, isUrgent: transfer.isUrgent,
-            earlierCount: transfer.attemptCount)
+            earlierCount: transfer.attemptCount, isExpected: plan.isOpening(number))
     }
 
     /// An attempt is under way.

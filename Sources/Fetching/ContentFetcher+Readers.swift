@@ -214,11 +214,23 @@ extension ContentFetcher {
         var present = RangeSet()
         present.insert(0..<content.sizeBytes)
         for gap in missing { present.remove(gap) }
+        // What is touched there is wanted whole, so it may come at once; not at the cost of what
+        // is in use.
+        let isLikelyWeights =
+            options.prefetch == .auto
+            && (sources ?? []).contains { ContentFetcher.isNamedLikeWeights($0.path) }
+            && store.hasIdleRoom(
+                for: min(content.sizeBytes, ContentPlan.openingByteCountMax))
         let plan = ContentPlan(
             sizeBytes: content.sizeBytes,
             unitByteCount: ContentFetcher.isFetchedWhole(content)
                 ? max(1, content.sizeBytes) : Int64(ChunkStore.blockByteCount),
-            present: present, readsAhead: options.prefetch != .nothing)
+            present: present, readsAhead: options.prefetch != .nothing,
+            openingByteCount: isLikelyWeights
+                ? ContentPlan.openingByteCountMax : ContentPlan.windowByteCountMin,
+            sharedByteCount: ContentFetcher.xetHash(of: content) == nil
+                || hub.configuration.disablesXet
+                ? ContentPlan.sharedByteCountMax : ContentPlan.sharedByteCountMaxInXet)
         guard let active = ActiveContent(content, plan: plan, sources: sources ?? [])
         else { throw .noSource }
         return Prepared(

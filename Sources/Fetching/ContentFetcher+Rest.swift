@@ -151,7 +151,7 @@ extension ContentFetcher {
         }
     }
 
-    private static func isNamedLikeWeights(_ path: String) -> Bool {
+    static func isNamedLikeWeights(_ path: String) -> Bool {
         weightFileEndings.contains { path.hasSuffix($0) }
     }
 

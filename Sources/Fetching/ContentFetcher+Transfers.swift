@@ -74,7 +74,7 @@ extension ContentFetcher {
             // Who waits for a whole content waits as long as something comes.
             deadline: isServedProven(content)
                 ? .distantFuture : scheduling.now + options.readDeadlineSeconds,
-            earlierAttemptCount: attempt.earlierCount)
+            earlierAttemptCount: attempt.earlierCount, isExpected: attempt.isExpected)
         let fetch = fetch(request, of: content, sink)
         sink.begin(fetch)
         let isUrgent = state.withLock { state in

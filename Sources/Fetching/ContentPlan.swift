@@ -67,6 +67,11 @@ package struct ContentPlan: Sendable {
     /// Whether readers wait for a proof of the whole, besides their bytes.
     private var awaitsProof = false
     private let unitByteCount: Int64
+    /// The window of the very first read, if that is at the beginning.
+    private let openingByteCount: Int64
+    private let sharedByteCount: Int64
+    /// The transfers that the first read has begun have numbers up to this.
+    private var openingTransferMax = 0
     /// What is stored, as far as the plan was told.
     private var present: RangeSet
     private var waiters: [WaiterID: Range<Int64>] = [:]
@@ -91,6 +96,21 @@ package struct ContentPlan: Sendable {
     /// The window at the beginning of a file, whose first read is most likely the first of many
     /// in order: so much is on its way for 20 ms at 200 MB/s.
     package static let windowByteCountMin: Int64 = 4 << 20
+    /// The same of a file that is likely a weight file, of which all is wanted: the first tensor is
+    /// on its way together with the directory that says where it is.
+    package static let openingByteCountMax: Int64 = 64 << 20
+    /// Ahead of all readers of a file together, when there are several.
+    ///
+    /// What is on its way for one delays what another one comes to want: 48 MiB by a quarter of a
+    /// second at 200 MB/s, where a window of 128 MiB for each of 16 readers is the whole file.
+    /// Such a line holds 20 MB over 100 ms.
+    package static let sharedByteCountMax: Int64 = 48 << 20
+    /// The same through Xet, where bytes are asked for two round trips before they come.
+    package static let sharedByteCountMaxInXet: Int64 = 96 << 20
+    /// The shortest length that transfers are cut to: what the kernel asks for at once.
+    package static let transferByteCountMin: Int64 = 1 << 20
+    /// A stream counts as a reader's as long as it was used within so many reads.
+    static let liveReadCount: UInt64 = 32
     /// What a single read elsewhere fetches at least: a few chunks, so that the read next to it
     /// asks for nothing.
     package static let touchByteCount: Int64 = 256 << 10
@@ -121,10 +141,15 @@ package struct ContentPlan: Sendable {
     ///   - unitByteCount: transfers begin at a multiple of it, and end at one or at the end.
     ///   - present: what is stored already; a part of a unit counts as nothing.
     ///   - readsAhead: whether more is fetched than what readers ask for.
+    ///   - openingByteCount: the window of the very first read, if that is at the beginning.
+    ///   - sharedByteCount: how much is on its way ahead of several readers together.
     package init(
-        sizeBytes: Int64, unitByteCount: Int64, present: RangeSet, readsAhead: Bool = true
+        sizeBytes: Int64, unitByteCount: Int64, present: RangeSet, readsAhead: Bool = true,
+        openingByteCount: Int64 = windowByteCountMin, sharedByteCount: Int64 = sharedByteCountMax
     ) {
         self.sizeBytes = sizeBytes
+        self.openingByteCount = openingByteCount
+        self.sharedByteCount = sharedByteCount
         self.unitByteCount = unitByteCount
         self.present = present
         self.readsAhead = readsAhead
@@ -144,6 +169,31 @@ package struct ContentPlan: Sendable {
     /// The number of readers that wait.
     package var waiterCount: Int { waiters.count }
 
+    /// Whether a transfer is one of those that the first read has begun.
+    package func isOpening(_ number: TransferNumber) -> Bool { number <= openingTransferMax }
+
+    /// Streams that were used lately, at least 1.
+    private var liveStreamCount: Int64 {
+        let since = readCount - min(readCount, ContentPlan.liveReadCount)
+        return Int64(max(1, streams.count { $0.lastUse > since }))
+    }
+
+    /// How long a window may be: several readers share what is on its way.
+    private var windowByteCountLimit: Int64 {
+        let count = liveStreamCount
+        return count == 1
+            ? ContentPlan.windowByteCountMax : sharedByteCount / count
+    }
+
+    /// How long a transfer may be, a multiple of the unit: who comes to its middle waits for what
+    /// is before that, at his share of the line.
+    private var transferByteCountLimit: Int64 {
+        let limit = min(
+            max(windowByteCountLimit / 2, ContentPlan.transferByteCountMin),
+            ContentPlan.transferByteCountMax)
+        return max(limit / unitByteCount, 1) * unitByteCount
+    }
+
     /// A reader wants `range`, and the store could not serve it.
     package mutating func read(_ range: Range<Int64>, waiter: WaiterID) -> [Action] {
         precondition(range.upperBound <= sizeBytes, "reads are cut at the end of the content")
@@ -161,6 +211,7 @@ package struct ContentPlan: Sendable {
         } else if let window {
             actions += fill(window)
         }
+        if readCount == 1 { openingTransferMax = nextTransfer - 1 }
         // The bytes may have arrived between the reader's look at the store and now.
         if missing.isEmpty { actions += wakeSatisfied() }
         return actions
@@ -216,8 +267,10 @@ package struct ContentPlan: Sendable {
     /// Begins one transfer of what nobody waits for: in the order that was set, and then, if all
     /// of it is wanted, on from the last read to the end, and from the beginning.
     ///
-    /// - Returns: nil when all is there or under way.
+    /// - Returns: nil when all is there or under way, or enough for several readers is: then the
+    ///   next one who misses something asks again.
     package mutating func startRest(wantsAll: Bool = true) -> Action? {
+        if liveStreamCount > 1 && underWay.byteCount >= sharedByteCount { return nil }
         while let part = order.first {
             if let action = startFirst(of: part) { return action }
             // What is under way may fail; then who reads it asks for it.
@@ -231,7 +284,7 @@ package struct ContentPlan: Sendable {
     private mutating func startFirst(of part: Range<Int64>) -> Action? {
         for gap in present.gaps(in: part).flatMap({ underWay.gaps(in: $0) }) {
             // A gap that begins within a unit belongs to one that is there or under way.
-            let end = min(gap.lowerBound + ContentPlan.transferByteCountMax, gap.upperBound)
+            let end = min(gap.lowerBound + transferByteCountLimit, gap.upperBound)
             if let action = start(gap.lowerBound..<end, wanted: []).first { return action }
         }
         return nil
@@ -342,13 +395,13 @@ package struct ContentPlan: Sendable {
     /// up, or half of it: a step with every read would make a request for every read.
     private mutating func fill(_ window: Window) -> [Action] {
         let gaps = present.gaps(in: window.range).flatMap { underWay.gaps(in: $0) }
-        let step = min(ContentPlan.transferByteCountMax, window.fullByteCount / 2)
+        let most = transferByteCountLimit
+        let step = min(most, window.fullByteCount / 2)
         guard let first = gaps.first,
             first.lowerBound - window.range.lowerBound <= window.fullByteCount - step
         else { return [] }
         return gaps.flatMap { gap in
             // Whole transfers: what is left over comes with the next ones.
-            let most = ContentPlan.transferByteCountMax
             let isLast = gap.upperBound == sizeBytes || gap.count < most
             let end = isLast ? gap.upperBound : gap.lowerBound + Int64(gap.count) / most * most
             return start(gap.lowerBound..<end, wanted: [])
@@ -371,10 +424,11 @@ package struct ContentPlan: Sendable {
     /// that bring some of `wanted` are urgent.
     private mutating func start(_ range: Range<Int64>, wanted: [Range<Int64>]) -> [Action] {
         var actions: [Action] = []
+        let most = transferByteCountLimit
         for gap in underWay.gaps(in: units(covering: range)).flatMap({ present.gaps(in: $0) }) {
             var position = gap.lowerBound
             while position < gap.upperBound {
-                let end = min(position + ContentPlan.transferByteCountMax, gap.upperBound)
+                let end = min(position + most, gap.upperBound)
                 let number = nextTransfer
                 nextTransfer += 1
                 let isUrgent = wanted.contains { $0.overlaps(position..<end) }
@@ -419,7 +473,10 @@ package struct ContentPlan: Sendable {
                 Stream(
                     next: range.upperBound, readByteCount: Int64(range.count),
                     lastUse: readCount))
-            if range.lowerBound == 0 { return window(from: 0, ContentPlan.windowByteCountMin) }
+            if range.lowerBound == 0 {
+                return window(
+                    from: 0, readCount == 1 ? openingByteCount : ContentPlan.windowByteCountMin)
+            }
             if loneReadCount > ContentPlan.loneReadCountMax { return nil }
             return window(from: range.lowerBound, ContentPlan.touchByteCount)
         }
@@ -433,7 +490,7 @@ package struct ContentPlan: Sendable {
         let wanted = streams[index].readByteCount * ContentPlan.windowGrowth
         return window(
             from: streams[index].next,
-            min(max(wanted, ContentPlan.touchByteCount), ContentPlan.windowByteCountMax))
+            min(max(wanted, ContentPlan.touchByteCount), windowByteCountLimit))
     }
 
     private func window(from start: Int64, _ byteCount: Int64) -> Window? {

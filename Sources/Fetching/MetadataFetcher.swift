@@ -13,13 +13,16 @@ internal import Telemetry
 
 /// Fetches everything but bytes.
 final class MetadataFetcher: Sendable {
-    private struct Waiter {
+    struct Waiter {
         let completion: Fetcher.Completion
         let isRenewal: Bool
     }
 
-    private struct State {
+    struct State {
         var flights = SingleFlight<Need>()
+        /// What was asked ahead, and whether somebody wants it by now.
+        var foreseen: [Need: Bool] = [:]
+        var foreseenCount: UInt64 = 0
         var waiters: [UInt64: Waiter] = [:]
         var deadlines = Deadlines()
         var refused = RecentCache<Need, Refused>(costMax: 4096)
@@ -29,7 +32,7 @@ final class MetadataFetcher: Sendable {
     }
 
     /// What the Hub said no to, for how long that is believed, and of which token.
-    private struct Refused {
+    struct Refused {
         let error: HubError
         let until: MonotonicInstant
         let tokenGeneration: UInt64
@@ -49,9 +52,9 @@ final class MetadataFetcher: Sendable {
     private let alarms: AlarmClock
     private let refusals: RefusedRepositories
     private let options: FetchOptions
-    private let scheduling: Scheduling
+    let scheduling: Scheduling
     let log: Log
-    private let state = Lock(State())
+    let state = Lock(State())
 
     init(
         hub: HubClient, catalog: Catalog, alarms: AlarmClock, refusals: RefusedRepositories,
@@ -82,6 +85,7 @@ final class MetadataFetcher: Sendable {
                 state.refused.remove(need)
             }
             let isFirst = state.flights.join(need, ticket.number)
+            if state.foreseen[need] != nil { state.foreseen[need] = true }
             if isRenewal && state.isHubSlow {
                 _ = state.flights.leave(ticket.number)
                 let error = FetchError.hub(.deadline)
@@ -144,6 +148,7 @@ final class MetadataFetcher: Sendable {
         let generation = hub.tokenGeneration()
         let told = state.withLock { state -> [Waiter] in
             note(need, result, generation, &state)
+            state.foreseen[need] = nil
             return state.flights.finish(need).compactMap { number in
                 state.deadlines.remove(number)
                 return state.waiters.removeValue(forKey: number)
@@ -238,7 +243,13 @@ final class MetadataFetcher: Sendable {
                 }
             }
         case .revision(let id, let revision):
+            let foreseen = foresee(id, revision, deadline)
             hub.revisionFrom(id, revision, deadline: deadline) { result in
+                if let foreseen, case .success(let said) = result,
+                    said.value.commit == foreseen.commit
+                {
+                    self.want(foreseen.need)
+                }
                 self.record(need, result) { (said) throws(CatalogError) in
                     let info = try self.settled(said, of: revision, in: id)
                     try self.catalog.record(
@@ -263,7 +274,7 @@ final class MetadataFetcher: Sendable {
         }
     }
 
-    private func startTree(
+    func startTree(
         _ need: Need, _ id: RepositoryID, _ commitID: CommitID, _ deadline: MonotonicInstant
     ) {
         let commit: KnownCommit?
@@ -277,7 +288,12 @@ final class MetadataFetcher: Sendable {
             finish(need, .failure(.hub(.revisionNotFound)))
             return
         }
-        hub.tree(id, commit.oid, deadline: deadline) { result in
+        hub.tree(
+            id, commit.oid, deadline: deadline, goesOn: { self.isWanted(need) }
+        ) { result in
+            if case .failure(.cancelled) = result, self.isWantedAgain(need) {
+                return self.startTree(need, id, commitID, deadline)
+            }
             self.record(need, result) { (listing) throws(CatalogError) in
                 let layout = try self.catalog.record(tree: listing.entries, of: commit)
                 let leftOut =

@@ -15,6 +15,9 @@ package struct SingleFlight<Key: Hashable & Sendable>: Sendable {
     /// What is being fetched.
     package var keysInFlight: [Key] { Array(waiters.keys) }
 
+    /// Whether somebody has asked for it and it has not come.
+    package func isInFlight(_ key: Key) -> Bool { waiters[key] != nil }
+
     /// Adds a waiter; true when the caller has to start the fetch.
     package mutating func join(_ key: Key, _ waiter: WaiterID) -> Bool {
         precondition(keys[waiter] == nil, "a waiter waits for one thing at a time")

@@ -59,6 +59,12 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
     private var drainedByteCount: Int64 = 0
     private var isCancelled = false
     private var isFinished = false
+    /// Whether others wait to hear from this one where the data of the file lies.
+    private var isLeading = false
+    /// Whether this one waits for another to hear it.
+    private var isFollowing = false
+    /// Whether it has waited in vain, and asks by itself.
+    private var asksAlone = false
 
     init(id: FetchID, request: ContentRequest, sink: any ContentSink, client: HubClient) {
         self.id = id
@@ -116,6 +122,8 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
     func promote(to priority: TransferPriority) {
         self.priority = priority
         if let transfer { client.transport.promote(transfer, to: priority) }
+        // Whoever reads waits for no other request.
+        if isFollowing && priority != .prefetch { learn(.goYourself) }
     }
 
     func resume() {
@@ -123,6 +131,7 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
     }
 
     private func send() {
+        if waitsForPlace() { return }
         purpose = .unknown
         window = nil
         drainedByteCount = 0
@@ -149,6 +158,7 @@ final class ContentFetch: TransferSink, @unchecked Sendable {
     private func finish(_ result: Result<Void, HubError>) {
         if isFinished { return }
         isFinished = true
+        stopLeading(.goYourself)
         client.fetches.active[id] = nil
         if case .failure(let error) = result {
             client.noteProblem(kind, request.id.description, error)
@@ -162,6 +172,13 @@ extension ContentFetch {
     func transferDidRespond(_ head: HTTPHead) -> TransferDirective {
         client.noteAnswer(from: url, of: endpoint)
         purpose = judge(head)
+        if case .content = purpose {
+            // At once: what else is read of the file meanwhile need not ask for its place.
+            if redirectCount > 0 {
+                client.fetches.locations.remember(url, for: key, at: client.scheduling.wallTime)
+            }
+            stopLeading(.goYourself)
+        }
         return .proceed
     }
 
@@ -194,10 +211,12 @@ extension ContentFetch {
 
     func transferDidFinish(_ result: Result<TransferSummary, TransportError>) {
         transfer = nil
-        if case .content = purpose, window?.isComplete == true { return succeed() }
+        if case .content = purpose, window?.isComplete == true { return finish(.success(())) }
         if isCancelled { return finish(.failure(.cancelled)) }
         switch purpose {
-        case .redirect(let target): follow(target)
+        case .redirect(let target):
+            stopLeading(.follow(target))
+            follow(target)
         case .resolveAgain: resolveAgain()
         case .rereadToken(let error): rereadToken(orFail: error)
         case .failure(let error):
@@ -210,14 +229,6 @@ extension ContentFetch {
             }
             fail(error)
         }
-    }
-
-    private func succeed() {
-        if redirectCount > 0 {
-            client.fetches.locations.remember(
-                url, for: key, at: client.scheduling.wallTime)
-        }
-        finish(.success(()))
     }
 
     private func fail(_ error: TransportError) {
@@ -235,10 +246,54 @@ extension ContentFetch {
     }
 }
 
+// One question for where a file's data lies, however many ranges of it are fetched ahead.
+extension ContentFetch {
+    /// What a fetch hears of the one that it has waited for.
+    enum Place {
+        case follow(HTTPURL)
+        /// There is nothing to be heard.
+        case goYourself
+    }
+
+    /// Whether another fetch has asked already, and this one is told; nobody who reads waits.
+    private func waitsForPlace() -> Bool {
+        if isLeading || asksAlone || isRemembered || redirectCount > 0 { return false }
+        if client.fetches.asking[key] == nil {
+            client.fetches.asking[key] = []
+            isLeading = true
+            return false
+        }
+        if priority != .prefetch { return false }
+        client.fetches.asking[key]?.append(self)
+        isFollowing = true
+        return true
+    }
+
+    /// Tells those who wait.
+    private func stopLeading(_ place: Place) {
+        if !isLeading { return }
+        isLeading = false
+        for fetch in client.fetches.asking.removeValue(forKey: key) ?? [] { fetch.learn(place) }
+    }
+
+    private func learn(_ place: Place) {
+        if !isFollowing || isFinished { return }
+        isFollowing = false
+        switch place {
+        case .follow(let target): follow(target)
+        case .goYourself:
+            asksAlone = true
+            aim()
+            send()
+        }
+    }
+}
+
 // Another endpoint where one is of no use.
 extension ContentFetch {
     /// Fetches what is missing from another endpoint; ends the fetch where there is none.
     private func failOver(_ error: HubError) {
+        stopLeading(.goYourself)
         tried.insert(endpoint)
         if firstRefusal == nil, error.status != nil { firstRefusal = error }
         note(error)

@@ -23,6 +23,9 @@ package struct ContentRequest: Sendable {
     package let deadline: MonotonicInstant
     /// How many attempts there were before this one: each is given more time.
     package let earlierAttemptCount: Int
+    /// Whether a reader is expected at once: through Xet it then does not wait for the plan of its
+    /// neighbour, for the price of a chunk that may come twice.
+    package let isExpected: Bool
 
     /// How long the first attempt may take for each block: a host that drips is left for another
     /// connection, long before those who read give up.
@@ -42,7 +45,7 @@ package struct ContentRequest: Sendable {
     package init(
         id: RepositoryID, commit: GitObjectID, path: String, expectedSize: Int64,
         range: Range<Int64>?, priority: TransferPriority, deadline: MonotonicInstant,
-        earlierAttemptCount: Int = 0
+        earlierAttemptCount: Int = 0, isExpected: Bool = false
     ) {
         precondition(expectedSize >= 0)
         precondition(range.map { $0.lowerBound >= 0 && $0.upperBound <= expectedSize } ?? true)
@@ -54,6 +57,7 @@ package struct ContentRequest: Sendable {
         self.priority = priority
         self.deadline = deadline
         self.earlierAttemptCount = earlierAttemptCount
+        self.isExpected = isExpected
     }
 
     /// The range as it is: the whole file where none was given.
@@ -79,9 +83,11 @@ package struct FetchID: Hashable, Sendable {
 
 /// The fetches under way and the URLs that were learned.
 ///
-/// Sendable because `active`, `locations` and `isClosed` are touched on the transfer thread only.
+/// Sendable because all but the numbers is touched on the transfer thread only.
 final class FetchBoard: @unchecked Sendable {
     var active: [FetchID: ContentFetch] = [:]
+    /// The files of which one fetch asks where their data lies, and the fetches that wait for it.
+    var asking: [SignedLocations.Key: [ContentFetch]] = [:]
     var locations = SignedLocations()
     var isClosed = false
     private let lastNumber = Atomic<UInt64>(0)

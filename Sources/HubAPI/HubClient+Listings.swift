@@ -22,10 +22,13 @@ extension HubClient {
 
     /// Every file and directory of a commit.
     ///
-    /// - Parameter completion: called once, on the hub thread.
+    /// - Parameters:
+    ///   - goesOn: asked before each further page; if not, the listing ends with `.cancelled`.
+    ///   - completion: called once, on the hub thread.
     package func tree(
         _ id: RepositoryID, _ commit: GitObjectID, deadline: MonotonicInstant,
         priority: TransferPriority = .metadata,
+        goesOn: @escaping @Sendable () -> Bool = { true },
         completion: @escaping @Sendable (Result<TreeListing, HubError>) -> Void
     ) {
         let target = HubTarget.any(
@@ -33,7 +36,7 @@ extension HubClient {
             query: "recursive=true&expand=false&limit=\(HubClient.pageEntryCount)")
         let pages = PageWalk<TreePage>(
             kind: .tree, subject: id.description, deadline: deadline, priority: priority,
-            entryCountMax: HubClient.treeEntryCountMax, stopsAtMax: false)
+            entryCountMax: HubClient.treeEntryCountMax, stopsAtMax: false, goesOn: goesOn)
         walk(
             pages, target, decode: { json throws(HubError) in try TreePage(json: json) }
         ) { result in
@@ -117,6 +120,7 @@ extension HubClient {
                 case .one(let page, _), .foreign(let page, _): url = page
                 }
                 if let next = try walk.next(answer.headers, after: url, on: endpoint) {
+                    if !walk.goesOn() { return completion(.failure(.cancelled)) }
                     self.walk(
                         walk, .one(next, endpoint: answer.endpoint), decode: decode,
                         completion: completion)
@@ -155,6 +159,8 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     private let entryCountMax: Int
     /// Whether reaching the maximum is the wish of the caller and not an error.
     private let stopsAtMax: Bool
+    /// Whether somebody wants the next page.
+    let goesOn: @Sendable () -> Bool
     /// Where it began.
     var first: HubTarget?
     /// The endpoint that gives it.
@@ -165,7 +171,8 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
 
     init(
         kind: HubRequestKind, subject: String, deadline: MonotonicInstant,
-        priority: TransferPriority, entryCountMax: Int, stopsAtMax: Bool
+        priority: TransferPriority, entryCountMax: Int, stopsAtMax: Bool,
+        goesOn: @escaping @Sendable () -> Bool = { true }
     ) {
         self.kind = kind
         self.subject = subject
@@ -173,6 +180,7 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
         self.priority = priority
         self.entryCountMax = entryCountMax
         self.stopsAtMax = stopsAtMax
+        self.goesOn = goesOn
     }
 
     /// The same listing with nothing of it; nil when it has begun too often.
@@ -180,7 +188,7 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
         guard beginCount < countMax else { return nil }
         let again = PageWalk(
             kind: kind, subject: subject, deadline: deadline, priority: priority,
-            entryCountMax: entryCountMax, stopsAtMax: stopsAtMax)
+            entryCountMax: entryCountMax, stopsAtMax: stopsAtMax, goesOn: goesOn)
         again.beginCount = beginCount + 1
         return again
     }

@@ -5,8 +5,8 @@
 // only, the access token that the Hub gives only to the server that it names, and neither to the
 // hosts of data.
 
-internal import Hashing
-internal import Platform
+package import Hashing
+package import Platform
 package import Transport
 package import Xet
 
@@ -83,6 +83,25 @@ extension HubClient {
     /// What came of a file through Xet was wrong: for a while it comes over plain HTTP.
     package func distrustXet(of hash: XetHash) {
         xet.refuse(.file(hash), at: scheduling.now)
+    }
+
+    /// Asks for a token for the contents of a commit, which somebody is about to want.
+    ///
+    /// A Hub that gives none is not asked ahead again for a while.
+    package func prepareXet(_ id: RepositoryID, _ commit: GitObjectID, deadline: MonotonicInstant) {
+        let now = scheduling.now
+        if !xet.isEnabled || refusal != nil || xet.isRefused([.repository(id), .ahead], at: now) {
+            return
+        }
+        let endpoint =
+            configuration.endpoints.count == 1
+            ? 0 : withChoice { $0.pick(avoiding: xet.refused(by: id, at: now), at: now) }
+        let key = XetBoard.TokenKey(
+            id: id, commit: commit, endpoint: endpoint,
+            generation: credentials[endpoint].generation)
+        xetToken(key, notLike: nil, deadline: deadline, priority: .metadata) { [self] result in
+            if case .failure = result { xet.refuse(.ahead, at: scheduling.now) }
+        }
     }
 
     /// A token for the contents of a commit.

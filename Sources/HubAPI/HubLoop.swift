@@ -211,7 +211,8 @@ final class HubLoop {
 
     private func finish(_ call: HubCall, _ result: Result<HubAnswer, HubError>) {
         guard pending.removeValue(forKey: ObjectIdentifier(call)) != nil else { return }
-        if case .failure(let error) = result {
+        // That a Hub has no Xet is no problem; who falls back from it says so.
+        if case .failure(let error) = result, call.kind != .xetToken || error.status != 404 {
             client.noteProblem(call.kind, call.subject, error)
         }
         call.complete(result)

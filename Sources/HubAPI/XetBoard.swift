@@ -28,6 +28,8 @@ final class XetBoard: Sendable {
         case file(XetHash)
         /// One of several endpoints, for a repository.
         case endpoint(RepositoryID, Int)
+        /// Tokens that nobody waits for yet.
+        case ahead
     }
 
     typealias TokenCompletion = @Sendable (Result<XetToken, HubError>) -> Void
@@ -73,6 +75,9 @@ final class XetBoard: Sendable {
     func close() {
         for worker in workers { worker.close() }
     }
+
+    /// Whether anything is fetched through Xet.
+    var isEnabled: Bool { !workers.isEmpty }
 
     /// The thread of a fetch; nil when Xet is disabled.
     func worker(of id: FetchID) -> XetWorker? {

@@ -53,7 +53,7 @@ extension XetFetch {
             begin(loop)
         case .open(nil):
             head = .waiting
-            if priority != .prefetch { hastenSeam(loop) }
+            if priority != .prefetch || request.isExpected { goWithoutSeam(loop) }
         }
     }
 
@@ -86,15 +86,18 @@ extension XetFetch {
         if priority == .prefetch { return }
         switch head {
         case .none: break
-        case .waiting:
-            client.xet.seams.leave(headKey, id)
-            head = .none
-            begin(loop)
+        case .waiting: goWithoutSeam(loop)
         case .owed:
             if let owner = client.xet.seams.owner(of: headKey) {
                 client.promote(owner, to: priority)
             }
         }
+    }
+
+    private func goWithoutSeam(_ loop: XetLoop) {
+        client.xet.seams.leave(headKey, id)
+        head = .none
+        begin(loop)
     }
 
     /// The plan says where the chunk over the seam at the end ends.

@@ -163,6 +163,58 @@ import Testing
         for place in places { #expect(ahead[place] ?? 0 > 8 << 20) }
     }
 
+    /// The first read at the beginning brings what its file is said to need at once; no later one.
+    @Test func theFirstReadOpensALongerWindow() {
+        let mebi = ContentPlanTests.mebi
+        let size = 500 * mebi
+        func opened(_ first: Range<Int64>?) -> [Range<Int64>] {
+            var plan = ContentPlan(
+                sizeBytes: size, unitByteCount: ContentPlanTests.unit, present: RangeSet(),
+                openingByteCount: 64 * mebi)
+            if let first {
+                for action in plan.read(first, waiter: 9) {
+                    guard case .start(let number, let range, _) = action else { continue }
+                    #expect(plan.isOpening(number))
+                    _ = plan.arrived(number, range)
+                    _ = plan.finished(number)
+                }
+            }
+            let started = plan.read(0..<4096, waiter: 1)
+            for case .start(let number, _, _) in started {
+                #expect(plan.isOpening(number) == (first == nil))
+            }
+            return starts(started)
+        }
+        let whole = (0..<4).map { $0 * 16 * mebi..<($0 + 1) * 16 * mebi }
+        #expect(opened(nil) == whole)
+        #expect(opened(300 * mebi..<300 * mebi + 4096) == [0..<4 * mebi])
+    }
+
+    /// Many readers who go in order, each on his own, have no more on its way together than one
+    /// of them may have several times over, in short transfers.
+    @Test func severalReadersShareWhatIsOnItsWay() {
+        let mebi = ContentPlanTests.mebi
+        let size = 4096 * mebi
+        var plan = plan(size, readsAhead: true)
+        var waiter: UInt64 = 0
+        var most: Int64 = 0
+        for step in 0..<Int64(16) {
+            for reader in 0..<Int64(16) {
+                let begin = reader * 256 * mebi + 50 * mebi + step * mebi / 4
+                waiter += 1
+                for range in starts(plan.read(begin..<begin + mebi / 4, waiter: waiter))
+                where waiter > 32 {
+                    most = max(most, Int64(range.count))
+                }
+            }
+        }
+        // Nothing has come: windows of all of them, and the 4 MiB that each waits for.
+        #expect(plan.underWayByteCount <= ContentPlan.sharedByteCountMax + 64 * mebi)
+        #expect(plan.underWayByteCount >= ContentPlan.sharedByteCountMax / 2)
+        #expect(most <= ContentPlan.sharedByteCountMax / 16)
+        #expect(plan.startRest() == nil, "they have enough on its way")
+    }
+
     /// From where somebody read last to the end, then from the beginning; around what is there.
     @Test func theRestGoesOnFromTheLastRead() {
         let mebi = ContentPlanTests.mebi

@@ -116,6 +116,8 @@ final class SmallHub: Sendable {
 
     var requestCount: Int { targets.count }
 
+    var treeRequestCount: Int { targets.count { $0.contains("/tree/") } }
+
     var contentRequestCount: Int { targets.count { $0.contains("/resolve/") } }
 
     func openGate() {

@@ -72,6 +72,74 @@ import Transport
         }
     }
 
+    /// However many ranges are fetched ahead, one asks; who reads does not wait for it.
+    @Test(arguments: ["found", "lost"])
+    func whereTheDataLiesIsAskedForOnce(outcome: String) throws {
+        let storage = try ScriptedServer { Self.data($0) }
+        defer { storage.stop() }
+        let target = "\(storage.url)/blob"
+        let count = Counter()
+        try withHub(script: { _ in
+            count.add()
+            let redirect = answer(302, ["Location: \(target)", "X-Linked-Size: 10"])
+            if count.value > 1 { return redirect }
+            return [.gate] + (outcome == "found" ? redirect : [.close])
+        }) { client, server in
+            let (first, behind) = (FetchSink(), (0..<3).map { _ in FetchSink() })
+            _ = client.hub.fetch(
+                content("f", size: 10, range: 0..<2, seconds: 20, priority: .prefetch), sink: first)
+            while server.seen.isEmpty { _ = Mailbox<Bool>().receive(until: .now + 0.01) }
+            var names: [FetchID] = []
+            for (number, sink) in behind.enumerated() {
+                let range = Int64(number) * 2 + 2..<Int64(number) * 2 + 4
+                names.append(
+                    client.hub.fetch(
+                        content("f", size: 10, range: range, seconds: 20, priority: .prefetch),
+                        sink: sink))
+            }
+            client.hub.cancel(names[2])
+            #expect(behind[2].wait().error == .cancelled)
+            client.hub.promote(names[1], to: .reader)
+            #expect(behind[1].wait().text == "45")
+            #expect(server.seen.count == 2 && storage.seen.count == 1)
+            server.openGate()
+            #expect(first.wait().isSuccess == (outcome == "found"))
+            #expect(behind[0].wait().text == "23")
+            // What was known of the place is not believed after a failure.
+            #expect(server.seen.count == (outcome == "found" ? 2 : 3))
+        }
+    }
+
+    /// The place is remembered with the first bytes from there, not with the last.
+    @Test func whereTheDataLiesIsKnownWhileItComes() throws {
+        let count = Counter()
+        let storage = try ScriptedServer { request in
+            count.add()
+            let steps = Self.data(request)
+            return count.value == 1 ? [steps[0], .gate, steps[1]] : steps
+        }
+        defer { storage.stop() }
+        let target = "\(storage.url)/blob"
+        try withHub(script: { _ in
+            answer(302, ["Location: \(target)", "X-Linked-Size: 10"])
+        }) { client, server in
+            let first = FetchSink()
+            _ = client.hub.fetch(content("f", size: 10, range: 0..<5, seconds: 20), sink: first)
+            while client.hub.counters.requestCount(.data) == 0 || count.value == 0 {
+                _ = Mailbox<Bool>().receive(until: .now + 0.01)
+            }
+            var isKnown = false
+            for _ in 0..<200 where !isKnown {
+                let asked = server.seen.count
+                #expect(client.fetch(size: 10, range: 5..<7).text == "56")
+                isKnown = server.seen.count == asked
+            }
+            #expect(isKnown)
+            storage.openGate()
+            #expect(first.wait().text == "01234")
+        }
+    }
+
     @Test func theTokenDoesNotComeBackByAStranger() throws {
         final class Home: Sendable { let url = Lock("") }
         let home = Home()

@@ -88,11 +88,12 @@ var commit: GitObjectID {
 }
 
 func content(
-    _ path: String, size: Int64, range: Range<Int64>? = nil, seconds: Double = 5
+    _ path: String, size: Int64, range: Range<Int64>? = nil, seconds: Double = 5,
+    priority: TransferPriority = .reader
 ) -> ContentRequest {
     ContentRequest(
         id: repository("o/n"), commit: commit, path: path, expectedSize: size, range: range,
-        priority: .reader, deadline: .now + seconds)
+        priority: priority, deadline: .now + seconds)
 }
 
 /// What a fetch brought.

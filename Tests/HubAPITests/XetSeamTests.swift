@@ -24,12 +24,12 @@ import Transport
 
     private func start(
         _ client: TestClient, _ range: Range<Int64>, _ priority: TransferPriority = .prefetch,
-        pauseEvery: Int = 0
+        pauseEvery: Int = 0, isExpected: Bool = false
     ) -> (FetchID, XetFetchSink) {
         let sink = XetFetchSink(pauseEvery: pauseEvery)
         let request = ContentRequest(
             id: repository("o/n"), commit: commit, path: "f", expectedSize: file.size,
-            range: range, priority: priority, deadline: .now + 20)
+            range: range, priority: priority, deadline: .now + 20, isExpected: isExpected)
         return (client.hub.fetchXet(request, hash: file.hash, sink: sink), sink)
     }
 
@@ -128,6 +128,9 @@ import Transport
                 _ = Mailbox<Bool>().receive(until: .now + 0.01)
             }
             #expect(start(client, second, .reader).1.wait().plain.body == slice(second))
+            // Nor does a prefetch whose reader is expected.
+            let (_, expected) = start(client, second, isExpected: true)
+            #expect(expected.wait().plain.body == slice(second))
             // Nor does one that was a prefetch at first.
             let (two, next) = start(client, second)
             _ = Mailbox<Bool>().receive(until: .now + 0.1)
