@@ -73,6 +73,19 @@ def drop_everything():
         file.write("3")
 
 
+def compact():
+    """Has the kernel put free memory together; needs root."""
+    with open("/proc/sys/vm/compact_memory", "w", encoding="ascii") as file:
+        file.write("1")
+
+
+def reclaimed_pages():
+    """Pages that the kernel has taken back so far, for want of memory."""
+    with open("/proc/vmstat", encoding="ascii") as file:
+        return sum(int(count) for name, count in map(str.split, file)
+                   if name in ("pgsteal_kswapd", "pgsteal_direct"))
+
+
 def own_memory(pid):
     """Bytes that belong to a process alone: RssAnon and RssShmem, no pages of files."""
     total = 0

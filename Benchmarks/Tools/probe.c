@@ -11,7 +11,8 @@
 //           (read, map, tensors) through that descriptor and that mapping
 //
 // The clock starts before open and stops when the last byte was touched; unmapping and closing are
-// not in it. "sum" is the sum of the bytes that were touched, so that two ways can be compared.
+// not in it; "ended" is when it stopped (CLOCK_MONOTONIC). "sum" is the sum of the bytes that were
+// touched, so that two ways can be compared.
 // With "stalls" each touch is timed: the longest one of each thread after its first is told.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -151,9 +152,9 @@ static const unsigned char *map_file(int file, size_t size) {
 static void tell(double seconds, uint64_t sum, double first, double longest) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"seconds\": %.9f, \"sum\": %llu, \"first\": %.6f, \"longest\": %.6f,"
-           " \"faults\": %ld}\n", seconds, (unsigned long long)sum, first, longest,
-           usage.ru_minflt + usage.ru_majflt);
+    printf("{\"seconds\": %.9f, \"ended\": %.9f, \"sum\": %llu, \"first\": %.6f,"
+           " \"longest\": %.6f, \"faults\": %ld}\n", seconds, now(), (unsigned long long)sum,
+           first, longest, usage.ru_minflt + usage.ru_majflt);
     fflush(stdout);
 }
 

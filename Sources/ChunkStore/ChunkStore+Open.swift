@@ -101,7 +101,10 @@ extension ChunkStore {
         let packs = PackSet(
             directory: folder, cacheID: cacheID, files: files,
             nextNumber: max(opening.nextPack, newest + 1), scheduling: scheduling)
-        if let tail = opening.tail { packs.resume(tail.pack, tail: tail.offset) }
+        if let tail = opening.tail {
+            packs.resume(tail.pack, tail: tail.offset)
+            index.forgetTail()
+        }
         return packs
     }
 

@@ -140,8 +140,6 @@ final class StoreIndex: Sendable {
             // An incarnation in use is never condemned: a bit of the number has flipped.
             try connection.run("DELETE FROM condemned WHERE id IN (SELECT id FROM content)")
             let tail = try StoreIndex.setting("tail", connection)
-            // A crash from here on leaves packs whose ends are not known.
-            try connection.run("DELETE FROM setting WHERE name = 'tail'")
             let newest = max(
                 try number("SELECT max(id) FROM content"),
                 max(
@@ -165,6 +163,17 @@ final class StoreIndex: Sendable {
                     if bytes.count != 16 { return nil }
                     return (Int(littleEndian(bytes[..<8])), Int(littleEndian(bytes[8...])))
                 })
+        }
+    }
+
+    /// Forgets the tail, before all that is committed from now on: a crash leaves packs whose ends
+    /// are not known.
+    ///
+    /// Nobody waits for the disk here: as long as a remembered tail is the pack's end, nothing was
+    /// appended to it.
+    func forgetTail() {
+        writer.submit { (connection) throws(DatabaseError) in
+            try connection.run("DELETE FROM setting WHERE name = 'tail'")
         }
     }
 

@@ -32,6 +32,7 @@ extension TreeBackend {
         } else {
             try mountAlone(root, request)
         }
+        if let revision = root.revision { fileSystem.noteMounted(revision) }
         return MountInfo(
             source: request.source, mountpoint: request.mountpoint,
             repository: root.repository?.description, commit: root.commit)

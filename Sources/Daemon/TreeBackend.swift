@@ -124,10 +124,10 @@ package final class TreeBackend: MountBackend {
             announce(told.map { .pages(node, $0) })
         }
         fileSystem.observeUses { [upkeep] content in upkeep.noteUse(of: content) }
-        fileSystem.observePlans { [weak self] content, extents in
+        fileSystem.observePlans { [weak self] content, extents, reading in
             let sessions = self?.mounts.withLock { $0.all } ?? []
             for session in sessions where session.knows(content) {
-                session.push(content, extents)
+                session.push(content, extents, reading: reading)
             }
         }
         upkeep.everySecond { [weak fileSystem] in fileSystem?.keepTraces() }

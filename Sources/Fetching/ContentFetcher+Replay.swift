@@ -1,8 +1,8 @@
 // A replay: what an earlier run has touched is made ready in the same order.
 //
-// What is missing is put in line, content by content, on the "planner" thread. Of what lies flat
-// and proven, which the kernel may read by itself, the pages are read on the "page in" thread
-// (ContentFetcher+Pages.swift), so that the line does not wait.
+// What is missing is put in line, content by content, on the "planner" thread, at the first touch
+// of a revision. Of what lies flat and proven, which the kernel may read by itself, the pages are
+// read on the "page in" thread (ContentFetcher+Pages.swift), so that the line does not wait.
 
 internal import Catalog
 internal import ChunkStore
@@ -10,18 +10,16 @@ internal import Platform
 internal import Telemetry
 
 extension ContentFetcher {
-    func replay(_ trace: TouchTrace) {
-        if options.prefetch != .auto { return }
-        pages.send(.read(trace))
-        planner.send(.replay(trace))
+    func fetch(_ trace: TouchTrace) {
+        if options.prefetch == .auto { planner.send(.replay(trace)) }
     }
 
-    func carryOut(_ trace: TouchTrace) {
-        fetchMissing(of: trace)
+    func readPages(of trace: TouchTrace) {
+        if options.prefetch == .auto && store.hotLimitBytes > 0 { pages.send(.read(trace)) }
     }
 
     /// Puts what is missing in line, as one group in the order of the trace.
-    private func fetchMissing(of trace: TouchTrace) {
+    func fetchMissing(of trace: TouchTrace) {
         var group: [ContentID] = []
         var orders: [ContentID: [Range<Int64>]] = [:]
         for extent in trace.extents {

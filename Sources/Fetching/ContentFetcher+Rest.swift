@@ -122,7 +122,7 @@ extension ContentFetcher {
     func perform(_ task: PlannerTask) {
         switch task {
         case .look(let id, let attempt): look(id, attempt: attempt)
-        case .replay(let trace): carryOut(trace)
+        case .replay(let trace): fetchMissing(of: trace)
         case .go: break
         }
         while startRest() {}

@@ -152,12 +152,20 @@ package final class Fetcher: Sendable {
     /// Whether bytes of a content that are in the store may be served before more is proven.
     package func mayServe(_ content: Content) -> Bool { contents.mayServe(content) }
 
-    /// Makes ready what was touched in an earlier run, in its order: what is missing is fetched
-    /// below every reader, of what is here the kernel reads the pages.
+    /// Fetches what is missing of what was touched in an earlier run, in its order and below every
+    /// reader.
     ///
     /// Returns at once.
-    package func replay(_ trace: TouchTrace) {
-        contents.replay(trace)
+    package func fetch(_ trace: TouchTrace) {
+        contents.fetch(trace)
+    }
+
+    /// Has the kernel read the pages of what was touched in an earlier run, in its order, as far
+    /// as the kernel gives them to readers by itself.
+    ///
+    /// Returns at once.
+    package func readPages(of trace: TouchTrace) {
+        contents.readPages(of: trace)
     }
 
     /// The contents that are being fetched.

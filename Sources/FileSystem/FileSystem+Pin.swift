@@ -19,6 +19,8 @@ package struct PinnedRoot: Sendable {
     package let repository: RepositoryID?
     /// The commit, when the root lies in a repository.
     package let commit: String?
+    /// The commit's row.
+    package let revision: CommitID?
 }
 
 extension FileSystem {
@@ -29,11 +31,11 @@ extension FileSystem {
         attempt { () throws(Detour) in
             switch source {
             case .everything:
-                return PinnedRoot(node: root, path: [], repository: nil, commit: nil)
+                return PinnedRoot(node: root, path: [], repository: nil, commit: nil, revision: nil)
             case .kind(let kind):
                 return PinnedRoot(
                     node: .named(NamedNode.row(of: kind), epoch: catalog.epoch),
-                    path: [kind.plural], repository: nil, commit: nil)
+                    path: [kind.plural], repository: nil, commit: nil, revision: nil)
             case .repository(let location): return try pin(location, now, context)
             }
         }
@@ -74,7 +76,7 @@ extension FileSystem {
             node: .named(node, epoch: catalog.epoch),
             path: [id.kind.plural] + (id.organisation.map { [$0] } ?? [])
                 + ["\(id.base)@\(oid)"] + folders,
-            repository: id, commit: oid)
+            repository: id, commit: oid, revision: resolved.commit.id)
     }
 
     private func makeChild(

@@ -76,7 +76,7 @@ package final class FileSystem: Sendable {
     let snapshots = Lock(ListingSnapshots(seed: UInt64.random(in: 0...UInt64.max)))
     let uses = RecentUses()
     let touches = Lock(Touches())
-    let planObserver = Lock<(@Sendable (ContentID, [Range<Int64>]) -> Void)?>(nil)
+    let planObserver = Lock<(@Sendable (ContentID, [Range<Int64>], Range<Int64>) -> Void)?>(nil)
     private let useObserver = Lock<(@Sendable (ContentID) -> Void)?>(nil)
 
     /// - Parameters:

@@ -214,8 +214,12 @@ package final class FuseSession: @unchecked Sendable {
     /// in the store and there is memory for them.
     ///
     /// Does not wait. To be called again for what has arrived since.
-    package func push(_ content: ContentID, _ extents: [Range<Int64>]) {
-        context.pusher.plan(context.fileSystem.nodeID(content), extents)
+    ///
+    /// - Parameter reading: what a reader waits for at the moment, which is not pushed.
+    package func push(
+        _ content: ContentID, _ extents: [Range<Int64>], reading: Range<Int64>? = nil
+    ) {
+        context.pusher.plan(context.fileSystem.nodeID(content), extents, reading: reading)
     }
 
     /// Forgets what was to be pushed of a content.

@@ -49,8 +49,16 @@ final class PagePusher: Sendable {
     }
 
     /// Adds extents that will be touched in this order.
-    func plan(_ node: NodeID, _ extents: [Range<Int64>]) {
-        state.withLock { $0.queue.add(node, extents, isUrgent: false) }
+    ///
+    /// - Parameter reading: what a reader waits for at the moment; nil if there is none.
+    func plan(_ node: NodeID, _ extents: [Range<Int64>], reading: Range<Int64>?) {
+        state.withLock { state in
+            if let reading {
+                state.queue.plan(node, extents, reading: reading)
+            } else {
+                state.queue.add(node, extents, isUrgent: false)
+            }
+        }
         wake()
     }
 

@@ -37,6 +37,13 @@ struct PushQueue {
         }
     }
 
+    /// Adds what a plan says, but not what its reader is at: that it has asked for already, and who
+    /// pushes it as well is held by the kernel until the reader has it.
+    mutating func plan(_ node: NodeID, _ extents: [Range<Int64>], reading: Range<Int64>) {
+        add(node, extents, isUrgent: false)
+        skip(node, reading)
+    }
+
     /// The next piece, which ends at a multiple of its size unless its extent ends before.
     mutating func next() -> Piece? {
         PushQueue.next(&urgent) ?? PushQueue.next(&planned)

@@ -63,6 +63,36 @@ import Testing
         store.close()
     }
 
+    /// The index is as it was when the cache was closed in order; the pack went on since.
+    @Test func aPackThatWentOnIsNotBelievedToEndWhereItDid() throws {
+        let path = directory.path + "/cache"
+        let pack = path + "/packs/00000001.pack"
+        let contents = (1...3).map { Content(random: 1_000 * $0, seed: UInt64($0)) }
+        let files = DiskFiles()
+        func packSize() throws -> Int64 { try files.open(pack, create: false).size() }
+        func keep(_ content: Content) throws {
+            let store = try openStore(path)
+            defer { store.close() }
+            #expect(try store.writeProven(content.hash, content.bytes))
+        }
+        try keep(contents[0])
+        try copyTree(path, to: path + "-closed")
+        let end = try packSize()
+        try keep(contents[1])
+        #expect(try packSize() > end)
+        try files.rename(path + "-closed/store.db", to: path + "/store.db")
+
+        let store = try openStore(path)
+        #expect(try packSize() == end)
+        #expect(try store.writeProven(contents[2].hash, contents[2].bytes))
+        store.close()
+        let again = try openStore(path)
+        defer { again.close() }
+        #expect(try again.read(contents[0]) == contents[0].bytes)
+        #expect(try again.read(contents[1]) == nil)
+        #expect(try again.read(contents[2]) == contents[2].bytes)
+    }
+
     @Test func flippedBitsInFilesAreFound() throws {
         let contents = try filled(12)
         var generator = SeededGenerator(seed: 3)

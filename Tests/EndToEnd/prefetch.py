@@ -323,6 +323,25 @@ def pages_of_what_is_here_are_read(stage):
     mount.end()
 
 
+@promise("S84", "A restart makes ready what was used before")
+def pages_of_a_mounted_revision_are_read_at_once(stage):
+    mount = stage.mount(stage.server, f"hf://{NAME}@v1", "alone", "cache-alone")
+    mount.start(**PLAIN)
+    path = mount.path + "/model.safetensors"
+    expect(read(path) == WEIGHTS, "bytes differ")
+    wait_for(lambda: os.getxattr(path, "user.modelfs.verified").endswith(b"sha256"), 5, "the proof")
+    mount.end()
+    flat = [os.path.join(place, name) for place, _, names in os.walk(mount.cache + "/flat")
+            for name in names]
+    largest = max(flat, key=os.path.getsize)
+    os.sync()
+    drop_pages(largest)
+    expect(in_memory(largest) <= 4 * MEBI, "it is still in memory:", in_memory(largest))
+    mount.start(**PLAIN)
+    wait_for(lambda: in_memory(largest) >= len(WEIGHTS), 10, "the pages, which nobody touched")
+    mount.end()
+
+
 def in_memory(path):
     """Bytes of a file that are in the page cache."""
     said = subprocess.run(["fincore", "--bytes", "--noheadings", "--output", "RES", path],

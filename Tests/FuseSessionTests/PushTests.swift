@@ -120,6 +120,17 @@ private func instant(_ seconds: Double) -> MonotonicInstant {
         #expect(!queue.hasPlan(node))
     }
 
+    @Test mutating func aPlanBeginsBehindWhatItsReaderIsAt() {
+        queue.add(other, [0..<mib], isUrgent: false)
+        queue.plan(node, [8 * mib..<9 * mib, 0..<7 * mib], reading: 0..<mib)
+        #expect(
+            drain() == [
+                .init(node: other, range: 0..<mib), .init(node: node, range: 8 * mib..<9 * mib),
+                .init(node: node, range: 5 * mib..<6 * mib),
+                .init(node: node, range: 6 * mib..<7 * mib),
+            ])
+    }
+
     @Test mutating func whatIsCancelledIsGoneAndTheQueueIsBounded() {
         queue.add(node, [0..<1], isUrgent: true)
         queue.add(node, [1..<2], isUrgent: false)
