@@ -282,12 +282,13 @@ extension Catalog {
         of organisation: String, kind: RepositoryKind
     ) throws(CatalogError) -> [RepositoryID] {
         try read { (connection) throws(DatabaseError) in
-            try Catalog.repositories(of: organisation, kind, connection)
+            try Catalog.repositories(of: organisation, kind, withPrefetched: true, connection)
         }
     }
 
     private static func repositories(
-        of organisation: String, _ kind: RepositoryKind, _ connection: Connection
+        of organisation: String, _ kind: RepositoryKind, withPrefetched: Bool = false,
+        _ connection: Connection
     ) throws(DatabaseError) -> [RepositoryID] {
         var found: [RepositoryID] = []
         // `0` follows `/` in ASCII, so the bounds hold exactly what begins with "organisation/".
@@ -295,9 +296,11 @@ extension Catalog {
             """
             SELECT name FROM repository
             WHERE kind = ?1 AND name > ?2 || '/' AND name < ?2 || '0'
-                AND (is_listed = 1 OR is_used = 1)
+                AND (is_listed = 1 OR is_used = 1 OR (?3 AND EXISTS (
+                    SELECT 1 FROM "commit"
+                    WHERE "commit".repository = repository.id AND has_tree = 1)))
             ORDER BY name
-            """, [.text(kind.rawValue), .text(organisation)]
+            """, [.text(kind.rawValue), .text(organisation), .integer(withPrefetched ? 1 : 0)]
         ) { (row) throws(DatabaseError) in
             if let id = RepositoryID(kind: kind, name: row.text(0)) { found.append(id) }
         }

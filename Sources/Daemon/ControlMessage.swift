@@ -26,6 +26,8 @@ package enum ControlRequest: Equatable, Sendable, Codable {
     case mount(MountRequest)
     case unmount(mountpoint: String, isLazy: Bool)
     case status
+    /// What shows whether the daemon has the same token as whoever asks.
+    case token(salt: [UInt8])
     case cache(CacheRequest)
     /// Be followed by the program that is installed now.
     case upgrade
@@ -40,6 +42,8 @@ package enum ControlReply: Equatable, Sendable, Codable {
     case mounted(MountInfo, notices: [String])
     case unmounted
     case status(DaemonStatus)
+    /// Nil without a token.
+    case token(mark: String?)
     case cache(CacheAnswer)
     /// The daemon is about to end, to be followed by the program at that path.
     case upgrading(program: String)

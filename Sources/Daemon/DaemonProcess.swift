@@ -294,6 +294,7 @@ package struct DaemonProcess {
             events.send(.mountsChanged)
             return reply
         case .status: return .status(service.status())
+        case .token(let salt): return .token(mark: service.tokenMark(salt: salt))
         case .cache(let request):
             return service.answer(request) { progress($0.line) }
         case .upgrade: return upgrade(events)

@@ -44,6 +44,10 @@ package protocol MountBackend: Sendable {
     /// The state as of now. Called at any time, also during a mount, and does not wait for others.
     func status() -> BackendStatus
 
+    /// What shows whether somebody has the token that the Hub gets; nil without one. The token file
+    /// is looked at before, if that was not done lately.
+    func tokenMark(salt: [UInt8]) -> String?
+
     /// For how long the parts that a mount cannot do without have given no sign. Called every
     /// second, and does not wait.
     func vitalSigns() -> [VitalSign]
@@ -59,6 +63,9 @@ package protocol MountBackend: Sendable {
 }
 
 extension MountBackend {
+    /// Without a Hub there is no token.
+    package func tokenMark(salt: [UInt8]) -> String? { nil }
+
     /// Looks for the device, for fusermount3 and for the right to use `allow_other`.
     package func checkPrerequisites(_ options: MountOptions) throws(MountFailure) {
         try FusePrerequisites().check(allowOther: options.allowOther)
@@ -128,6 +135,12 @@ package struct HubStatus: Equatable, Sendable, Codable {
     package var detail: String?
     /// Whether there is a token to send.
     package var hasToken = false
+    /// `environment`, `file`, or `nowhere` where none is to be sent.
+    ///
+    /// Nil from a daemon that does not tell.
+    package var tokenSource: String?
+    /// The file that is looked at for a token, where that is its source.
+    package var tokenPath: String?
     /// Each of them, where there are several; nil from a daemon that knows of one only.
     package var endpoints: [EndpointStatus]?
 

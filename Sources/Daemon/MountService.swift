@@ -185,6 +185,9 @@ package final class MountService: Sendable {
     /// What the user should know of how the cache was opened.
     var openingNotices: [String] { backend.notices }
 
+    /// What shows whether somebody has the token that the Hub gets; nil without one.
+    func tokenMark(salt: [UInt8]) -> String? { backend.tokenMark(salt: salt) }
+
     /// Everything, as of now.
     package func status() -> DaemonStatus {
         let mounts = state.withLock { $0.mounts.values.map(\.info) }

@@ -35,8 +35,12 @@ package struct ReadingStatus: Equatable, Sendable, Codable {
 
 /// How one file is read.
 package struct FileReadingStatus: Equatable, Sendable, Codable {
-    /// Such as `org/name/model.safetensors`.
+    /// The newest place where it stands, such as `org/name@v1/model.safetensors`.
     package var file: String
+    /// In how many others it is known to stand, at most a few.
+    ///
+    /// Nil from a daemon that does not tell.
+    package var otherPlaceCount: Int?
     /// Whether the kernel reads it by itself.
     package var isByKernel: Bool
     /// Why it does not.
@@ -45,7 +49,7 @@ package struct FileReadingStatus: Equatable, Sendable, Codable {
     package var openCount: Int
 
     /// - Parameters:
-    ///   - file: such as `org/name/model.safetensors`.
+    ///   - file: such as `org/name@v1/model.safetensors`.
     ///   - isByKernel: whether the kernel reads it by itself.
     ///   - reason: why it does not.
     ///   - openCount: how often it is open.
@@ -60,6 +64,7 @@ package struct FileReadingStatus: Equatable, Sendable, Codable {
         self.init(
             file: reading.name, isByKernel: reading.isByKernel, reason: reading.obstacle?.reason,
             openCount: reading.openCount)
+        otherPlaceCount = reading.otherPlaceCount
     }
 }
 

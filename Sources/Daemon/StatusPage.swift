@@ -101,6 +101,7 @@ package struct StatusPage {
             text += "  \(hub.endpoint)\(hub.endpoint.isEmpty ? "" : "  ")\(state)\n"
         }
         if let detail = hub.detail { text += "  \(detail)\n" }
+        if hub.tokenSource != nil { paragraph(DaemonComparison.tokenWords(hub), indent: 2) }
         text += "  \(ByteSize(max(0, status.fileSystem.bytesFetched))) fetched\n"
         if !status.fileSystem.hubRequests.isEmpty {
             lines("requests: ", status.fileSystem.hubRequests)
@@ -136,7 +137,9 @@ package struct StatusPage {
             : "all files are read through the daemon: \(reading.reason ?? "not known why")"
         paragraph(way, indent: 2)
         for file in reading.files {
-            text += "  \(file.file)\(file.openCount > 0 ? ", open" : "")\n"
+            let others = file.otherPlaceCount ?? 0
+            text += "  \(file.file)\(file.openCount > 0 ? ", open" : "")"
+            text += others > 0 ? "; also at \(others) other\(others == 1 ? "" : "s")\n" : "\n"
             paragraph(
                 file.isByKernel
                     ? "by the kernel" : "through the daemon: \(file.reason ?? "not known why")",

@@ -317,6 +317,13 @@ package final class TreeBackend: MountBackend {
         let hubStatus = hub.status
         status.hub.endpoint = hubStatus.endpoint
         status.hub.hasToken = hubStatus.hasToken
+        switch hubStatus.tokenSource {
+        case .environment: status.hub.tokenSource = "environment"
+        case .file(let path):
+            status.hub.tokenSource = "file"
+            status.hub.tokenPath = path
+        case .nowhere: status.hub.tokenSource = "nowhere"
+        }
         status.hub.endpoints = hubStatus.endpoints.map { EndpointStatus($0) }
         switch hubStatus.reachability {
         case .present: status.hub.state = .present
@@ -368,6 +375,17 @@ package final class TreeBackend: MountBackend {
         default: return "use a token that may read \(page)"
         }
     }
+
+    package func tokenMark(salt: [UInt8]) -> String? {
+        let looked = Mailbox<Bool>()
+        hub.lookForToken { looked.send(true) }
+        // The file may lie on a disk that does not answer; then what was known has to do.
+        _ = looked.receive(until: .now + TreeBackend.tokenSecondsMax)
+        return hub.tokenMark(salt: salt)
+    }
+
+    /// How long a look at the token file is waited for, in seconds.
+    private static let tokenSecondsMax = 2.0
 
     package func flush() { store.flush() }
 

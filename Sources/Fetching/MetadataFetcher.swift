@@ -44,6 +44,8 @@ final class MetadataFetcher: Sendable {
         case answer(Result<Void, FetchError>)
         /// Fetch it, but answer now.
         case startAndAnswer(FetchError)
+        /// Fetch it, if there is another token than the one that this was said to.
+        case lookForToken(Refused)
     }
 
     let hub: HubClient
@@ -74,35 +76,64 @@ final class MetadataFetcher: Sendable {
         _ completion: @escaping Fetcher.Completion
     ) {
         let now = scheduling.now
+        let isTokenDue = hub.isTokenDue
         let generation = hub.tokenGeneration()
         var alarm: MonotonicInstant?
+        var doubted: Refused?
         let step = state.withLock { state -> Step in
             if state.isClosed { return .answer(.failure(.stopped)) }
             if let refused = state.refused.value(for: need) {
                 if now < refused.until && refused.tokenGeneration == generation {
-                    return .answer(.failure(.hub(refused.error)))
+                    if !isTokenDue { return .answer(.failure(.hub(refused.error))) }
+                    doubted = refused
+                } else {
+                    state.refused.remove(need)
                 }
-                state.refused.remove(need)
             }
             let isFirst = state.flights.join(need, ticket.number)
             if state.foreseen[need] != nil { state.foreseen[need] = true }
-            if isRenewal && state.isHubSlow {
+            if isRenewal && state.isHubSlow && doubted == nil {
                 _ = state.flights.leave(ticket.number)
                 let error = FetchError.hub(.deadline)
                 return isFirst ? .startAndAnswer(error) : .answer(.failure(error))
             }
             state.waiters[ticket.number] = Waiter(completion: completion, isRenewal: isRenewal)
             alarm = state.deadlines.add(ticket.number, until: deadline)
-            return isFirst ? .start : .wait
+            return isFirst ? doubted.map(Step.lookForToken) ?? .start : .wait
         }
         if let alarm { setAlarm(alarm) }
         switch step {
         case .wait: break
         case .answer(let result): completion(result)
         case .start: start(need)
+        case .lookForToken(let refused): lookForToken(need, refused)
         case .startAndAnswer(let error):
             start(need)
             completion(.failure(error))
+        }
+    }
+
+    /// A refusal is believed for the token that it was said to: there may be another one now.
+    private func lookForToken(_ need: Need, _ refused: Refused) {
+        hub.lookForToken { [self] in
+            if hub.tokenGeneration() != refused.tokenGeneration {
+                state.withLock { $0.refused.remove(need) }
+                return start(need)
+            }
+            for waiter in leave(need) { waiter.completion(.failure(.hub(refused.error))) }
+        }
+    }
+
+    /// Those who wait for something, who do so no longer.
+    private func leave(_ need: Need) -> [Waiter] {
+        state.withLock { leave(need, &$0) }
+    }
+
+    /// REQUIRES: the lock on `state`.
+    private func leave(_ need: Need, _ state: inout State) -> [Waiter] {
+        state.flights.finish(need).compactMap { number in
+            state.deadlines.remove(number)
+            return state.waiters.removeValue(forKey: number)
         }
     }
 
@@ -149,10 +180,7 @@ final class MetadataFetcher: Sendable {
         let told = state.withLock { state -> [Waiter] in
             note(need, result, generation, &state)
             state.foreseen[need] = nil
-            return state.flights.finish(need).compactMap { number in
-                state.deadlines.remove(number)
-                return state.waiters.removeValue(forKey: number)
-            }
+            return leave(need, &state)
         }
         noteRefusal(need, result)
         if case .failure(let error) = result { report(need, error) }

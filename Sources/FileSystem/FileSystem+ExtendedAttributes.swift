@@ -87,7 +87,8 @@ extension FileSystem {
             let listing = try ask { () throws(CatalogError) in
                 try catalog.listing(of: owner, kind: kind)
             }
-            return listing.map { $0.isTruncated ? "yes" : "no" }
+            // An owner that was never listed shows what is known of it, and has more.
+            return listing?.isTruncated ?? true ? "yes" : "no"
         case .root, .repositories, .link: return nil
         }
     }

@@ -2,6 +2,7 @@
 
 package import Catalog
 internal import ChunkStore
+internal import Hashing
 internal import HubAPI
 package import Platform
 
@@ -59,12 +60,23 @@ extension FileSystem {
         if id.isFile && id.epoch == catalog.epoch { noteUse(of: ContentID(row: id.row)) }
     }
 
-    /// One place where a content stands, such as `org/name/model.safetensors`; nil if none is
-    /// known.
-    package func name(of id: NodeID) -> String? {
+    /// The newest place where a content stands, such as `org/name@v1/model.safetensors`, and in how
+    /// many others it is known to stand, at most a few; nil if none is known.
+    package func place(of id: NodeID) -> (name: String, otherCount: Int)? {
         if !id.isFile || id.epoch != catalog.epoch { return nil }
-        let sources = try? catalog.sources(of: ContentID(row: id.row), countMax: 1)
-        return sources?.first.map { "\($0.repository.name)/\($0.path)" }
+        let sources = (try? catalog.sources(of: ContentID(row: id.row))) ?? []
+        guard let source = sources.first else { return nil }
+        let revision = revisionName(of: source)
+        let name = "\(source.repository.name)@\(revision)/\(source.path)"
+        return (name, sources.count - 1)
+    }
+
+    /// A branch or tag that stands on the commit of a source, else the beginning of its id.
+    private func revisionName(of source: Catalog.Source) -> String {
+        let commit = try? catalog.commit(source.commit, in: source.repository)
+        let names = commit.flatMap { try? catalog.refNames(of: $0) } ?? []
+        let name = names.first { !$0.isEmpty }.flatMap { RevisionName($0) }
+        return name?.pathComponent ?? String(source.commit.hex.prefix(12))
     }
 
     private func known(_ id: NodeID) throws(FileSystemError) -> Content {

@@ -149,7 +149,13 @@ extension FileSystem {
             for id in listing.repositories.prefix(options.listingCountMax) {
                 names += try versionNames(of: id)
             }
-            if listing.isTruncated || listing.repositories.count > options.listingCountMax {
+            if listing.isProvisional {
+                // With another mtime the kernel keeps nothing of this listing, and the next look
+                // asks the Hub. Where the cache cannot be written it is shown all the same.
+                try? catalog.markChanged([directory.row])
+            } else if listing.isTruncated
+                || listing.repositories.count > options.listingCountMax
+            {
                 log.warning(
                     "a listing was cut; names left out are still found",
                     ["owner": name, "shown": "\(options.listingCountMax)"])

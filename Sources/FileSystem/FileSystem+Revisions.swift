@@ -9,6 +9,7 @@ internal import Fetching
 internal import Hashing
 internal import HubAPI
 internal import Platform
+internal import Telemetry
 
 extension FileSystem {
     /// A revision that was found.
@@ -118,6 +119,8 @@ extension FileSystem {
         let isTruncated: Bool
         /// Whether the Hub lists them at all; if not, they are those that were looked at.
         let isListed: Bool
+        /// Whether the Hub could not be asked, so that the next look has to ask it.
+        var isProvisional = false
     }
 
     /// An owner's repositories, as fresh as listings have to be.
@@ -131,12 +134,20 @@ extension FileSystem {
             try catalog.listing(of: organisation, kind: kind)
         }
         guard let known else {
-            guard let error = context.failures[need], FileSystem.meansNoListings(error)
-            else { try demand(need, context) }
+            guard let error = context.failures[need] else { try demand(need, context) }
             let used = try ask { () throws(CatalogError) in
                 try catalog.knownRepositories(of: organisation, kind: kind)
             }
-            return OwnedRepositories(repositories: used, isTruncated: true, isListed: false)
+            // What was once read is there without a network, though its owner was never listed.
+            if !FileSystem.meansNoListings(error) {
+                if !FileSystem.isNoAnswer(error) || used.isEmpty { try demand(need, context) }
+                log.warning(
+                    "an owner's repositories cannot be listed; those that were used are shown",
+                    ["owner": organisation, "reason": "\(error)"])
+            }
+            return OwnedRepositories(
+                repositories: used, isTruncated: true, isListed: false,
+                isProvisional: !FileSystem.meansNoListings(error))
         }
         let ageSeconds = now.secondsSince1970 - known.listedAt.secondsSince1970
         let isFresh = (0..<options.listingSeconds).contains(ageSeconds)
@@ -157,6 +168,12 @@ extension FileSystem {
         case .hub(.server(let status)): (400..<500).contains(status) || status == 501
         case .hub, .catalog, .notProven, .noRoom, .noSource, .tooLarge, .stopped: false
         }
+    }
+
+    /// Whether nothing was heard from a Hub, so that what is known has to do.
+    private static func isNoAnswer(_ error: FetchError) -> Bool {
+        if case .hub(let reason) = error { return !reason.isAnswer }
+        return false
     }
 
     /// The commit that digits name, if it is known; a ref of that name would go first.

@@ -111,9 +111,9 @@ final class FileOpens: Sendable {
         let closed = decisions.reversed().filter { !openNodes.contains($0.node) }
         let all = open.map { ($0.node, $0.mode, $0.count) } + closed.map { ($0.node, $0.mode, 0) }
         return all.prefix(countMax).compactMap { node, mode, count in
-            guard let name = fileSystem.name(of: node) else { return nil }
+            guard let place = fileSystem.place(of: node) else { return nil }
             return FileReading(
-                name: name, isByKernel: mode != .cached,
+                name: place.name, otherPlaceCount: place.otherCount, isByKernel: mode != .cached,
                 obstacle: mode == .cached ? obstacles[node] : nil, openCount: count)
         }
     }

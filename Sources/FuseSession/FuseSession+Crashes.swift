@@ -27,8 +27,8 @@ extension FuseSession {
         _ = unsafe answer.withUnsafeBytes { bytes in
             unsafe write(fuse_session_fd(handle), bytes.baseAddress, bytes.count)
         }
-        crashes.tellRefusal(
-            head, connectionNumber, file: context.fileSystem.name(of: context.node(head.node)))
+        let place = context.fileSystem.place(of: context.node(head.node))
+        crashes.tellRefusal(head, connectionNumber, file: place?.name)
         return true
     }
 }

@@ -54,8 +54,10 @@ package enum PassthroughWish: Sendable {
 
 /// The way of one content's bytes, for `status`.
 package struct FileReading: Sendable {
-    /// One place where the content stands.
+    /// The newest place where the content stands.
     package let name: String
+    /// In how many others it is known to stand.
+    package let otherPlaceCount: Int
     /// Whether the kernel reads its file by itself.
     package let isByKernel: Bool
     /// Why it does not; nil where it does.

@@ -6,6 +6,7 @@
 // new login is noticed without a restart and no other thread waits for a disk.
 
 internal import Glibc
+internal import Hashing
 internal import Platform
 internal import Transport
 
@@ -26,10 +27,36 @@ package struct AccessToken: Equatable, Sendable, CustomStringConvertible,
     /// The value of an `Authorization` field.
     var authorization: String { "Bearer \(secret)" }
 
+    /// What shows whether somebody else has the same token, without showing it: a hash of it and of
+    /// what was drawn for this one question.
+    package func mark(salt: [UInt8]) -> String {
+        var hasher = SHA256Hasher()
+        hasher.update(salt)
+        hasher.update(Array(secret.utf8))
+        return hasher.finish().hex
+    }
+
     package var description: String { "<token>" }
     package var debugDescription: String { "<token>" }
     /// No children, so that `dump` shows nothing either.
     package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// Where a process has its token from.
+package enum TokenSource: Equatable, Sendable {
+    /// A variable, so that it stays what it was at the start.
+    case environment
+    /// A file, which is looked at again and again; there may be none.
+    case file(path: String)
+    /// None is to be sent.
+    case nowhere
+}
+
+extension HubConfiguration {
+    /// What shows whether somebody else has the token that the first endpoint would get.
+    ///
+    /// Nil where it would get none. May read the token file.
+    package func tokenMark(salt: [UInt8]) -> String? { Credentials(self).mark(salt: salt) }
 }
 
 /// The present token of a process.
@@ -63,6 +90,8 @@ final class Credentials: Sendable {
     private let path: String?
     /// Where the file is one of several endpoints' tokens: whose line counts.
     private let line: HubEndpoint?
+    /// Where the token comes from.
+    let source: TokenSource
     private let state: Lock<State>
 
     /// The token of one endpoint: what the endpoints' file says of it; for the first one else
@@ -80,6 +109,7 @@ final class Credentials: Sendable {
         } else {
             path = isFirst ? configuration.tokenPath : tokens
         }
+        source = fixed != nil ? .environment : path.map { .file(path: $0) } ?? .nowhere
         line = isFirst ? nil : endpoint
         state = Lock(State(token: fixed))
         refresh(at: .now, force: true)
@@ -88,6 +118,11 @@ final class Credentials: Sendable {
     /// The token for a request to `url`: nil for every origin but the Hub's.
     func token(for url: HTTPURL) -> AccessToken? {
         url.origin == origin ? state.withLock { $0.token } : nil
+    }
+
+    /// Of the present token; nil where there is none.
+    func mark(salt: [UInt8]) -> String? {
+        state.withLock { $0.token }?.mark(salt: salt)
     }
 
     /// Another number with every new token.

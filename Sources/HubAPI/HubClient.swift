@@ -92,9 +92,13 @@ package final class HubClient: Sendable {
         }
         return HubStatus(
             endpoint: configuration.endpoint, reachability: choice.state,
-            hasToken: endpoints[0].hasToken, endpoints: endpoints,
+            hasToken: endpoints[0].hasToken, tokenSource: credentials[0].source,
+            endpoints: endpoints,
             problems: problems.withLock { $0 })
     }
+
+    /// What shows whether somebody has the token that goes to the first endpoint; nil without one.
+    package func tokenMark(salt: [UInt8]) -> String? { credentials[0].mark(salt: salt) }
 
     /// Another number with every new token: what was refused before may be granted now.
     ///
@@ -103,6 +107,17 @@ package final class HubClient: Sendable {
         let now = scheduling.now
         if credentials.contains(where: { $0.isDue(at: now) }) { rereadToken(force: false) }
         return credentials.reduce(0) { $0 &+ $1.generation }
+    }
+
+    /// Whether the token file was looked at too long ago for what was refused to be believed.
+    package var isTokenDue: Bool {
+        let now = scheduling.now
+        return credentials.contains { $0.isDue(at: now) }
+    }
+
+    /// Has the token file looked at, and then something done, on the hub thread.
+    package func lookForToken(then body: @escaping @Sendable () -> Void) {
+        rereadToken(force: false, then: body)
     }
 
     /// To be called by whoever retries fetches, when no attempt got an answer until the deadline:
@@ -208,6 +223,8 @@ package struct HubStatus: Sendable {
     package let endpoint: String
     package let reachability: Reachability.State
     package let hasToken: Bool
+    /// Where the token of the first endpoint comes from.
+    package let tokenSource: TokenSource
     /// Each endpoint, in order of preference.
     package let endpoints: [Endpoint]
     /// The newest errors, oldest first.

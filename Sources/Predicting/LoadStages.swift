@@ -28,6 +28,10 @@ struct LoadTime: Equatable, Sendable {
 final class LoadProgress: Sendable {
     struct State: Sendable {
         var stage: LoadStage?
+        /// The file that was turned to last.
+        var file: String?
+        /// When something went on last.
+        var changedAt = MonotonicInstant.now
         var byteCount: Int64 = 0
         var byteCountDone: Int64 = 0
         var times: [LoadTime] = []
@@ -42,7 +46,7 @@ final class LoadProgress: Sendable {
         _ stage: LoadStage, _ body: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let began = MonotonicInstant.now
-        state.withLock { $0.stage = stage }
+        change { $0.stage = stage }
         let result = try body()
         let time = LoadTime(stage: stage, seconds: MonotonicInstant.now.seconds(since: began))
         state.withLock { $0.times.append(time) }
@@ -54,6 +58,19 @@ final class LoadProgress: Sendable {
     }
 
     func add(_ byteCount: Int) {
-        state.withLock { $0.byteCountDone += Int64(byteCount) }
+        change { $0.byteCountDone += Int64(byteCount) }
+    }
+
+    /// A file is turned to, which may have to be waited for.
+    func turn(to file: String) {
+        change { $0.file = file }
+    }
+
+    private func change(_ body: (inout State) -> Void) {
+        let now = MonotonicInstant.now
+        state.withLock { state in
+            body(&state)
+            state.changedAt = now
+        }
     }
 }

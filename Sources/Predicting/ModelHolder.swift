@@ -55,20 +55,32 @@ final class ModelHolder: Sendable {
 
     /// Loads the first revision.
     func begin() throws(PredictorError) {
-        let folder: RevisionFolder
-        do throws(InferenceError) {
-            folder = try RevisionFolder(path)
-        } catch {
-            throw .inference(error)
+        let path = path
+        try load { () throws(PredictorError) in
+            do throws(InferenceError) {
+                return try RevisionFolder(path)
+            } catch {
+                throw .inference(error)
+            }
         }
-        try load(folder)
     }
 
-    private func load(_ folder: RevisionFolder) throws(PredictorError) {
+    private func load(
+        _ find: () throws(PredictorError) -> RevisionFolder
+    ) throws(PredictorError) {
         let progress = LoadProgress()
+        progress.turn(to: path)
         state.withLock { $0.progress = progress }
-        defer { state.withLock { $0.progress = nil } }
-        let revision = try loader.load(folder, progress)
+        let watch = LoadWatch(progress, log)
+        let revision: LoadedRevision
+        do throws(PredictorError) {
+            defer { state.withLock { $0.progress = nil } }
+            revision = try loader.load(try find(), progress)
+        } catch {
+            watch.end()
+            throw error
+        }
+        watch.end()
         state.withLock { $0.book.promote(revision) }
         ready.close()
         metrics.count(.promoted)
@@ -86,7 +98,7 @@ final class ModelHolder: Sendable {
         guard isWanted else { return }
         log.info("another revision", ["commit": commit, "model": folder.name])
         do throws(PredictorError) {
-            try load(folder)
+            try load { () throws(PredictorError) in folder }
         } catch {
             let next =
                 error.mayPass

@@ -48,6 +48,7 @@ struct PagePopulation {
         let all = pieces
         let work: @Sendable () -> Void = {
             while !isOver(), let piece = state.next(of: all) {
+                progress.turn(to: piece.name)
                 if let failure = populate(piece) { state.fail(failure) }
                 progress.add(piece.range.count)
             }

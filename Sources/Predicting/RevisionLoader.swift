@@ -36,19 +36,19 @@ struct RevisionLoader: Sendable {
         let names = kind.files(listed)
         let isProven = names.allSatisfy { folder.verification(of: $0) != "no" }
         var files = try progress.run(.map) { () throws(PredictorError) in
-            try map(names, folder)
+            try map(names, folder, progress)
         }
         try progress.run(.populate) { () throws(PredictorError) in
             try PagePopulation.run(files, progress, isOver: isOver)
         }
         let proofs = try progress.run(.prove) { () throws(PredictorError) in
-            try prove(names, folder)
+            try prove(names, folder, progress)
         }
         if !isProven {
             // Now that they are proven, the kernel may read the files by itself, once nobody has
             // them open in the way in which they were read before.
             files = []
-            files = try map(names, folder)
+            files = try map(names, folder, progress)
             try PagePopulation.run(files, progress, isOver: isOver)
         }
         // The model's own mappings are shares of these, whose pages are there.
@@ -80,10 +80,11 @@ struct RevisionLoader: Sendable {
     }
 
     private func map(
-        _ names: [String], _ folder: RevisionFolder
+        _ names: [String], _ folder: RevisionFolder, _ progress: LoadProgress
     ) throws(PredictorError) -> [(name: String, file: MappedFile)] {
         var files: [(name: String, file: MappedFile)] = []
         for name in names {
+            progress.turn(to: name)
             do throws(Errno) {
                 files.append((name, try MappedFile(folder.path(of: name))))
             } catch {
@@ -95,11 +96,12 @@ struct RevisionLoader: Sendable {
 
     /// Waits until the daemon has compared each file with its hash.
     private func prove(
-        _ names: [String], _ folder: RevisionFolder
+        _ names: [String], _ folder: RevisionFolder, _ progress: LoadProgress
     ) throws(PredictorError) -> [(file: String, verified: String?)] {
         var proofs: [(file: String, verified: String?)] = []
         let deadline = MonotonicInstant.now + proofSeconds
         for name in names {
+            progress.turn(to: name)
             var pause = RevisionLoader.proofPauseSeconds
             var verified = folder.verification(of: name)
             while verified == "no" && !isOver() {

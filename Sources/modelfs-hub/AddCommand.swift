@@ -87,7 +87,8 @@ private func add(_ arguments: Arguments) throws(CommandFailure) -> ExitCode {
     let files = result.fileCount == 1 ? "1 file" : "\(result.fileCount) files"
     let size = ByteSize(result.byteCount)
     let news = result.isNew ? "new commit" : "nothing changed"
-    let tagged = request.tag.map { ", tag \($0)" } ?? ""
+    let former = result.formerTagTarget.map { " moved from \("\($0)".prefix(12))" } ?? ""
+    let tagged = request.tag.map { ", tag \($0)\(former)" } ?? ""
     writeText("\(result.commit) \(id)@\(request.revision): \(news)\(tagged), \(files), \(size)\n")
     return .success
 }

@@ -123,4 +123,14 @@ private func failure(_ path: String) -> MountFailure? {
         #expect(CacheDirectory.defaultMountpoint(dataDisk: "/none", userID: 0) == "/models")
         #expect(CacheDirectory.defaultMountpoint(dataDisk: "/none", userID: 7) == nil)
     }
+
+    @Test func theUsualMountpointStandsInTheHelp() {
+        let command = ModelFSCommand.mount { _, _, _ throws(MountFailure) in
+            throw .failed(detail: "nothing is mounted here")
+        }
+        let help = HelpPage(command, path: ["modelfs", "mount"], style: .plain).rendered()
+        let words = help.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(words.contains("mounted at /data/models where /data is a folder"))
+        #expect(words.contains("else, for root, at /models"))
+    }
 }

@@ -17,6 +17,8 @@ private func status() -> DaemonStatus {
     backend.hub.endpoint = "https://huggingface.co"
     backend.hub.state = .away
     backend.hub.detail = "could not resolve host"
+    backend.hub.tokenSource = "file"
+    backend.hub.tokenPath = "/root/.cache/huggingface/token"
     backend.kernelMessages = ["READ": 99, "LOOKUP": 1_234_567, "GETATTR": 99]
     backend.hubRequests = ["tree": 12, "resolve": 34]
     backend.bytesFetched = 4_560_000
@@ -28,11 +30,13 @@ private func status() -> DaemonStatus {
     backend.reading.isByKernel = true
     backend.reading.files = [
         FileReadingStatus(
-            file: "org/name/model.safetensors", isByKernel: true, reason: nil, openCount: 2),
+            file: "org/name@v1/model.safetensors", isByKernel: true, reason: nil, openCount: 2),
         FileReadingStatus(
-            file: "org/name/config.json", isByKernel: false, reason: "it was packed",
+            file: "org/name@v1/config.json", isByKernel: false, reason: "it was packed",
             openCount: 0),
     ]
+    backend.reading.files[0].otherPlaceCount = 2
+    backend.reading.files[1].otherPlaceCount = 0
     backend.reading.settings = [
         KernelTuning.limited("request_bytes", 1 << 20, 1 << 16, "fs.fuse.max_pages_limit"),
         KernelTuning.limited("max_background", 256, nil, "the fuse module's max_user_bgreq"),
@@ -83,14 +87,15 @@ private func status() -> DaemonStatus {
                 Hub
                   https://huggingface.co  not reachable
                   could not resolve host
+                  the daemon has no token; it would read one from /root/.cache/huggingface/token
                   4.56 MB fetched
                   requests: resolve 34, tree 12
 
                 Reading
                   the kernel reads files by itself when they are cached, proven and flat
-                  org/name/model.safetensors, open
+                  org/name@v1/model.safetensors, open; also at 2 others
                     by the kernel
-                  org/name/config.json
+                  org/name@v1/config.json
                     through the daemon: it was packed
                   request_bytes: 65,536 instead of 1,048,576, fs.fuse.max_pages_limit is 65536
 

@@ -103,7 +103,7 @@ def whatever_the_crash_is(stage):
         equal(read_directly(path), stage.data["0.bin"][:16 * PAGE])
         equal(crashes.deaths(told) - before, 2, how)
     says(crashes.mount.log(), "a request crashed the daemon twice", "request=READ", "signal=SIGBUS",
-         f"file={NAME}/")
+         f"file={NAME}@v1/")
     crashes.mount.end()
 
 

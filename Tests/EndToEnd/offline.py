@@ -20,9 +20,13 @@ def prepare(stage):
         write(f"{folder}/folder{index % 20}/file{index}.txt", f"text {index}")
     write(folder + "/large.bin", noise(1, 6_000_000))
     write(folder + "/never-read.bin", noise(2, 3_000_000))
+    stage.source_of_one = stage.path("one")
+    write(stage.source_of_one + "/one.txt", "1")
     hub = stage.hub()
     hub.add(NAME, folder, "--tag", "v1")
     hub.add("acme/unseen", folder)
+    hub.add("other/alone", stage.source_of_one)
+    hub.add("other/second", stage.source_of_one)
     hub.start()
     stage.server = hub
     stage.source = folder
@@ -32,6 +36,8 @@ def prepare(stage):
     equal(read(stage.top + "/large.bin"), noise(1, 6_000_000))
     for index in range(COUNT):
         read(f"{stage.top}@v1/folder{index % 20}/file{index}.txt")
+    # By its source, so that nobody has looked for its owner.
+    stage.modelfs("prefetch", "hf://other/alone@main", "--cache", stage.tree.cache)
     stage.versions = os.listdir(stage.top + "@")
     os.listdir(stage.tree.path + "/acme")
 
@@ -75,6 +81,18 @@ def a_revision_can_be_mounted(stage):
     expect("not cached yet" in told and "is not reachable" in told, told)
 
 
+@promise("S44", "A restart without a Hub is as good as one with it")
+def an_owner_that_was_never_listed_shows_what_was_used(stage):
+    for options in ((), ("--offline",)):
+        stage.tree.restart("--read-deadline", "3s", "--ref-ttl", "1h", *options)
+        # From here on the owner is found by its name, and its folder is used without a list.
+        equal(sorted(os.listdir(stage.tree.path + "/other")), ["alone", "alone@main"], options)
+        equal(os.getxattr(stage.tree.path + "/other", "user.modelfs.truncated"), b"yes")
+        expect("cannot be listed" in stage.tree.problems(), stage.tree.problems())
+        with within(4.5, "ls -lR of what was fetched"):
+            expect("one.txt" in list_all(stage.tree.path + "/other/alone@main"))
+
+
 @promise("S42", "An unreachable Hub is EIO after the deadline")
 def an_unknown_name_is_soon_an_error_where_nobody_listens(stage):
     stage.tree.restart("--ref-ttl", "1h")
@@ -107,11 +125,16 @@ def what_is_not_cached_is_an_error(stage):
 
 @promise("S42", "An unreachable Hub is EIO after the deadline", 60)
 def all_is_well_when_it_answers_again(stage):
+    # What was shown of an owner without a list must not be taken for one.
+    others = os.listdir(stage.tree.path + "/other")
+    equal(sorted(others), ["alone", "alone@main"])
     stage.server.start()
     wait_for(lambda: stage.tree.status()["fileSystem"]["hub"]["state"] == "present", 31, "a probe")
     equal(read(stage.top + "@v1/never-read.bin"), noise(2, 3_000_000))
     expect(os.path.exists(stage.tree.path + "/acme/unseen@main/large.bin"))
     expect("reachable again" in stage.tree.log())
+    wait_for(lambda: "second" in os.listdir(stage.tree.path + "/other"), 10, "the whole list")
+    equal(os.getxattr(stage.tree.path + "/other", "user.modelfs.truncated"), b"no")
 
 
 @promise("S45", "Offline means that the Hub is not asked")

@@ -43,7 +43,7 @@ def reading(mount):
 def way(mount, name):
     """How a file is or was read, as status tells it."""
     for entry in reading(mount)["files"]:
-        if entry["file"] == f"{NAME}/{name}":
+        if entry["file"] in (f"{NAME}@{each}/{name}" for each in ("main", "v1")):
             return entry
     return None
 
@@ -85,7 +85,7 @@ def a_proven_file_costs_no_read(stage):
     told = way(stage.tree, "model.safetensors")
     equal((told["isByKernel"], told["openCount"]), (True, 0))
     page = stage.modelfs("status", "--cache", stage.tree.cache)
-    says(page, "reads files by itself", f"{NAME}/model.safetensors by the kernel")
+    says(page, "reads files by itself", f"{NAME}@v1/model.safetensors by the kernel")
 
 
 @promise("S69", "The kernel reads what is complete and proven by itself")

@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -22,11 +21,9 @@ from suite import (TOP, ProgramError, Skip, equal, expect, main, promise, read, 
 sys.path.insert(0, os.path.join(TOP, "Tests", "Support"))
 
 import browser  # noqa: E402  pylint: disable=wrong-import-position
+from text_models import (CLASSIFIER, ENCODER, FIXTURES, OTHER, check_classes,  # noqa: E402
+                         copy)
 
-FIXTURES = os.path.join(TOP, "Tests", "Fixtures", "text")
-CLASSIFIER = os.path.join(FIXTURES, "bert-classifier")
-OTHER = os.path.join(FIXTURES, "distilbert-classifier")
-ENCODER = os.path.join(FIXTURES, "bert")
 NAME = "acme/mood"
 REFUSED = 15
 
@@ -39,31 +36,6 @@ def prepare(stage):
     stage.tree = stage.mount(stage.server).start("--ref-ttl", "1s")
     stage.folder = f"{stage.tree.path}/{NAME}@main"
     stage.plain = stage.predictor(CLASSIFIER, "plain").start()
-
-
-def copy(stage, source, name):
-    """A fixture, without what tests expect of it."""
-    place = stage.path("folders", name)
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(source, place, ignore=shutil.ignore_patterns("expected.json"))
-    return place
-
-
-def expected(folder):
-    with open(os.path.join(folder, "expected.json"), encoding="utf-8") as file:
-        return json.load(file)
-
-
-def check_classes(predictor, folder):
-    """The predictor says what the reference says."""
-    wanted = expected(folder)
-    found = predictor.predict(wanted["texts"])
-    with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
-        labels = json.load(file)["id2label"]
-    for prediction, answers in zip(found, wanted["answers"]):
-        told = {each["label"]: each["probability"] for each in prediction["labels"]}
-        for index, answer in enumerate(answers):
-            expect(abs(told[labels[str(index)]] - answer) < 1e-4, told, answers)
 
 
 @promise("P1", "A predictor listens before it loads")
@@ -199,6 +171,30 @@ def pages_that_cannot_be_had_are_no_signal(stage):
         env=stage.programs.environment(), capture_output=True, timeout=60, check=False)
     equal(done.returncode, 16, done.stderr)
     says(done.stderr, "extra.safetensors cannot be read at byte")
+    tree.end()
+
+
+@promise("P2", "It is ready when all of it is in memory, proven and tried", seconds=90)
+def what_it_waits_for_is_told(stage):
+    hub = stage.hub("silent")
+    large = copy(stage, ENCODER, "waited-for")
+    write(large + "/extra.safetensors", os.urandom(24 << 20))
+    hub.add("acme/waited-for", large)
+    hub.start()
+    tree = stage.mount(hub, name="silent-mount", cache="silent-cache").start(
+        "--read-deadline", "60s", "--prefetch", "none")
+    folder = f"{tree.path}/acme/waited-for@main"
+    for name in os.listdir(folder):
+        if name != "extra.safetensors":
+            read(os.path.join(folder, name))
+    hub.stall_contents()
+    waiting = stage.predictor(folder, "waiting").launch()
+    # Long before the deadline; a machine that does much else may take some seconds.
+    wait_for(lambda: "waiting for a file of the model" in waiting.log(), 20, "a word")
+    says(waiting.log(), "extra.safetensors", "modelfs status", "populate")
+    hub.faults()
+    waiting.wait(60)
+    waiting.stop()
     tree.end()
 
 

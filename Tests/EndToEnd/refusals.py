@@ -111,6 +111,58 @@ def a_refused_token_is_told(stage):
     mount.end()
 
 
+@promise("S27", "One daemon serves a cache")
+def a_token_beside_a_daemon_is_told(stage):
+    place = stage.path("mount-beside")
+    os.makedirs(place)
+
+    def beside(source, mount, code, **variables):
+        said = stage.modelfs("mount", source, place, "--cache", mount.cache, code=code,
+                             HF_ENDPOINT=stage.server.endpoint, **variables)
+        if code == 0:
+            stage.modelfs("umount", place, "--cache", mount.cache)
+        return said
+
+    # A daemon that looks into the token file: without one, then with another, then with the same.
+    logout(stage)
+    said = beside("hf://models", stage.tree, 0, HF_TOKEN=stage.token)
+    says(said, "HF_TOKEN is not used: the daemon has no token; it would read one from",
+         stage.home + "/token", "hf auth login")
+    said = beside("hf://acme/private@main", stage.tree, 7, HF_TOKEN=stage.token)
+    says(said, "or it is private", "HF_TOKEN is not used")
+    login(stage, stage.other)
+    wait_for(lambda: "the daemon has the token in" in
+             beside("hf://models", stage.tree, 0, HF_TOKEN=stage.token), 10, "the other token")
+    login(stage, stage.token)
+    wait_for(lambda: "HF_TOKEN" not in
+             beside("hf://models", stage.tree, 0, HF_TOKEN=stage.token), 10, "the same token")
+    logout(stage)
+    # One that has its own.
+    mount = stage.mount(stage.server, "hf://models", "own-token", "cache-own-token")
+    mount.start(HF_TOKEN=stage.other)
+    said = beside("hf://models", mount, 0, HF_TOKEN=stage.token)
+    says(said, "the daemon has the HF_TOKEN that it was started with", "umount --all")
+    expect("HF_TOKEN" not in beside("hf://models", mount, 0, HF_TOKEN=stage.other))
+    expect("HF_TOKEN" not in beside("hf://models", mount, 0))
+    for each in (stage.token, stage.other):
+        expect(each not in said, "a token is shown")
+    mount.end()
+
+
+@promise("S41", "Cached bytes outlive a token")
+def a_refusal_is_believed_for_its_token_alone(stage):
+    logout(stage)
+    mount = stage.mount(stage.server, "hf://models", "later", "cache-later").start()
+    with raises(errno.ENOENT, "without a token"):
+        os.stat(mount.path + "/acme/private@main")
+    login(stage, stage.token)
+    # The kernel has the name for missing 5 seconds, and the daemon looks at the file once a second.
+    time.sleep(6.5)
+    equal(read(mount.path + "/acme/private@main/config.json"), b"{}", "the first look after that")
+    mount.end()
+    logout(stage)
+
+
 @promise("S41", "Cached bytes outlive a token")
 def a_new_token_is_picked_up(stage):
     login(stage, stage.token)

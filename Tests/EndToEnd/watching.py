@@ -161,6 +161,26 @@ def doctor_finds_nothing_and_something(stage):
 
 
 @promise("S105", "top and doctor say what is going on and what is wrong")
+def doctor_asks_the_daemon(stage):
+    def doctor(*words, **variables):
+        return stage.modelfs("doctor", "--cache", stage.tree.cache, *words, code=None, **variables)
+    here = stage.server.endpoint
+    said = doctor(HF_ENDPOINT=here)
+    says(said, f"serves {stage.tree.cache}", "the daemon has no token; it would read one from",
+         f"{here} answers")
+    expect("this command's" not in said, said)
+    # Another Hub than the daemon's is named, is not asked, and is given no token.
+    token = stage.server.token()
+    elsewhere = "http://127.0.0.1:9"
+    said = doctor(HF_ENDPOINT=elsewhere, HF_TOKEN=token)
+    says(said, f"its Hub is {here}; this command's would be {elsewhere}", f"{here} answers")
+    expect("wrong  Hub" not in said and "this command's is another one" not in said, said)
+    says(doctor(HF_ENDPOINT=here, HF_TOKEN=token), "this command's is another one")
+    says(stage.modelfs("doctor", "--cache", stage.path("no-cache"), code=None, HF_ENDPOINT=here),
+         f"none serves {stage.path('no-cache')}, though there are mounts", "MODELFS_CACHE")
+
+
+@promise("S105", "top and doctor say what is going on and what is wrong")
 def the_report_has_no_secret(stage):
     report = stage.path("report.txt")
     token = stage.server.token()

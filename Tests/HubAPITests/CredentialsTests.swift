@@ -20,6 +20,30 @@ import Transport
         }
     }
 
+    @Test func marksTellTokensApartAndShowNone() throws {
+        let one = try #require(AccessToken("hf_oneoneone"))
+        let same = try #require(AccessToken(" hf_oneoneone\n"))
+        let other = try #require(AccessToken("hf_oneoneonf"))
+        let salt: [UInt8] = [1, 2, 3]
+        #expect(one.mark(salt: salt) == same.mark(salt: salt))
+        #expect(one.mark(salt: salt) != other.mark(salt: salt))
+        #expect(one.mark(salt: salt) != one.mark(salt: [1, 2, 4]))
+        #expect(!one.mark(salt: salt).contains("oneone"))
+    }
+
+    @Test func theSourceOfTheTokenIsTold() throws {
+        try withFolder { folder in
+            let path = "\(folder)/token"
+            func source(_ variables: [String: String]) -> TokenSource? {
+                let all = variables.merging(["HF_TOKEN_PATH": path]) { one, _ in one }
+                return (try? HubConfiguration(environment: all)).map { Credentials($0).source }
+            }
+            #expect(source([:]) == .file(path: path))
+            #expect(source(["HF_TOKEN": "hf_x"]) == .environment)
+            #expect(source(["HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"]) == .nowhere)
+        }
+    }
+
     @Test func readsTheFileAgainAfterA401() throws {
         try withFolder { folder in
             let path = "\(folder)/token"

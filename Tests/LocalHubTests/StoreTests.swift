@@ -132,6 +132,17 @@ private struct Fixture {
         }
     }
 
+    @Test func aTagThatMovesIsTold() throws {
+        let fixture = try Fixture()
+        try fixture.write("a.txt", "a")
+        let first = try fixture.add(tag: "v1")
+        #expect(first.formerTagTarget == nil)
+        #expect(try fixture.add(tag: "v1").formerTagTarget == nil, "it stays where it was")
+        try fixture.write("a.txt", "b")
+        let second = try fixture.add(tag: "v1", at: 1_700_000_001)
+        #expect(second.formerTagTarget == first.commit)
+    }
+
     @Test(arguments: ["refs/heads/x", "refs/pr/x", "refs/pr/", "a..b", "-x", ""])
     func revisionsThatCannotBeMadeAreRefused(name: String) throws {
         let fixture = try Fixture()

@@ -102,7 +102,7 @@ extension ModelFSCommand {
         switch reply {
         case .cache(let answer): return answer
         case .failed(let failure): throw failure
-        case .progress, .mounted, .unmounted, .status, .stopping, .upgrading: return nil
+        case .progress, .mounted, .unmounted, .status, .token, .stopping, .upgrading: return nil
         }
     }
 

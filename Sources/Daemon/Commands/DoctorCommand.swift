@@ -26,7 +26,8 @@ extension ModelFSCommand {
         command.description = [
             """
             Looks at FUSE and the rights to it, the kernel, the cache and its disk, the clock, the \
-            keeper, the mounts, the Hub and the token. Nothing is changed.
+            keeper, the mounts, the daemon of the cache with its Hub and its token, and this \
+            command's own where they differ. Nothing is changed.
             """
         ]
         command.examples = [
@@ -34,7 +35,10 @@ extension ModelFSCommand {
             Example("For a bug report", "modelfs doctor --bundle modelfs-report.txt"),
         ]
         command.options = [OptionGroup([bundle, cacheJSON, cacheOption])]
-        command.environment = [cacheVariable, ("HF_ENDPOINT", "The Hub that is asked.")]
+        command.environment = [
+            cacheVariable,
+            ("HF_ENDPOINT", "The Hub that is asked where no daemon serves the cache."),
+        ]
         command.exitCodes = [.success, .failure, .usage, .storage]
         command.run = { arguments throws(CommandFailure) in try runDoctor(arguments) }
         return command
@@ -44,7 +48,11 @@ extension ModelFSCommand {
         let cachePath = chosenCache(arguments)
         var checkup = Checkup(arguments.environment, cachePath: cachePath)
         checkup.lookAtMachine()
-        checkup.lookAtHub { configuration in greet(configuration) }
+        let comparison = (try? CacheDirectory.openIfPresent(cachePath)).flatMap { cache in
+            cache.flatMap { DaemonComparison($0, arguments.environment) }
+        }
+        checkup.lookAtDaemon(comparison)
+        checkup.lookAtHub(comparison) { configuration in greet(configuration) }
         let results = checkup.results
         if arguments[cacheJSON] {
             let encoder = JSONEncoder()

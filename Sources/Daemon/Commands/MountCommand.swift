@@ -14,7 +14,9 @@ extension ModelFSCommand {
             What to show, and where. A source is hf://models (which it is when left out), \
             hf://datasets, hf://spaces, hf:// for all three, or one revision or a folder of it: \
             hf://ORG/NAME@REVISION/FOLDER, hf://datasets/ORG/NAME@REVISION. The mountpoint is an \
-            empty folder.
+            empty folder. Without any, hf://models is mounted at /data/models where /data is a \
+            folder that you can write to (then /models is made a link to it), else, for root, at \
+            /models; that folder is made.
             """)
     private static let cacheSize = Option(
         "--cache-size", "SIZE", .spaceLimit,
@@ -102,7 +104,7 @@ extension ModelFSCommand {
 
     static func mount(_ makeBackend: @escaping BackendFactory) -> Command {
         var command = Command("mount", purpose: "shows the Hub, or one revision, as a folder")
-        command.usage = ["[OPTIONS] [SOURCE] MOUNTPOINT [SOURCE MOUNTPOINT]…"]
+        command.usage = ["[OPTIONS] [SOURCE] MOUNTPOINT [SOURCE MOUNTPOINT]…", "[OPTIONS]"]
         command.description = [
             """
             Returns when the mounts answer; a daemon in the background serves them. When a daemon \
@@ -175,7 +177,7 @@ extension ModelFSCommand {
         do {
             outcome = try launcher.mount(requests)
         } catch {
-            throw error.commandFailure
+            throw failure(error, arguments, cache)
         }
         announce(outcome.mounts, outcome.notices)
         if outcome.isHandedOver { warnAboutUnused(arguments, cache) }
@@ -237,34 +239,38 @@ extension ModelFSCommand {
         if arguments[logLevel] != nil { unused.append("--log-level") }
         if arguments[logFormat] != nil { unused.append("--log-format") }
         if arguments[metrics] != nil { unused.append("--metrics") }
-        unused += unusedVariables(arguments, cache)
-        if unused.isEmpty { return }
-        writeText(
-            "The daemon that serves this cache keeps what it was started with; not used: "
-                + unused.joined(separator: ", ") + "\n", to: 2)
+        let endpoints = arguments.all(endpoint)
+        let comparison = DaemonComparison(cache, arguments.environment, endpoints: endpoints)
+        if let comparison {
+            if !endpoints.isEmpty {
+                if comparison.hasOtherEndpoints { unused.append("--endpoint") }
+            } else if let hub = comparison.otherHub {
+                unused.append("HF_ENDPOINT (its Hub is \(hub))")
+            }
+            if comparison.asksAllTheSame { unused.append("HF_HUB_OFFLINE") }
+        }
+        if !unused.isEmpty {
+            writeText(
+                "The daemon that serves this cache keeps what it was started with; not used: "
+                    + unused.joined(separator: ", ") + "\n", to: 2)
+        }
+        guard let remark = comparison?.tokenRemark else { return }
+        for line in wrap(remark, columns: TextStyle.columns) { writeText("\(line)\n", to: 2) }
     }
 
-    /// The variables that would have made another daemon than the one that serves the cache.
-    private static func unusedVariables(
-        _ arguments: Arguments, _ cache: CacheDirectory
-    ) -> [String] {
-        let environment = arguments.environment
-        guard let client = try? ControlClient(cache),
-            case .status(let status)? = try? client.ask(.status),
-            let wanted = try? HubConfiguration(
-                environment: environment.values, endpoints: arguments.all(endpoint))
-        else { return [] }
-        let hub = status.fileSystem.hub
-        var unused: [String] = []
-        if !arguments.all(endpoint).isEmpty {
-            let served = hub.endpoints?.map(\.endpoint) ?? [hub.endpoint]
-            if served != wanted.endpoints.map(\.text) { unused.append("--endpoint") }
-        } else if !hub.endpoint.isEmpty && hub.endpoint != wanted.endpoint {
-            unused.append("HF_ENDPOINT (its Hub is \(hub.endpoint))")
+    /// What is refused for want of a token is often refused to a daemon that was given none.
+    private static func failure(
+        _ failure: MountFailure, _ arguments: Arguments, _ cache: CacheDirectory
+    ) -> CommandFailure {
+        let told = failure.commandFailure
+        switch failure {
+        case .repositoryNotFound, .gated, .tokenRefused:
+            let remark = DaemonComparison(cache, arguments.environment)?.tokenRemark
+            guard let remark else { return told }
+            return CommandFailure(
+                told.code, told.message, advice: "\(told.advice)\n\(remark)")
+        default: return told
         }
-        if wanted.environmentToken != nil && !hub.hasToken { unused.append("HF_TOKEN") }
-        if wanted.isOffline && hub.state != .offline { unused.append("HF_HUB_OFFLINE") }
-        return unused
     }
 
     private static func configuration(

@@ -155,13 +155,61 @@ struct Checkup {
         if deadCount == 0 { add("mounts", .good, "\(places.count), all of them answer") }
     }
 
+    // MARK: The daemon
+
+    /// What serves the cache, and where it differs from what this command was given.
+    mutating func lookAtDaemon(_ comparison: DaemonComparison?) {
+        guard let comparison else {
+            let mounts = (try? MountTable.current())?.modelFSEntries ?? []
+            if mounts.isEmpty { return add("daemon", .good, "none serves \(cachePath)") }
+            return add(
+                "daemon", .remark, "none serves \(cachePath), though there are mounts",
+                "They belong to another cache, which --cache or MODELFS_CACHE names.")
+        }
+        let status = comparison.status
+        let hub = status.fileSystem.hub
+        add(
+            "daemon", .good,
+            "process \(status.processID), modelfs \(status.version), serves \(cachePath)")
+        if comparison.otherHub != nil {
+            add(
+                "daemon", .remark,
+                "its Hub is \(hub.endpoint); this command's would be \(comparison.ownHub)",
+                "A mount shows what the daemon's Hub has. Another Hub takes another cache: --cache."
+            )
+        }
+        let token = DaemonComparison.tokenWords(hub)
+        let isRefused = status.fileSystem.refusals.contains { $0.reason == Checkup.refusedToken }
+        if isRefused {
+            add("token", .bad, "\(token); the Hub refuses it", DaemonComparison.tokenAdvice(hub))
+        } else if comparison.otherHub == nil && comparison.hasOtherToken {
+            add(
+                "token", .remark, "\(token); this command's is another one",
+                DaemonComparison.tokenAdvice(hub))
+        } else {
+            add("token", .good, token)
+        }
+    }
+
+    /// As refusals of the status say it.
+    private static let refusedToken = "\(HubError.tokenRefused)"
+
     // MARK: The Hub
 
     /// Asks the Hub whether it is there and what it says of the token.
-    mutating func lookAtHub(_ ask: (HubConfiguration) -> Result<String, HubError>) {
+    ///
+    /// Where a daemon serves the cache it is the daemon's Hub, which is asked without a token where
+    /// it is not this command's own, since a token is for one Hub.
+    mutating func lookAtHub(
+        _ comparison: DaemonComparison?, _ ask: (HubConfiguration) -> Result<String, HubError>
+    ) {
+        let other = comparison?.otherHub
         let configuration: HubConfiguration
         do throws(HubConfigurationError) {
-            configuration = try HubConfiguration(environment: environment.values)
+            var variables = environment.values
+            if other != nil { variables["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1" }
+            configuration = try HubConfiguration(
+                environment: variables, endpoints: other.map { [$0] } ?? [])
         } catch {
             return add("Hub", .bad, error.description, "Set the variable right, or unset it.")
         }
@@ -171,7 +219,9 @@ struct Checkup {
                 "Unset it where more than the cache is wanted.")
         }
         switch ask(configuration) {
-        case .success(let name): add("Hub", .good, "\(configuration.endpoint) answers; \(name)")
+        case .success(let name):
+            let greeting = other == nil ? "; \(name)" : ""
+            add("Hub", .good, "\(configuration.endpoint) answers\(greeting)")
         case .failure(.tokenRefused):
             add(
                 "Hub", .bad, "\(configuration.endpoint) answers, and refuses the token",

@@ -36,6 +36,8 @@ package struct AddResult: Sendable {
     package let commit: GitObjectID
     /// False when the folder was what the branch had already.
     package let isNew: Bool
+    /// The commit that the tag stood on before, where it has moved.
+    package let formerTagTarget: GitObjectID?
     package let fileCount: Int
     package let byteCount: Int64
 }
@@ -74,10 +76,12 @@ extension RepositoryStore {
             try replaceFile(path, with: CommitManifest.bytes(of: made), mode: 0o400)
         }
         record.move(request.revision, to: made.info.id)
+        let former = request.tag.flatMap { record.tags[$0] }
         if let tag = request.tag { record.tags[tag] = made.info.id }
         try replaceFile(root.recordPath(record.id), with: record.bytes)
         return AddResult(
-            commit: made.info.id, isNew: made.info.id != parent?.info.id, fileCount: taken.count,
+            commit: made.info.id, isNew: made.info.id != parent?.info.id,
+            formerTagTarget: former == made.info.id ? nil : former, fileCount: taken.count,
             byteCount: taken.reduce(0) { $0 + $1.byteCount })
     }
 
