@@ -49,7 +49,9 @@ final class MetadataFetcher: Sendable {
     private let alarms: AlarmClock
     private let refusals: RefusedRepositories
     private let options: FetchOptions
-    private let scheduling: Scheduling
+    let scheduling: Scheduling
+    /// Nil where there is none, or it is not to be looked at.
+    let clientCache: ClientCache?
     let log: Log
     private let state = Lock(State())
 
@@ -63,6 +65,7 @@ final class MetadataFetcher: Sendable {
         self.alarms = alarms
         self.refusals = refusals
         self.options = options
+        clientCache = options.clientCache.map { ClientCache(root: $0) }
         self.log = log
     }
 
@@ -310,7 +313,8 @@ final class MetadataFetcher: Sendable {
                 finish(need, .failure(.catalog(error)))
             }
         } catch {
-            finish(need, .failure(.hub(error)))
+            let isKnown = takeLocally(need, after: error)
+            finish(need, isKnown ? .success(()) : .failure(.hub(error)))
         }
     }
 }
