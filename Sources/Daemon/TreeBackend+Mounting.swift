@@ -377,6 +377,13 @@ extension TreeBackend {
 struct TreeReader: ContentReader {
     let backend: TreeBackend
 
+    var lossCount: Int64 {
+        let (counters, fetcher) = (backend.store.counters, backend.fetcher)
+        return counters.checksumFailures.value + counters.proofFailures.value
+            + counters.evictions.value + counters.diskFailures.value
+            + fetcher.damagedContentCount + fetcher.untakenCount
+    }
+
     func read(
         _ content: ContentID, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
     ) throws(FileSystemError) -> Int {
