@@ -78,7 +78,8 @@ extension TreeBackend {
         case .notFound:
             return location.revision != nil && exists(location.id)
                 ? .revisionNotFound(repository: repository, revision: revision)
-                : .repositoryNotFound(repository: repository, endpoint: endpoint)
+                : .repositoryNotFound(
+                    repository: repository, endpoint: endpoint, hasToken: hub.status.hasToken)
         case .notDirectory, .isDirectory, .notLink:
             return .folderNotFound(
                 repository: repository, revision: revision, folder: location.path)

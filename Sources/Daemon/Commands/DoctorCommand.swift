@@ -33,8 +33,10 @@ extension ModelFSCommand {
             Example("Look", "modelfs doctor"),
             Example("For a bug report", "modelfs doctor --bundle modelfs-report.txt"),
         ]
-        command.options = [OptionGroup([bundle, cacheJSON, cacheOption])]
-        command.environment = [cacheVariable, ("HF_ENDPOINT", "The Hub that is asked.")]
+        command.options = [OptionGroup([bundle, endpointOption, cacheJSON, cacheOption])]
+        command.environment = [
+            cacheVariable, endpointVariable, endpointsVariable, endpointTokensVariable,
+        ]
         command.exitCodes = [.success, .failure, .usage, .storage]
         command.run = { arguments throws(CommandFailure) in try runDoctor(arguments) }
         return command
@@ -42,7 +44,9 @@ extension ModelFSCommand {
 
     private static func runDoctor(_ arguments: Arguments) throws(CommandFailure) -> ExitCode {
         let cachePath = chosenCache(arguments)
-        var checkup = Checkup(arguments.environment, cachePath: cachePath)
+        let endpoints = try chosenEndpoints(arguments)
+        var checkup = Checkup(
+            arguments.environment, cachePath: cachePath, endpoints: endpoints ?? [])
         checkup.lookAtMachine()
         checkup.lookAtHub { configuration in greet(configuration) }
         let results = checkup.results
