@@ -241,7 +241,10 @@ let package = Package(
             path: "Tests/DaemonFixture", swiftSettings: testSettings),
         tests(
             "DaemonTests",
-            ["Platform", "Telemetry", "Settings", "HubAPI", "Daemon", "daemon-fixture"]),
+            [
+                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "Catalog", "ChunkStore",
+                "FileSystem", "Daemon", "daemon-fixture",
+            ]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",
             swiftSettings: testSettings),

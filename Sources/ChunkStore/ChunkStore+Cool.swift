@@ -103,7 +103,7 @@ extension ChunkStore {
     /// Whether nobody is about to write more of a content.
     private func isCool(_ key: ContentKey) -> Bool {
         guard let entry = try? loaded(key, blocks: 0..<0) else { return false }
-        let now = scheduling.wallTime.secondsSince1970
+        let now = useClock.now.secondsSince1970
         return entry.state.withLock { state in
             if !state.isSettled { return false }
             let idle = now - state.recordedUse.secondsSince1970

@@ -10,7 +10,8 @@ package struct CachedContentSummary: Equatable, Sendable {
     package let hash: ContentHash
     package let size: Int64
     package let state: ContentState
-    /// When it was last used, to within `ChunkStore.useSeconds`.
+    /// When it was last used, to within `ChunkStore.useSeconds`; now, where the clock was set back
+    /// since.
     package let lastUse: WallTime
     package let isPinned: Bool
 }
@@ -54,6 +55,7 @@ extension ChunkStore {
         _ body: (CachedContentSummary) throws(StoreError) -> Void
     ) throws(StoreError) {
         flush()
+        let now = scheduling.wallTime
         var last: Int64 = 0
         while true {
             let found = try query { () throws(DatabaseError) in
@@ -70,8 +72,8 @@ extension ChunkStore {
                     isComplete: row.validByteCount == key.size, verification: row.verification)
                 try body(
                     CachedContentSummary(
-                        hash: key.hash, size: key.size, state: state, lastUse: row.lastUse,
-                        isPinned: isPinned))
+                        hash: key.hash, size: key.size, state: state,
+                        lastUse: min(row.lastUse, now), isPinned: isPinned))
             }
         }
     }

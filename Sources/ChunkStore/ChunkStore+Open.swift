@@ -241,10 +241,10 @@ extension ChunkStore {
     /// Records in the index that a content was used, at most once in `useSeconds`.
     func recordUse(_ entry: CachedContent) {
         entry.touch()
-        let now = scheduling.wallTime
+        let now = useClock.now
         let isDue = entry.state.withLock { state in
             let since = now.secondsSince1970 - state.recordedUse.secondsSince1970
-            // A clock that was set back counts as due, or a use would not be recorded for years.
+            // A damaged row may tell of a use in years to come: that counts as due.
             if state.validByteCount == 0 || (0..<ChunkStore.useSeconds).contains(since) {
                 return false
             }

@@ -62,6 +62,7 @@ package final class ChunkStore: Sendable {
     let evictionTurn: Mailbox<Void>
     /// One element, taken by the thread that gives space back.
     let holeTurn: Mailbox<Void>
+    let useClock: UseClock
     let isInUse: Lock<@Sendable (ContentHash) -> Bool>
     let wrongObserver = Lock<(@Sendable (ContentHash, Int64) -> Void)?>(nil)
     private let lockFile: Lock<(any StoreFile)?>
@@ -102,6 +103,7 @@ package final class ChunkStore: Sendable {
         committer = Committer(
             index: index, packs: packs, deliveries: deliveries, files: files,
             directory: directory, scheduling: scheduling, log: log)
+        useClock = UseClock(newest: opening.newestUse, scheduling)
         cooler = Cooler(scheduling)
         scrubber = Scrubber(scheduling)
         evictionTurn = Mailbox(scheduling)

@@ -204,7 +204,7 @@ private struct ContentColumns {
             id: row.integer(0), validByteCount: row.integer(3), flatByteCount: row.integer(4),
             isPacked: row.integer(5) == 1,
             verification: ContentColumns.verification(verification, verifiedAt),
-            lastUse: WallTime(secondsSince1970: row.integer(6)))
+            lastUse: WallTime(secondsSince1970: max(0, row.integer(6))))
     }
 
     init(_ row: ContentRow, _ key: ContentKey) {

@@ -128,6 +128,8 @@ final class StoreIndex: Sendable {
         let nextPack: Int
         /// The highest number of a delivery.
         let newestDelivery: Int64
+        /// When a content was last used, in seconds since 1970.
+        let newestUse: Int64
         /// The pack to go on with, if the cache was closed in order.
         let tail: (pack: Int, offset: Int)?
     }
@@ -159,6 +161,7 @@ final class StoreIndex: Sendable {
                 cacheID: try StoreIndex.setting("cache", connection).flatMap { CacheID(bytes: $0) },
                 nextPack: max(Int(truncatingIfNeeded: named ?? 1), Int(used) + 1),
                 newestDelivery: try StoreIndex.newestDelivery(connection),
+                newestUse: try number("SELECT max(last_use) FROM content"),
                 tail: tail.flatMap { bytes in
                     if bytes.count != 16 { return nil }
                     return (Int(littleEndian(bytes[..<8])), Int(littleEndian(bytes[8...])))

@@ -55,6 +55,8 @@ package struct AliasReport: Equatable, Sendable, Codable {
         case history
         /// One row: what was just changed.
         case change
+        /// One row: what is as it was asked to be already.
+        case unchanged
     }
 
     package var kind: Kind

@@ -38,6 +38,11 @@ struct AliasPage {
             for row in report.rows {
                 text += style.bold("@\(row.name)") + ": \(words(row.from)) → \(words(row.to))\n"
             }
+        case .unchanged:
+            for row in report.rows {
+                text += style.bold("@\(row.name)") + ": \(words(row.to)) already"
+                text += style.faint(", since \(row.changedAt), by \(row.who)") + "\n"
+            }
         }
         if report.isTruncated { text += "and more; name an alias to see its own\n" }
         return text

@@ -12,6 +12,14 @@ internal import HubAPI
 internal import Platform
 internal import Telemetry
 
+/// What becomes of an alias, by what it is.
+private enum AliasStep {
+    /// It stands for this from now on; nil: it is taken away.
+    case change(AliasTarget?)
+    /// It is that already.
+    case none
+}
+
 extension CacheService {
     /// How often a change is tried when somebody else changes the same alias meanwhile.
     private static let tryCountMax = 3
@@ -36,13 +44,13 @@ extension CacheService {
                         detail: "\(to.repository.name)@\(to.commit.hex.prefix(12)), which it was"
                             + " before, is not here and proven any more")
                 }
-                return to
+                return .change(to)
             }
         case .remove(let name, let who):
             return try change(CacheService.aliasName(name), by: who) {
                 (changes) throws(MountFailure) in
                 if changes.last?.target == nil { throw .aliasMissing(name: name) }
-                return nil
+                return .change(nil)
             }
         }
     }
@@ -83,23 +91,22 @@ extension CacheService {
                 name: name.text, detail: "not all of \(target.text) could be fetched and proven")
         }
         return try change(name, by: who) { (changes) throws(MountFailure) in
-            if changes.last?.target == wanted {
-                throw .aliasUnchanged(
-                    name: name.text,
-                    detail: "it stands for commit \(wanted.commit.hex.prefix(12)) already")
-            }
-            return wanted
+            changes.last?.target == wanted ? .none : .change(wanted)
         }
     }
 
     /// Notes one change, and keeps what must be kept for it.
     private func change(
         _ name: AliasName, by who: String,
-        to decide: ([AliasChange]) throws(MountFailure) -> AliasTarget?
+        to decide: ([AliasChange]) throws(MountFailure) -> AliasStep
     ) throws(MountFailure) -> AliasReport {
         for _ in 0..<CacheService.tryCountMax {
             let changes = try ask { () throws(CatalogError) in try catalog.changes(of: name) }
-            let target = try decide(changes)
+            guard case .change(let target) = try decide(changes) else {
+                var report = AliasReport(.unchanged)
+                report.rows = changes.last.map { [AliasReport.Row(name, $0, from: nil)] } ?? []
+                return report
+            }
             let keptBefore = try commitsOfAliases()
             // Before the change: at no moment may what it names be evicted.
             if let target, let commit = try commit(of: target) {

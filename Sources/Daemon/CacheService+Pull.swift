@@ -105,10 +105,12 @@ extension CacheService {
             plan.settle(
                 index, isRight: copy.holds(path, wanted[index].content), isForced: isForced)
         }
-        if let first = plan.conflicts.first {
+        if !plan.conflicts.isEmpty {
+            let paths = plan.conflicts.map { files[$0].path }
             throw .destinationDiffers(
-                path: request.destination, file: files[first].path,
-                count: plan.conflicts.count)
+                path: request.destination,
+                foreign: DifferingFiles(paths.filter { manifest.files[$0] == nil }),
+                changed: DifferingFiles(paths.filter { manifest.files[$0] != nil }))
         }
         return plan
     }
@@ -172,6 +174,14 @@ extension CacheService {
             if error == .wouldBlock { throw .destinationBusy(path: path) }
             throw .destinationFailed(path: path, error)
         }
+    }
+}
+
+extension DifferingFiles {
+    /// Nil where there are none.
+    fileprivate init?(_ paths: [String]) {
+        guard let first = paths.first else { return nil }
+        self.init(count: paths.count, first: first)
     }
 }
 

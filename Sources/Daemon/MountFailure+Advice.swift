@@ -133,6 +133,12 @@ extension MountFailure {
             """
         case .destinationBusy: "Wait until it has ended."
         case .destinationFailed: "Name a folder that you may write to."
+        case .destinationDiffers(_, _, let changed?):
+            """
+            Nothing was changed. To keep what you have made of it, move it away, or leave it out \
+            with --exclude \(shellQuoted(changed.first))
+            To have the revision's own files back: the same command with --force
+            """
         case .destinationDiffers:
             "Name an empty folder, or have them replaced with --force. Nothing was changed."
         case .nothingSelected: "'*' fits everything, also '/'; quote patterns for the shell."
@@ -170,7 +176,12 @@ extension MountFailure {
             """
         case .offlineNotCached:
             "Leave --offline out, and unset HF_HUB_OFFLINE, for the first mount."
-        case .repositoryNotFound(let repository, _):
+        case .repositoryNotFound(let repository, _, false):
+            """
+            Check the name \(repository). For a private repository, log in with 'hf auth login', \
+            or put a token into HF_TOKEN.
+            """
+        case .repositoryNotFound(let repository, _, true):
             """
             Check the name \(repository), and for a private repository the token: it is read \
             from HF_TOKEN, or from the file that 'hf auth login' writes.

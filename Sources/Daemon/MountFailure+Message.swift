@@ -97,9 +97,8 @@ extension MountFailure {
         case .notCached(let target): "the cache knows no files of \(target)"
         case .destinationFailed(let path, let error): "\(path) cannot be written to: \(error)"
         case .destinationBusy(let path): "another pull is writing to \(path)"
-        case .destinationDiffers(let path, let file, let count):
-            "\(path) has \(count == 1 ? "a file" : "\(count) files") that no pull has put there"
-                + " and that would be replaced, such as \(file)"
+        case .destinationDiffers(let path, let foreign, let changed):
+            MountFailure.difference(path, foreign: foreign, changed: changed)
         case .nothingSelected(let target): "no file of \(target) fits --include and --exclude"
         case .aliasMalformed(let name): "\(name) is no name for an alias"
         case .aliasMissing(let name): "there is no alias \(name)"
@@ -110,6 +109,22 @@ extension MountFailure {
         }
     }
 
+    private static func difference(
+        _ path: String, foreign: DifferingFiles?, changed: DifferingFiles?
+    ) -> String {
+        func words(_ files: DifferingFiles, _ what: String) -> String {
+            files.count == 1
+                ? "a file \(what) (\(files.first))"
+                : "\(files.count) files \(what) (such as \(files.first))"
+        }
+        let parts = [
+            changed.map { words($0, "that was changed since a pull put it there") },
+            foreign.map { words($0, "that no pull has put there") },
+        ]
+        let found = parts.compactMap(\.self).joined(separator: " and ")
+        return "\(path) has \(found), to be replaced by what the revision has"
+    }
+
     private var hubMessage: String {
         switch self {
         case .sourceMalformed(let source, let detail): "'\(source)' is no source: \(detail)"
@@ -117,8 +132,9 @@ extension MountFailure {
             "\(source) is not cached yet, and the Hub at \(endpoint) cannot be asked: \(detail)"
         case .offlineNotCached(let source):
             "\(source) is not cached yet, and the Hub must not be asked (offline)"
-        case .repositoryNotFound(let repository, let endpoint):
-            "there is no \(repository) at \(endpoint), or it is private and not for this token"
+        case .repositoryNotFound(let repository, let endpoint, let hasToken):
+            "there is no \(repository) at \(endpoint), or it is private and "
+                + (hasToken ? "not for this token" : "there is no token that opens it")
         case .revisionNotFound(let repository, let revision):
             "\(repository) has no branch, tag or commit '\(revision)'"
         case .folderNotFound(let repository, let revision, let folder):

@@ -5,6 +5,12 @@
 
 package import Platform
 
+/// Files that are in the way: how many, and the first of them.
+package struct DifferingFiles: Equatable, Sendable, Codable {
+    package var count: Int
+    package var first: String
+}
+
 /// Why a mount, an unmount or a daemon did not come about.
 package enum MountFailure: Error, Equatable, Sendable, Codable {
     // FUSE on this machine.
@@ -40,7 +46,8 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case pathNotShown(path: String, detail: String)
     case destinationFailed(path: String, Errno)
     case destinationBusy(path: String)
-    case destinationDiffers(path: String, file: String, count: Int)
+    /// Files that no pull has put there, and files of a pull that somebody has changed since.
+    case destinationDiffers(path: String, foreign: DifferingFiles?, changed: DifferingFiles?)
     case nothingSelected(target: String)
     case aliasMalformed(name: String)
     case aliasMissing(name: String)
@@ -50,7 +57,7 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case sourceMalformed(source: String, detail: String)
     case hubUnreachable(source: String, endpoint: String, detail: String)
     case offlineNotCached(source: String)
-    case repositoryNotFound(repository: String, endpoint: String)
+    case repositoryNotFound(repository: String, endpoint: String, hasToken: Bool)
     case revisionNotFound(repository: String, revision: String)
     case folderNotFound(repository: String, revision: String, folder: String)
     case gated(repository: String, askAt: String)

@@ -88,6 +88,9 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var checksReads: Bool
     /// The Hub and its mirrors in order of preference; nil: what the environment says.
     package var endpoints: [String]?
+    /// Whether what its chunks have proven is left to a later daemon to be hashed as a whole; nil:
+    /// it is not.
+    package var leavesLateHashes: Bool?
     /// `debug`, `info`, `warning` or `error`.
     package var logLevel: String
     /// `json`, or nil for lines to be read; nil too from a daemon that knew no other.

@@ -36,6 +36,9 @@ enum MountedPlace {
             id: found.id, revision: revision, path: parts.joined(separator: "/"))
     }
 
+    /// The cache whose daemon serves a mount; nil where it does not tell.
+    static func cache(of mountpoint: String) -> String? { attribute("cache", of: mountpoint) }
+
     private static func attribute(_ name: String, of path: String) -> String? {
         let value = try? ExtendedAttribute.value("user.modelfs.\(name)", of: path)
         return value.map { String(decoding: $0, as: UTF8.self) }

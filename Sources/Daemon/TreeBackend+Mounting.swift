@@ -79,7 +79,8 @@ extension TreeBackend {
         case .notFound:
             return location.revision != nil && exists(location.id)
                 ? .revisionNotFound(repository: repository, revision: revision)
-                : .repositoryNotFound(repository: repository, endpoint: endpoint)
+                : .repositoryNotFound(
+                    repository: repository, endpoint: endpoint, hasToken: hub.status.hasToken)
         case .notDirectory, .isDirectory, .notLink:
             return .folderNotFound(
                 repository: repository, revision: revision, folder: location.path)
@@ -377,6 +378,13 @@ extension TreeBackend {
 /// Reads for those who are no reader of a mount.
 struct TreeReader: ContentReader {
     let backend: TreeBackend
+
+    var lossCount: Int64 {
+        let (counters, fetcher) = (backend.store.counters, backend.fetcher)
+        return counters.checksumFailures.value + counters.proofFailures.value
+            + counters.evictions.value + counters.diskFailures.value
+            + fetcher.damagedContentCount + fetcher.untakenCount
+    }
 
     func read(
         _ content: ContentID, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer

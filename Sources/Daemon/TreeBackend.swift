@@ -87,12 +87,14 @@ package final class TreeBackend: MountBackend {
         fetchOptions.metadataDeadlineSeconds = min(
             fetchOptions.metadataDeadlineSeconds, configuration.readDeadline.seconds)
         fetchOptions.prefetch = PrefetchMode(rawValue: configuration.prefetch) ?? .auto
+        fetchOptions.hashesLate = configuration.leavesLateHashes != true
         if hubConfiguration.readsClientCache {
             fetchOptions.clientCache = hubConfiguration.clientCachePath
         }
         fetchOptions.servesPages =
             geteuid() == 0 && !configuration.checksReads && store.hotLimitBytes > 0
         var treeOptions = FileSystemOptions()
+        treeOptions.cachePath = cache.path
         treeOptions.refSeconds = Int64(min(configuration.refLifetime.seconds, 1e9))
         do throws(Errno) {
             transport = try Transport(

@@ -21,20 +21,27 @@ struct ClientCache: Sendable {
     ///
     /// - Parameter repositories: where the content is known to stand.
     func open(_ content: Content, in repositories: [RepositoryID]) -> FileDescriptor? {
-        var paths = repositories.map { id in
-            let name = id.name.split(separator: "/").joined(separator: "--")
-            return "\(root)/\(id.kind.plural)--\(name)/blobs/\(content.hash.hex)"
-        }
+        var paths = repositories.map { "\(folder(of: $0))/blobs/\(content.hash.hex)" }
         if let xet = content.xetHash, xet.utf8.count == 64 {
             paths.append("\(root)/blobs/\(xet.prefix(2))/\(xet)")
         }
         for path in paths {
-            // A blob may be a link to a shared one; a pipe would block whoever opens it.
-            guard let file = try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK),
-                let size = try? file.size(), size == content.sizeBytes
+            guard let file = ClientCache.open(path), let size = try? file.size(),
+                size == content.sizeBytes
             else { continue }
             return file
         }
         return nil
+    }
+
+    /// Where that of a repository lies.
+    func folder(of id: RepositoryID) -> String {
+        let name = id.name.split(separator: "/").joined(separator: "--")
+        return "\(root)/\(id.kind.plural)--\(name)"
+    }
+
+    /// A blob may be a link to a shared one; a pipe would block whoever opens it.
+    static func open(_ path: String) -> FileDescriptor? {
+        try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK)
     }
 }

@@ -21,6 +21,7 @@ extension ContentFetcher {
     func keepInMemory(
         _ content: Content, _ range: Range<Int64>, _ bytes: [UInt8], _ error: StoreError
     ) {
+        untaken.add()
         log.error(
             "the cache cannot be written; reading goes on from the network",
             ["error": "\(error)"])

@@ -97,12 +97,14 @@ extension ContentFetcher {
     /// As above, of a content that the catalog need not know.
     func stored(_ source: XetLedger.Source, at offset: Int64, _ byteCount: Int) -> [UInt8]? {
         guard offset >= 0, offset + Int64(byteCount) <= source.sizeBytes else { return nil }
-        var bytes = [UInt8](repeating: 0, count: byteCount)
-        let outcome = unsafe bytes.withUnsafeMutableBytes { buffer in
-            unsafe try? store.read(
-                source.hash, size: source.sizeBytes, at: offset, into: buffer)
+        // Not cleared first: what is read fills it, or it is not used.
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+            let outcome = unsafe try? store.read(
+                source.hash, size: source.sizeBytes, at: offset,
+                into: UnsafeMutableRawBufferPointer(buffer))
+            count = outcome == .bytes(byteCount) ? byteCount : 0
         }
-        return outcome == .bytes(byteCount) ? bytes : nil
+        return bytes.count == byteCount ? bytes : nil
     }
 }
 

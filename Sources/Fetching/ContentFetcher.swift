@@ -79,6 +79,8 @@ final class ContentFetcher: Sendable {
     let log: Log
     let scheduling: Scheduling
     let damaged = Counter()
+    /// How often the store did not take what had come.
+    let untaken = Counter()
     /// Blocks that came again after their checksum had failed.
     let healedBlocks = Counter()
     /// What was found damaged on the disk and has not come again yet.
@@ -222,6 +224,7 @@ final class ContentFetcher: Sendable {
     ///
     /// - Parameter isLate: whether its chunks have proven it, and nobody waits for more.
     func enqueueHash(_ content: Content, isLate: Bool = false) {
+        if isLate && !options.hashesLate { return }
         (isLate ? lateHashes : hashes).send(content)
     }
 

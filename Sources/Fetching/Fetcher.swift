@@ -26,6 +26,8 @@ package struct FetchOptions: Sendable {
     package var provesFirst = false
     /// Whether readers may be given the pages of flat files themselves, by the kernel.
     package var servesPages = false
+    /// Whether what its chunks have proven is also hashed as a whole, when nothing else is to do.
+    package var hashesLate = true
     /// How long a refusal is remembered before the Hub is asked again.
     package var refusalSeconds = 30.0
     /// An owner's repositories beyond this number are found by name, but not listed.
@@ -176,6 +178,9 @@ package final class Fetcher: Sendable {
 
     /// Bytes that came and were not what their hash says.
     package var damagedContentCount: Int64 { contents.damaged.value }
+
+    /// How often bytes came that the store did not take; they may have been served from memory.
+    package var untakenCount: Int64 { contents.untaken.value }
 
     /// Blocks that were damaged on the disk and were fetched again while their reader waited.
     package var healedBlockCount: Int64 { contents.healedBlocks.value }

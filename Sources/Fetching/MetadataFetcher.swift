@@ -55,6 +55,8 @@ final class MetadataFetcher: Sendable {
     private let refusals: RefusedRepositories
     private let options: FetchOptions
     let scheduling: Scheduling
+    /// Nil where there is none, or it is not to be looked at.
+    let clientCache: ClientCache?
     let log: Log
     let state = Lock(State())
 
@@ -68,6 +70,7 @@ final class MetadataFetcher: Sendable {
         self.alarms = alarms
         self.refusals = refusals
         self.options = options
+        clientCache = options.clientCache.map { ClientCache(root: $0) }
         self.log = log
     }
 
@@ -354,7 +357,8 @@ final class MetadataFetcher: Sendable {
                 finish(need, .failure(.catalog(error)))
             }
         } catch {
-            finish(need, .failure(.hub(error)))
+            let isKnown = takeLocally(need, after: error)
+            finish(need, isKnown ? .success(()) : .failure(.hub(error)))
         }
     }
 }

@@ -86,15 +86,15 @@ final class XetReceiver: XetSink {
         return isHere
     }
 
-    func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]? {
+    func localChunk(_ xorb: XetHash, _ index: Int) -> LocalChunk? {
         guard let place = place(xorb, index) else { return nil }
         if let bytes = fetcher.stored(place.source, at: place.fileOffset, place.byteCount),
             XetHash.chunk(bytes) == place.hash
         {
-            return bytes
+            return LocalChunk(hash: place.hash, bytes: bytes)
         }
         if let bytes = fetcher.store.chunk(place.hash.digest, byteCount: place.byteCount) {
-            return bytes
+            return LocalChunk(hash: place.hash, bytes: bytes)
         }
         fetcher.xetChunks.forgetPlace(xorb, index)
         return nil

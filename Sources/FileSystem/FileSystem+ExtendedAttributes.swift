@@ -70,6 +70,7 @@ extension FileSystem {
 
     private func directoryAttribute(_ id: NodeID, _ name: String) throws(Detour) -> String? {
         let node = try named(id)
+        if name == "cache" { return options.cachePath.isEmpty ? nil : options.cachePath }
         switch node.kind {
         case .folder(let commitID, let path):
             let commit = try ask { () throws(CatalogError) in try catalog.commit(commitID) }

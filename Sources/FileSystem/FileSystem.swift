@@ -61,6 +61,8 @@ package struct FileSystemOptions: Sendable {
     package var listingSeconds: Int64 = 300
     /// Listings with more names are cut there.
     package var listingCountMax = 1000
+    /// Where the cache lies, for who asks a mount; not told if empty.
+    package var cachePath = ""
 
     package init() {}
 }

@@ -18,6 +18,18 @@ package struct RevisionInfo: Equatable, Sendable {
     package let isGated: Bool
     package let isDisabled: Bool
 
+    package init(
+        canonicalID: RepositoryID, commit: GitObjectID, lastModified: WallTime?, isPrivate: Bool,
+        isGated: Bool, isDisabled: Bool
+    ) {
+        self.canonicalID = canonicalID
+        self.commit = commit
+        self.lastModified = lastModified
+        self.isPrivate = isPrivate
+        self.isGated = isGated
+        self.isDisabled = isDisabled
+    }
+
     /// The same of another commit, whose date is known already.
     package func standing(for other: GitObjectID) -> RevisionInfo {
         RevisionInfo(
@@ -58,6 +70,9 @@ package struct TreeEntry: Equatable, Sendable {
     package enum Kind: String, Hashable, Sendable {
         case file, directory
     }
+
+    /// The largest size believed of a file, in bytes: 1 PiB; the Hub takes 500 GB.
+    static let sizeMax: Int64 = 1 << 50
 
     /// From the root of the repository, parts separated by `/`; unchecked.
     package let path: String

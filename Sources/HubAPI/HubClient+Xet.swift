@@ -32,8 +32,19 @@ package protocol XetSink: AnyObject, Sendable {
     /// Whether a chunk is here and need not be fetched.
     func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool
 
-    /// The decoded bytes of a chunk that is here; nil if it no longer is.
-    func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]?
+    /// A chunk that is here; nil if it no longer is.
+    func localChunk(_ xorb: XetHash, _ index: Int) -> LocalChunk?
+}
+
+/// The decoded bytes of a chunk that was here, and their hash, which was compared with them.
+package struct LocalChunk: Sendable {
+    package let hash: XetHash
+    package let bytes: [UInt8]
+
+    package init(hash: XetHash, bytes: [UInt8]) {
+        self.hash = hash
+        self.bytes = bytes
+    }
 }
 
 extension XetSink {
@@ -42,7 +53,7 @@ extension XetSink {
     /// No: everything is fetched.
     package func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool { false }
     /// None.
-    package func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]? { nil }
+    package func localChunk(_ xorb: XetHash, _ index: Int) -> LocalChunk? { nil }
 }
 
 extension HubClient {

@@ -9,9 +9,6 @@ internal import Hashing
 internal import Platform
 internal import Transport
 
-/// The largest size believed of a file, in bytes: 1 PiB; the Hub takes 500 GB.
-private let fileSizeMax: Int64 = 1 << 50
-
 private func decodeJSON<Value: Decodable>(
     _ type: Value.Type, _ bytes: [UInt8]
 ) throws(HubError) -> Value {
@@ -204,7 +201,7 @@ struct TreePage: ListingPage {
                 path: path, kind: .directory, size: 0, oid: oid, sha256: nil, xetHash: nil)
         }
         // The size at the top may be a pointer's, the one of the large file is the content's.
-        guard let size = item.lfs?.size ?? item.size, (0...fileSizeMax).contains(size) else {
+        guard let size = item.lfs?.size ?? item.size, (0...TreeEntry.sizeMax).contains(size) else {
             throw .malformed(reason: "a file without a believable size")
         }
         var sha256: SHA256Digest?

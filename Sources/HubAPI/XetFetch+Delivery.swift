@@ -79,14 +79,15 @@ extension XetFetch {
         for _ in 0..<XetFetch.localCountMax {
             guard !isSinkPaused, !isOver, var run = locals.first else { break }
             let (xorb, use) = (run.use.xorb, run.use.use)
-            guard let bytes = sink.localChunk(xorb, run.index), !bytes.isEmpty,
-                run.offset + Int64(bytes.count) <= use.fileRange.upperBound
+            guard let local = sink.localChunk(xorb, run.index), !local.bytes.isEmpty,
+                run.offset + Int64(local.bytes.count) <= use.fileRange.upperBound
             else {
                 beginWithoutLocal(loop)
                 return true
             }
+            let bytes = local.bytes
             let chunk = IdentifiedChunk(
-                hash: .chunk(bytes), fileOffset: run.offset, byteCount: bytes.count, xorb: xorb,
+                hash: local.hash, fileOffset: run.offset, byteCount: bytes.count, xorb: xorb,
                 index: run.index)
             run.offset += Int64(bytes.count)
             run.index += 1

@@ -72,6 +72,15 @@ extension FileDescriptor {
         return Int64(status.st_size)
     }
 
+    /// When the file was last written to.
+    ///
+    /// The corresponding C function is `fstat`.
+    package borrowing func modificationTime() throws(Errno) -> WallTime {
+        var status = stat()
+        if unsafe fstat(rawValue, &status) != 0 { throw Errno.current }
+        return WallTime(secondsSince1970: Int64(status.st_mtim.tv_sec))
+    }
+
     /// Reads until `buffer` is full or the file ends.
     ///
     /// The corresponding C function is `pread`.

@@ -41,7 +41,15 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     (.destinationFailed(path: "/d", .noSpace), .storage),
     (.destinationFailed(path: "/d", .accessDenied), .storage),
     (.destinationBusy(path: "/d"), .inUse),
-    (.destinationDiffers(path: "/d", file: "a", count: 1), .storage),
+    (
+        .destinationDiffers(
+            path: "/d", foreign: DifferingFiles(count: 1, first: "a"), changed: nil), .storage
+    ),
+    (
+        .destinationDiffers(
+            path: "/d", foreign: DifferingFiles(count: 2, first: "a"),
+            changed: DifferingFiles(count: 1, first: "b")), .storage
+    ),
     (.nothingSelected(target: "hf://org/name"), .notFound),
     (.aliasMalformed(name: "a/b/c"), .usage),
     (.aliasMissing(name: "prod"), .notFound),
@@ -54,7 +62,12 @@ private let allFailures: [(MountFailure, ExitCode)] = [
     ),
     (.offlineNotCached(source: "hf://gpt2"), .hubUnreachable),
     (
-        .repositoryNotFound(repository: "org/x", endpoint: "https://huggingface.co"), .notFound
+        .repositoryNotFound(
+            repository: "org/x", endpoint: "https://huggingface.co", hasToken: true), .notFound
+    ),
+    (
+        .repositoryNotFound(
+            repository: "org/x", endpoint: "https://huggingface.co", hasToken: false), .notFound
     ),
     (.revisionNotFound(repository: "gpt2", revision: "v9"), .notFound),
     (.folderNotFound(repository: "gpt2", revision: "main", folder: "a/b"), .notFound),
@@ -183,7 +196,11 @@ private func position(_ failure: MountFailure) -> Int {
 
                 """)
         let notThere = MountFailure.repositoryNotFound(
-            repository: "models/org/modle", endpoint: "https://huggingface.co")
+            repository: "models/org/modle", endpoint: "https://huggingface.co", hasToken: true)
+        #expect(text(notThere).contains("not for this token"))
+        let notShown = MountFailure.repositoryNotFound(
+            repository: "models/org/modle", endpoint: "https://huggingface.co", hasToken: false)
+        #expect(!text(notShown).contains("this token") && text(notShown).contains("no token"))
         #expect(
             text(notThere).hasSuffix(
                 """

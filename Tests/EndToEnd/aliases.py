@@ -128,7 +128,7 @@ def what_is_wrong_is_said(stage):
         (("set", ".hidden", f"{NAME}@v1"), 2, "is no name for an alias"),
         (("set", "prod", f"{NAME}@nowhere"), 7, "nowhere"),
         (("set", "datasets/prod", f"{NAME}@v1"), 2, "an alias of datasets"),
-        (("set", "prod", f"{NAME}@v2"), 1, "already"),
+        (("set", "prod", f"{NAME}@v2"), 0, "already"),
         (("rollback", "nobody"), 7, "there is no alias nobody"),
         (("remove", "nobody"), 7, "there is no alias nobody"),
         (("list", "nobody"), 7, "there is no alias nobody"),

@@ -5,7 +5,8 @@
 import glob
 import os
 
-from suite import PLAIN, XET, equal, expect, main, noise, promise, read, wait_for, write
+from suite import (PLAIN, XET, equal, expect, main, noise, promise, read, says, snapshot,
+                   wait_for, write)
 
 NAME = "acme/model"
 MEBI = 1 << 20
@@ -92,6 +93,42 @@ def it_can_be_left_alone(stage):
     read(f"{mount.path}/{NAME}@v1/model.safetensors")
     equal(stage.server.data_bytes() - before, 12 * MEBI)
     mount.end()
+
+
+@promise("S102", "What the official client has downloaded is not fetched again")
+def its_listings_stand_in_while_the_hub_cannot_be_asked(stage):
+    home = filled(stage)
+    offline = {"HF_HOME": home, "MODELFS_HF_CACHE": "on", **PLAIN}
+    mount = stage.mount(stage.server, f"hf://{NAME}@v1", "listed", "cache-listed")
+    mount.start("--offline", **offline)
+    for name, data in FILES.items():
+        equal(read(f"{mount.path}/{name}"), data, name)
+    equal(snapshot(mount.path), snapshot(stage.path("source")))
+    commit = os.getxattr(mount.path, "user.modelfs.commit").decode()
+    equal(mount.status()["fileSystem"]["bytesFetched"], 0)
+    mount.end()
+    # By its commit, without a daemon, and without an answer.
+    folder = stage.path("listed-pull")
+    stage.modelfs("pull", f"hf://{NAME}@{commit}", folder, "--cache", stage.path("cache-pull"),
+                  HF_ENDPOINT="http://127.0.0.1:9", **offline)
+    equal(read(folder + "/model.safetensors"), FILES["model.safetensors"])
+    says(stage.modelfs("pull", f"hf://{NAME}@v7", folder, "--cache", stage.path("cache-pull"),
+                       code=6, HF_ENDPOINT="http://127.0.0.1:9", **offline), "is not cached yet")
+    # What is known here does not go back to what the client has noted.
+    known = stage.mount(stage.server, "hf://models", "tree", "cache-known")
+    known.start(HF_HOME=home, MODELFS_HF_CACHE="on", **PLAIN)
+    equal(read(f"{known.path}/{NAME}@v1/deep/config.json"), b"{}")
+    [reference] = glob.glob(f"{home}/hub/models--*/refs/v1")
+    write(reference, "0" * 40)
+    known.restart("--offline", **offline)
+    equal(read(f"{known.path}/{NAME}@v1/deep/config.json"), b"{}")
+    known.end()
+    # A listing that is damaged is none.
+    [listing] = glob.glob(f"{home}/hub/models--*/trees/*.json")
+    write(reference, commit)
+    os.truncate(listing, os.path.getsize(listing) // 2)
+    stage.modelfs("pull", f"hf://{NAME}@v1", folder, "--cache", stage.path("cache-broken"), code=6,
+                  HF_ENDPOINT="http://127.0.0.1:9", **offline)
 
 
 main(__name__, prepare)

@@ -357,6 +357,9 @@ def status_has_its_names(stage):
     mine = [line for line in page.splitlines() if "another daemon" in line]
     equal([line for line in mine if mount.path in line or "/run/modelfs" in line], [], "others")
     expect("\x1b" not in page, "colours without a terminal")
+    # A command that asks at the wrong cache is told where to ask.
+    says(stage.modelfs("status", "--cache", stage.path("no-such-cache"), code=9),
+         f"{mount.path}: served by another daemon: modelfs status --cache {mount.cache}")
     mount.end()
     stage.modelfs("status", "--cache", mount.cache, code=9)
     stage.modelfs("status", "--cache", stage.path("no-such-cache"), code=9)

@@ -124,7 +124,14 @@ def what_differs_is_left_alone(stage):
     equal((said["unchangedCount"], said["writtenCount"]), (2, 4))
     # What an earlier pull put there, and somebody has changed since, is somebody's.
     write(folder + "/config.json", "mine again")
-    pull(stage, f"hf://{NAME}@v1", folder, code=12)
+    said = pull(stage, f"hf://{NAME}@v1", folder, code=12)
+    says(said, "has a file that was changed since a pull put it there (config.json)",
+         "--exclude config.json", "--force")
+    expect("no pull has put there" not in said, said)
+    write(folder + "/empty", "not empty any more")
+    os.unlink(folder + "/.modelfs/pull.json")
+    pull(stage, "--exclude", "empty", "--exclude", "config.json", f"hf://{NAME}@v1", folder)
+    says(pull(stage, f"hf://{NAME}@v1", folder, code=12), "2 files that no pull has put there")
     pull(stage, "--force", f"hf://{NAME}@v1", folder)
     is_source(stage, folder, "v1")
 
@@ -148,6 +155,42 @@ def after_sigkill_it_fetches_the_rest(stage):
     equal(said["failedCount"], 0)
     is_source(stage, folder, "v1")
     expect(stage.server.data_bytes() - sent < 20 * MEBI, "all of it came again")
+
+
+@promise("S98", "A pull that was ended goes on", ways=(PLAIN, XET))
+def what_came_wrong_gets_no_name_before_it_is_right(stage):
+    way = "xet" if stage.way is XET else "plain"
+    place = "/_xorb/*" if stage.way is XET else "/_data/*"
+    for seed in range(4):
+        stage.server.weather(faults=[f"flip,count=1,path={place}"], seed=seed)
+        folder = stage.path(f"dest-flip-{way}-{seed}")
+        pull(stage, f"hf://{NAME}@v1", folder, cache=f"cache-flip-{way}-{seed}", **stage.way)
+        is_source(stage, folder, "v1")
+    stage.server.faults()
+
+
+@promise("S145", "Several endpoints are asked in order")
+def endpoints_are_named_as_for_a_mount(stage):
+    nobody = "http://127.0.0.1:9"
+    folder = stage.path("dest-endpoints")
+    words = ("--endpoint", stage.server.endpoint)
+    for command in (("pull", f"hf://{NAME}@v1", folder), ("prefetch", f"hf://{NAME}@v1")):
+        stage.modelfs(*command, *words, "--cache", stage.path("cache-endpoints"),
+                      HF_ENDPOINT=nobody)
+    is_source(stage, folder, "v1")
+    # The next one in line, where the first does not answer.
+    folder = stage.path("dest-second")
+    stage.modelfs("pull", f"hf://{NAME}@v1", folder, "--endpoint", nobody, *words, "--cache",
+                  stage.path("cache-second"), HF_ENDPOINT=nobody)
+    is_source(stage, folder, "v1")
+    said = stage.modelfs("doctor", *words, "--cache", stage.path("cache-second"), code=None,
+                         HF_ENDPOINT=nobody)
+    says(said, f"{stage.server.endpoint} answers")
+    for command in (("pull", f"hf://{NAME}@v1", folder), ("prefetch", f"hf://{NAME}@v1"),
+                    ("doctor",)):
+        said = stage.modelfs(*command, "--endpoint", "ftp://x", "--cache",
+                             stage.path("cache-second"), code=2)
+        says(said, "the endpoint 'ftp://x' is not a URL like")
 
 
 @promise("S98", "A pull that was ended goes on")
@@ -174,6 +217,10 @@ def a_mount_and_a_pull_share(stage):
     mount = stage.mount(stage.server, "hf://models", "tree", "cache-plain").start(**PLAIN)
     stage.server.stop()
     equal(read(f"{mount.path}/{NAME}@v2/model.safetensors"), noise(1, 20 * MEBI))
+    # The daemon keeps the endpoints that it was started with, and that is said.
+    said = stage.modelfs("pull", f"{mount.path}/{NAME}@v2", stage.path("dest-told"), "--endpoint",
+                         "http://127.0.0.1:9", "--cache", mount.cache)
+    says(said, "not used: --endpoint")
     folder = stage.path("dest-offline")
     said = json.loads(stage.modelfs("pull", "--json", f"{mount.path}/{NAME}@v2", folder,
                                     "--cache", mount.cache))

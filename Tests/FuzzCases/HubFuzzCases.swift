@@ -18,8 +18,8 @@ package enum HubFuzzCases {
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
     package static let cases = [
-        tree, revision, refs, listing, links, urls, locations, revisionNames, repositoryNames,
-        folders, segments, values, dates,
+        tree, clientListing, revision, refs, listing, links, urls, locations, revisionNames,
+        repositoryNames, folders, segments, values, dates,
     ]
 
     private static let tree = FuzzCase(
@@ -59,6 +59,22 @@ package enum HubFuzzCases {
             for (name, target) in entries {
                 try FuzzFailure.unless(stored?.find(name) == target, "\(name) is not found again")
             }
+        }
+    }
+
+    private static let clientListing = FuzzCase(
+        "client-listing",
+        [
+            """
+            {"format_version":1,"files":{"config.json":{"size":2,"blob_id":"\(commit)"},
+             "a/model.safetensors":{"size":134,"blob_id":"\(commit)","lfs_sha256":"\(digest)",
+              "lfs_size":12,"xet_hash":"\(digest)"}}}
+            """,
+            #"{"format_version":2,"files":{}}"#,
+        ]
+    ) { bytes in
+        for entry in ClientListing.entries(json: bytes) ?? [] {
+            try FuzzFailure.unless(entry.size >= 0, "a size of \(entry.size)")
         }
     }
 

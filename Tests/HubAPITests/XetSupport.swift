@@ -228,7 +228,9 @@ final class XetFetchSink: XetSink, Sendable {
     }
 
     func hasChunk(_ xorb: XetHash, _ index: Int) -> Bool { localChunks[xorb]?[index] != nil }
-    func localChunk(_ xorb: XetHash, _ index: Int) -> [UInt8]? { localChunks[xorb]?[index] }
+    func localChunk(_ xorb: XetHash, _ index: Int) -> LocalChunk? {
+        localChunks[xorb]?[index].map { LocalChunk(hash: .chunk($0), bytes: $0) }
+    }
 
     /// Waits for the end; resumes whenever there was a pause.
     func wait(_ resume: () -> Void = {}) -> Brought {

@@ -49,11 +49,11 @@ extension ModelFSCommand {
     /// Has the daemon do it, or does it here where there is none, and shows how far it is.
     static func carryOut(
         _ request: CacheRequest, _ cache: CacheDirectory, _ arguments: Arguments,
-        _ makeBackend: BackendFactory
+        endpoints: [String]? = nil, _ makeBackend: BackendFactory
     ) throws(MountFailure) -> CacheAnswer {
         var bar = ProgressBar(arguments.environment)
         defer { bar.end() }
-        return try carryOut(request, cache, &bar, makeBackend)
+        return try carryOut(request, cache, endpoints, &bar, makeBackend)
     }
 
     /// What is typed wrong is told before anything is opened.
@@ -69,14 +69,14 @@ extension ModelFSCommand {
     }
 
     private static func carryOut(
-        _ request: CacheRequest, _ cache: CacheDirectory, _ bar: inout ProgressBar,
-        _ makeBackend: BackendFactory
+        _ request: CacheRequest, _ cache: CacheDirectory, _ endpoints: [String]?,
+        _ bar: inout ProgressBar, _ makeBackend: BackendFactory
     ) throws(MountFailure) -> CacheAnswer {
         let deadline = MonotonicInstant.now + waitSecondsMax
         while true {
             if let answer = try ask(request, cache, &bar) { return answer }
             if let lock = try cache.tryLock() {
-                return try carryOut(request, cache, holding: lock, &bar, makeBackend)
+                return try carryOut(request, cache, holding: lock, endpoints, &bar, makeBackend)
             }
             if MonotonicInstant.now > deadline {
                 throw .daemonSilent(cache: cache.path, processID: cache.notedHolder())
@@ -109,18 +109,21 @@ extension ModelFSCommand {
     /// Opens the cache, does it, and closes the cache.
     private static func carryOut(
         _ request: CacheRequest, _ cache: CacheDirectory, holding lock: borrowing CacheLock,
-        _ bar: inout ProgressBar, _ makeBackend: BackendFactory
+        _ endpoints: [String]?, _ bar: inout ProgressBar, _ makeBackend: BackendFactory
     ) throws(MountFailure) -> CacheAnswer {
         Signals.blockTermination()
         try cache.noteHolder(lock, processID: getpid())
         try cache.prepare(holding: lock)
         if case .rebuild = request { try CacheService.requestRebuild(cache.path) }
         var configuration = DaemonConfiguration.withoutLimits(cachePath: cache.path)
+        configuration.endpoints = endpoints
         // What is fetched must not fill the disk.
         switch request {
         case .prefetch, .pull, .alias: configuration.leavesRoom = true
         default: break
         }
+        // Nobody has to wait for it: the chunks have proven what is pulled.
+        if case .pull = request { configuration.leavesLateHashes = true }
         let backend = try makeBackend(configuration, cache, Log(minimum: .error))
         defer { _ = backend.stop() }
         guard case .rebuild = request else {

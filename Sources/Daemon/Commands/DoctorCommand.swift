@@ -34,10 +34,9 @@ extension ModelFSCommand {
             Example("Look", "modelfs doctor"),
             Example("For a bug report", "modelfs doctor --bundle modelfs-report.txt"),
         ]
-        command.options = [OptionGroup([bundle, cacheJSON, cacheOption])]
+        command.options = [OptionGroup([bundle, endpointOption, cacheJSON, cacheOption])]
         command.environment = [
-            cacheVariable,
-            ("HF_ENDPOINT", "The Hub that is asked where no daemon serves the cache."),
+            cacheVariable, endpointVariable, endpointsVariable, endpointTokensVariable,
         ]
         command.exitCodes = [.success, .failure, .usage, .storage]
         command.run = { arguments throws(CommandFailure) in try runDoctor(arguments) }
@@ -46,10 +45,14 @@ extension ModelFSCommand {
 
     private static func runDoctor(_ arguments: Arguments) throws(CommandFailure) -> ExitCode {
         let cachePath = chosenCache(arguments)
-        var checkup = Checkup(arguments.environment, cachePath: cachePath)
+        let endpoints = try chosenEndpoints(arguments)
+        var checkup = Checkup(
+            arguments.environment, cachePath: cachePath, endpoints: endpoints ?? [])
         checkup.lookAtMachine()
         let comparison = (try? CacheDirectory.openIfPresent(cachePath)).flatMap { cache in
-            cache.flatMap { DaemonComparison($0, arguments.environment) }
+            cache.flatMap {
+                DaemonComparison($0, arguments.environment, endpoints: endpoints ?? [])
+            }
         }
         checkup.lookAtDaemon(comparison)
         checkup.lookAtHub(comparison) { configuration in greet(configuration) }

@@ -3,6 +3,7 @@
 // A program is made of this and a factory for the filesystem, so that tests can run the same
 // commands on a filesystem of their own.
 
+internal import HubAPI
 package import Settings
 
 /// The command line of modelfs.
@@ -17,6 +18,52 @@ package enum ModelFSCommand {
     static let cacheVariable = (
         name: CacheDirectory.variable, help: "The cache folder, when --cache is not given."
     )
+
+    static let endpointOption = Option(
+        "--endpoint", "URL", .text, repeats: true,
+        help: """
+            Where the Hub is: instead of HF_ENDPOINT. Given several times, in order of preference: \
+            what one does not answer, the next one is asked. The token goes to the first of them \
+            only; MODELFS_ENDPOINT_TOKENS gives others theirs.
+            """)
+    static let endpointVariable = (
+        name: "HF_ENDPOINT", help: "The Hub; https://huggingface.co without it."
+    )
+    static let endpointsVariable = (
+        name: "MODELFS_ENDPOINTS",
+        help: "Several of them, separated by commas, like --endpoint."
+    )
+    static let endpointTokensVariable = (
+        name: "MODELFS_ENDPOINT_TOKENS",
+        help: "A file with a line 'URL TOKEN' for each that has its own; mode 600."
+    )
+
+    /// The endpoints that were named; nil where the environment decides.
+    static func chosenEndpoints(_ arguments: Arguments) throws(CommandFailure) -> [String]? {
+        let endpoints = arguments.all(endpointOption)
+        if endpoints.isEmpty { return nil }
+        do throws(HubConfigurationError) {
+            _ = try HubConfiguration(
+                environment: arguments.environment.values, endpoints: endpoints)
+        } catch {
+            throw arguments.usageFailure(error.description)
+        }
+        return endpoints
+    }
+
+    /// A daemon keeps the endpoints that it was started with, which must not pass silently.
+    static func warnAboutOtherEndpoints(_ endpoints: [String]?, _ cache: CacheDirectory) {
+        guard let endpoints, let client = try? ControlClient(cache),
+            case .status(let status)? = try? client.ask(.status)
+        else { return }
+        let hub = status.fileSystem.hub
+        let served = hub.endpoints?.map(\.endpoint) ?? [hub.endpoint]
+        let wanted = endpoints.map { HubEndpoint($0)?.text ?? $0 }
+        if served == wanted { return }
+        writeText(
+            "The daemon that serves this cache keeps what it was started with; not used: "
+                + "--endpoint (its Hub is \(served.joined(separator: ", ")))\n", to: 2)
+    }
 
     /// The whole program.
     ///

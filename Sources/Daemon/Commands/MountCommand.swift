@@ -59,13 +59,6 @@ extension ModelFSCommand {
             HDF5, NumPy) that was touched, in the order of its last use. sequential: the same, in \
             the order of the file. none: nothing.
             """)
-    private static let endpoint = Option(
-        "--endpoint", "URL", .text, repeats: true,
-        help: """
-            Where the Hub is: instead of HF_ENDPOINT. Given several times, in order of preference: \
-            what one does not answer, the next one is asked. The token goes to the first of them \
-            only; MODELFS_ENDPOINT_TOKENS gives others theirs.
-            """)
     private static let offline = Flag(
         "--offline", help: "Never ask the Hub: show what is cached.")
     private static let checkReads = Flag(
@@ -129,19 +122,14 @@ extension ModelFSCommand {
             OptionGroup(
                 [
                     cacheOption, cacheSize, hotSize, checkReads, readDeadline, proof, refLifetime,
-                    prefetch, endpoint, offline, foreground, logLevel, logFormat, metrics,
+                    prefetch, endpointOption, offline, foreground, logLevel, logFormat, metrics,
                 ], heading: "Options of the daemon"),
             OptionGroup(
                 [allowOther, noAllowOther, userID, groupID], heading: "Options of the mounts"),
         ]
         command.environment = [
             cacheVariable,
-            ("HF_ENDPOINT", "The Hub; https://huggingface.co without it."),
-            ("MODELFS_ENDPOINTS", "Several of them, separated by commas, like --endpoint."),
-            (
-                "MODELFS_ENDPOINT_TOKENS",
-                "A file with a line 'URL TOKEN' for each that has its own; mode 600."
-            ),
+            endpointVariable, endpointsVariable, endpointTokensVariable,
             ("HF_TOKEN", "What opens private and gated repositories."),
             ("HF_HOME", "Where the token file lies that 'hf auth login' writes."),
             ("HF_HUB_OFFLINE", "1 is like --offline."),
@@ -239,7 +227,7 @@ extension ModelFSCommand {
         if arguments[logLevel] != nil { unused.append("--log-level") }
         if arguments[logFormat] != nil { unused.append("--log-format") }
         if arguments[metrics] != nil { unused.append("--metrics") }
-        let endpoints = arguments.all(endpoint)
+        let endpoints = arguments.all(endpointOption)
         let comparison = DaemonComparison(cache, arguments.environment, endpoints: endpoints)
         if let comparison {
             if !endpoints.isEmpty {
@@ -296,14 +284,7 @@ extension ModelFSCommand {
         if let level = arguments[logLevel] { configuration.logLevel = level }
         configuration.logFormat = arguments[logFormat]
         configuration.metricsAddress = arguments[metrics]?.description
-        let endpoints = arguments.all(endpoint)
-        if !endpoints.isEmpty { configuration.endpoints = endpoints }
-        do throws(HubConfigurationError) {
-            _ = try HubConfiguration(
-                environment: arguments.environment.values, endpoints: endpoints)
-        } catch {
-            if !endpoints.isEmpty { throw arguments.usageFailure(error.description) }
-        }
+        configuration.endpoints = try chosenEndpoints(arguments)
         configuration.isOffline =
             arguments[offline] || arguments.environment.isTrue("HF_HUB_OFFLINE")
         return configuration

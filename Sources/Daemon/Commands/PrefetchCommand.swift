@@ -46,13 +46,10 @@ extension ModelFSCommand {
                 "One file, for a script", "modelfs prefetch --json hf://org/name/weights.gguf"),
         ]
         command.positionals = [wanted.specification]
-        command.options = [OptionGroup([destination, cacheJSON, cacheOption])]
+        command.options = [OptionGroup([destination, endpointOption, cacheJSON, cacheOption])]
         command.environment = [
             cacheVariable,
-            (
-                "HF_ENDPOINT",
-                "The Hub, where no daemon is asked; https://huggingface.co without it."
-            ),
+            endpointVariable, endpointsVariable, endpointTokensVariable,
             ("HF_TOKEN", "What opens private and gated repositories, where no daemon is asked."),
         ]
         command.exitCodes = [
@@ -74,11 +71,13 @@ extension ModelFSCommand {
             throw arguments.usageFailure("at most \(PrefetchReport.targetCountMax) can be named")
         }
         for word in words { targets.append(try target(word)) }
+        let endpoints = try chosenEndpoints(arguments)
         var report: PrefetchReport
         do throws(MountFailure) {
             let cache = try CacheDirectory.open(creating: chosenCache(arguments))
+            warnAboutOtherEndpoints(endpoints, cache)
             let answer = try carryOut(
-                .prefetch(targets: targets), cache, arguments, makeBackend)
+                .prefetch(targets: targets), cache, arguments, endpoints: endpoints, makeBackend)
             guard case .prefetched(let found) = answer else {
                 throw .failed(detail: "the daemon's answer was not understood")
             }

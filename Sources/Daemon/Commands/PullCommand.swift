@@ -54,14 +54,13 @@ extension ModelFSCommand {
         ]
         command.positionals = [pullSource.specification, pullDestination.specification]
         command.options = [
-            OptionGroup([include, exclude, force, hubCache, cacheJSON, cacheOption])
+            OptionGroup([
+                include, exclude, force, hubCache, endpointOption, cacheJSON, cacheOption,
+            ])
         ]
         command.environment = [
             cacheVariable,
-            (
-                "HF_ENDPOINT",
-                "The Hub, where no daemon is asked; https://huggingface.co without it."
-            ),
+            endpointVariable, endpointsVariable, endpointTokensVariable,
             ("HF_TOKEN", "What opens private and gated repositories, where no daemon is asked."),
             ("HF_HUB_CACHE", "The official client's cache, else hub in HF_HOME."),
         ]
@@ -96,10 +95,13 @@ extension ModelFSCommand {
             target: target, destination: absolute(destination),
             layout: isForClient ? .hubCache : .folder, includes: arguments.all(include),
             excludes: arguments.all(exclude), isForced: arguments[force])
+        let endpoints = try chosenEndpoints(arguments)
         let answer: CacheAnswer
         do throws(MountFailure) {
             let cache = try CacheDirectory.open(creating: chosenCache(arguments))
-            answer = try carryOut(.pull(request), cache, arguments, makeBackend)
+            warnAboutOtherEndpoints(endpoints, cache)
+            answer = try carryOut(
+                .pull(request), cache, arguments, endpoints: endpoints, makeBackend)
         } catch {
             throw error.commandFailure
         }

@@ -95,7 +95,10 @@ extension ModelFSCommand {
             if entry.root == "/" && bound.contains(entry.deviceID) { return nil }
             let state =
                 switch Liveness.of(entry.mountpoint, secondsMax: livenessSecondsMax) {
-                case .alive: "served by another daemon"
+                case .alive:
+                    MountedPlace.cache(of: entry.mountpoint).map {
+                        "served by another daemon: modelfs status --cache \(shellQuoted($0))"
+                    } ?? "served by another daemon"
                 case .dead: style.error("left by a dead daemon") + "; the next mount cleans it up"
                 case .silent: style.error("does not answer")
                 }

@@ -1,5 +1,6 @@
 // One content put into one real file: from its flat file where it was proven, else read as a
-// reader of a mount would, and hashed on the way. The file gets its name when it is right.
+// reader of a mount would, and proven: by the chunks that it came in, or by its hash on the way.
+// The file gets its name when it is right.
 
 internal import CShims
 internal import Catalog
@@ -28,6 +29,12 @@ final class PullCopy: Sendable {
     private static let pieceByteCount = 1 << 20
     /// How often a file may turn out wrong.
     private static let tryCountMax = 3
+    /// How long the proof of what has come may take, in seconds, and for so many bytes one more:
+    /// what a busy machine hashes.
+    private static let proofSeconds = 5.0
+    private static let hashBytesPerSecond = 200e6
+    /// Between two looks whether it is there, in seconds.
+    private static let lookSeconds = 0.002
     /// Others may read what is pulled, as with any download.
     private static let mode: mode_t = 0o644
 
@@ -82,8 +89,10 @@ final class PullCopy: Sendable {
         try reserve(file, content.sizeBytes)
         if let source = try? store.provenFile(content.hash, size: content.sizeBytes) {
             try copyWhole(source, file, content.sizeBytes)
+        } else if content.xetHash != nil {
+            try streamByChunks(content, file, temporary)
         } else {
-            try stream(content, file)
+            try stream(content, file, isHashed: !store.state(of: content).isRight)
         }
         try setTime(file, content.modified)
     }
@@ -121,11 +130,38 @@ final class PullCopy: Sendable {
         }
     }
 
-    private func stream(
-        _ content: Content, _ file: borrowing FileDescriptor
+    /// Copies what comes in chunks: these prove the content, so that it need not be hashed here.
+    ///
+    /// What was copied is what was proven if nothing was dropped from the cache in between. Where
+    /// something was, or no proof comes, the file itself is hashed.
+    private func streamByChunks(
+        _ content: Content, _ file: borrowing FileDescriptor, _ path: String
     ) throws(PullError) {
-        // What was proven is checked by its checksums as it is read, and needs no hash again.
-        let isProven = store.state(of: content.hash, size: content.sizeBytes).isProven
+        let lossesBefore = reader.lossCount
+        try stream(content, file, isHashed: false)
+        if awaitProof(content) && reader.lossCount == lossesBefore { return }
+        if isCancelled.load(ordering: .relaxed) { throw .cancelled }
+        if !holds(path, content) { throw .wrong }
+    }
+
+    /// Waits until a content is proven that has just come; false where no proof is to be had.
+    private func awaitProof(_ content: Content) -> Bool {
+        let deadline =
+            MonotonicInstant.now + PullCopy.proofSeconds
+            + Double(content.sizeBytes) / PullCopy.hashBytesPerSecond
+        while !isCancelled.load(ordering: .relaxed) {
+            let state = store.state(of: content)
+            if state.isRight { return true }
+            // The cache could not keep all of it.
+            if !state.isComplete || MonotonicInstant.now > deadline { return false }
+            sleep(seconds: PullCopy.lookSeconds)
+        }
+        return false
+    }
+
+    private func stream(
+        _ content: Content, _ file: borrowing FileDescriptor, isHashed: Bool
+    ) throws(PullError) {
         var hasher = ContentHasher(like: content.hash, size: content.sizeBytes)
         let buffer = UnsafeMutableRawBufferPointer.allocate(
             byteCount: PullCopy.pieceByteCount, alignment: 4096)
@@ -141,7 +177,7 @@ final class PullCopy: Sendable {
             }
             if count == 0 { throw .source(.unavailable) }
             let piece = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
-            if !isProven { unsafe hasher.update(piece) }
+            if isHashed { unsafe hasher.update(piece) }
             do throws(Errno) { try unsafe file.write(piece, at: offset) } catch {
                 throw .destination(error)
             }
@@ -149,7 +185,7 @@ final class PullCopy: Sendable {
             doneBytes.add(Int64(count), ordering: .relaxed)
         }
         let hash = hasher.finish()
-        if !isProven && hash != content.hash { throw .wrong }
+        if isHashed && hash != content.hash { throw .wrong }
     }
 
     private func setTime(
@@ -191,4 +227,22 @@ protocol ContentReader: Sendable {
     func read(
         _ content: ContentID, at offset: Int64, into buffer: UnsafeMutableRawBufferPointer
     ) throws(FileSystemError) -> Int
+
+    /// Grows whenever bytes that could be read before may not be those that are read later.
+    var lossCount: Int64 { get }
+}
+
+extension ChunkStore {
+    fileprivate func state(of content: Content) -> ContentState {
+        state(of: content.hash, size: content.sizeBytes)
+    }
+}
+
+extension ContentState {
+    /// Whether all of it is here and was proven, by its chunks or as a whole: what is read of it
+    /// from now on is checked by its checksums, and needs no hash again.
+    fileprivate var isRight: Bool {
+        if case .provenByChunks = verification { return isComplete }
+        return isProven
+    }
 }

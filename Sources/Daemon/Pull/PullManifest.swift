@@ -31,7 +31,8 @@ struct PullManifest: Equatable, Codable, Sendable {
     static func read(_ destination: String) -> PullManifest {
         let path = "\(destination)/\(folder)/\(name)"
         guard let file = try? FileDescriptor.open(path, O_RDONLY),
-            let bytes = try? file.readBytes(countMax: byteCountMax),
+            let size = try? file.size(), size <= byteCountMax,
+            let bytes = try? file.readBytes(countMax: Int(size)),
             let found = try? JSONDecoder().decode(PullManifest.self, from: Data(bytes))
         else { return PullManifest() }
         return found

@@ -27,6 +27,8 @@ struct CheckupResult: Equatable, Sendable, Codable {
 struct Checkup {
     private let environment: Environment
     private let cachePath: String
+    /// Those that were named; where there are none, the environment decides.
+    private let endpoints: [String]
     private(set) var results: [CheckupResult] = []
 
     /// Free space below which a cache has no room to work in, in bytes.
@@ -34,9 +36,10 @@ struct Checkup {
     /// Before this instant no clock is right: the day of this code, 2026-11-01.
     private static let earliest: Int64 = 1_793_491_200
 
-    init(_ environment: Environment, cachePath: String) {
+    init(_ environment: Environment, cachePath: String, endpoints: [String] = []) {
         self.environment = environment
         self.cachePath = cachePath
+        self.endpoints = endpoints
     }
 
     /// Looks at everything but the Hub.
@@ -203,13 +206,13 @@ struct Checkup {
     mutating func lookAtHub(
         _ comparison: DaemonComparison?, _ ask: (HubConfiguration) -> Result<String, HubError>
     ) {
-        let other = comparison?.otherHub
+        let other = endpoints.isEmpty ? comparison?.otherHub : nil
         let configuration: HubConfiguration
         do throws(HubConfigurationError) {
             var variables = environment.values
             if other != nil { variables["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1" }
             configuration = try HubConfiguration(
-                environment: variables, endpoints: other.map { [$0] } ?? [])
+                environment: variables, endpoints: other.map { [$0] } ?? endpoints)
         } catch {
             return add("Hub", .bad, error.description, "Set the variable right, or unset it.")
         }

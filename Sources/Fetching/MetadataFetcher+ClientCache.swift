@@ -1,0 +1,85 @@
+// Names and listings from the official client's cache, where the Hub cannot be asked: what somebody
+// has downloaded with that client can be looked at without a network.
+//
+// They stand in only for what is not known here at all: a name that was resolved once goes on
+// standing for that commit. Neither is proven by anything, as what the Hub says is not; the
+// contents that they name are compared with their hashes.
+
+internal import Catalog
+internal import Hashing
+internal import HubAPI
+internal import Platform
+internal import Telemetry
+
+extension MetadataFetcher {
+    /// Records what that cache knows of something that the Hub could not be asked about.
+    ///
+    /// - Returns: whether it was all that was needed.
+    func takeLocally(_ need: Need, after error: HubError) -> Bool {
+        guard let clientCache, !error.isAnswer, error != .cancelled else { return false }
+        do throws(CatalogError) {
+            switch need {
+            case .revision(let id, let revision):
+                if try catalog.resolution(of: revision, in: id) != nil { return false }
+                guard let info = clientCache.revision(revision, of: id) else { return false }
+                try catalog.record(info, asked: id, revision: revision, at: scheduling.wallTime)
+            case .tree(let id, let commitID):
+                guard let commit = try catalog.commit(commitID),
+                    let entries = clientCache.tree(of: commit.oid, in: id)
+                else { return false }
+                _ = try catalog.record(tree: entries, of: commit)
+            case .organisation, .refs, .access, .bytes: return false
+            }
+        } catch {
+            return false
+        }
+        log.info(
+            "the Hub cannot be asked; what the official client has noted stands in",
+            ["about": need.subject])
+        return true
+    }
+}
+
+extension ClientCache {
+    /// A hundred times the largest listings there are.
+    private static let listingByteCountMax: Int64 = 256 << 20
+
+    /// What a name stood for when the client last looked, if it kept that commit's listing.
+    fileprivate func revision(
+        _ revision: RevisionName?, of id: RepositoryID
+    ) -> RevisionInfo? {
+        let commit: GitObjectID?
+        if let revision, let named = GitObjectID(hex: revision.name) {
+            commit = named
+        } else {
+            let path = "\(folder(of: id))/refs/\(revision?.name ?? "main")"
+            let text = ClientCache.bytes(path, countMax: 64)
+            commit = text.flatMap { GitObjectID(hex: String(decoding: $0, as: UTF8.self)) }
+        }
+        guard let commit,
+            let file = ClientCache.open(listing(of: commit, in: id)),
+            let changed = try? file.modificationTime()
+        else { return nil }
+        // It keeps no dates: those of the files are when it noted the listing.
+        return RevisionInfo(
+            canonicalID: id, commit: commit, lastModified: changed, isPrivate: false,
+            isGated: false, isDisabled: false)
+    }
+
+    fileprivate func tree(of commit: GitObjectID, in id: RepositoryID) -> [TreeEntry]? {
+        ClientCache.bytes(
+            listing(of: commit, in: id), countMax: ClientCache.listingByteCountMax
+        ).flatMap { ClientListing.entries(json: $0) }
+    }
+
+    private func listing(of commit: GitObjectID, in id: RepositoryID) -> String {
+        "\(folder(of: id))/trees/\(commit.hex).json"
+    }
+
+    private static func bytes(_ path: String, countMax: Int64) -> [UInt8]? {
+        guard let file = open(path), let size = try? file.size(), size <= countMax else {
+            return nil
+        }
+        return try? file.readBytes(countMax: Int(size))
+    }
+}
