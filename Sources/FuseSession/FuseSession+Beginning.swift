@@ -117,9 +117,15 @@ extension FuseSession {
     }
 
     /// Gives up a session that could not begin, before it has threads, and the connection with it.
-    static func abandon(_ handle: OpaquePointer) {
+    static func abandon(_ handle: OpaquePointer, _ context: MountContext) {
         unsafe fuse_session_exit(handle)
         unsafe fuse_session_unmount(handle)
+        unsafe destroy(handle, context)
+    }
+
+    /// Frees libfuse's session, which no thread uses any more, and lets go of its context.
+    static func destroy(_ handle: OpaquePointer, _ context: MountContext) {
         unsafe fuse_session_destroy(handle)
+        unsafe Unmanaged.passUnretained(context).release()
     }
 }

@@ -115,7 +115,7 @@ package final class FuseSession: @unchecked Sendable {
         Glibc.errno = 0
         if unsafe fuse_session_mount(handle, mountpoint) != 0 {
             let error = Errno.current
-            unsafe fuse_session_destroy(handle)
+            unsafe FuseSession.destroy(handle, context)
             throw .mountFailed(error)
         }
         try unsafe self.init(
@@ -161,7 +161,7 @@ package final class FuseSession: @unchecked Sendable {
         do throws(Errno) {
             try unsafe FuseSession.shakeHands(handle, context, kept, options.passthrough)
         } catch {
-            unsafe FuseSession.abandon(handle)
+            unsafe FuseSession.abandon(handle, context)
             throw .mountFailed(error)
         }
         (opens, passthroughObstacle) = FuseSession.prepareOpens(
@@ -170,7 +170,7 @@ package final class FuseSession: @unchecked Sendable {
         do throws(Errno) {
             if kept != nil && options.resends { try FuseSession.askAgain(device) }
         } catch {
-            unsafe FuseSession.abandon(handle)
+            unsafe FuseSession.abandon(handle, context)
             throw .mountFailed(error)
         }
         do throws(Errno) {
@@ -276,7 +276,8 @@ package final class FuseSession: @unchecked Sendable {
         context.pusher.close()
         guard waitForEnd(until: .now + FuseSession.endSeconds) else { return }
         for box in threads.withLock({ $0.boxes }) { box.join() }
-        unsafe fuse_session_destroy(handle)
+        // Whoever still waits is answered through libfuse's session, although nobody listens.
+        if context.waitingCount == 0 { unsafe FuseSession.destroy(handle, context) }
     }
 
     // MARK: Threads
@@ -358,15 +359,16 @@ package final class FuseSession: @unchecked Sendable {
         // By index, not `for unsafe word`: swift format would join those two words.
         defer { for index in words.indices { unsafe free(arguments[index]) } }
         var operations = MountContext.operations
-        // The reference is kept for the life of the process: a message may be on its way as long
-        // as anybody uses the mount.
-        let reference = unsafe Unmanaged.passRetained(context).toOpaque()
-        return unsafe arguments.withUnsafeMutableBufferPointer { buffer in
+        // Let go of when the session is destroyed: a message may be on its way until then.
+        let reference = unsafe Unmanaged.passRetained(context)
+        let handle = unsafe arguments.withUnsafeMutableBufferPointer { buffer in
             var list = unsafe fuse_args(
                 argc: CInt(words.count), argv: buffer.baseAddress, allocated: 0)
             defer { unsafe fuse_opt_free_args(&list) }
             return unsafe fuse_session_new(
-                &list, &operations, MemoryLayout<fuse_lowlevel_ops>.size, reference)
+                &list, &operations, MemoryLayout<fuse_lowlevel_ops>.size, reference.toOpaque())
         }
+        if unsafe handle == nil { unsafe reference.release() }
+        return unsafe handle
     }
 }

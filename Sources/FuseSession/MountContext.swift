@@ -4,6 +4,7 @@ internal import CFuse3
 internal import Catalog
 internal import FileSystem
 internal import Platform
+internal import Synchronization
 
 /// A mount's side of the conversation with the kernel.
 final class MountContext: Sendable {
@@ -15,6 +16,10 @@ final class MountContext: Sendable {
     let buffers = BufferPool()
     let handshake = Handshake()
     let pusher: PagePusher
+    private let waiting = Atomic<Int>(0)
+
+    /// Requests that wait for something to arrive.
+    var waitingCount: Int { waiting.load(ordering: .acquiring) }
 
     /// The kernel's number for the root of every mount.
     ///
@@ -63,6 +68,7 @@ final class MountContext: Sendable {
             let token = InterruptRegistry.shared.reserve()
             // Whoever makes the next attempts works on this request too.
             let work = RequestWork.current
+            waiting.add(1, ordering: .relaxed)
             let operation = Operation(fileSystem) { context in
                 work?.during { attempt(context) } ?? attempt(context)
             } answer: { result in
@@ -71,6 +77,7 @@ final class MountContext: Sendable {
                 case .success(let value): reply(value)
                 case .failure(let error): request.reply(Errno(error))
                 }
+                self.waiting.subtract(1, ordering: .releasing)
             }
             // An answered request must not be touched, so an interrupt that came before or while
             // the request was prepared for it acts only after that, and only then it may wait.

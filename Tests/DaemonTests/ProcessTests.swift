@@ -52,7 +52,12 @@ private final class Site: Sendable {
             "\(temporary.path)/\(name).err", O_WRONLY | O_CREAT | O_TRUNC)
         let child = try ChildProcess(
             Site.program, words, name: "modelfs",
-            environment: ["MODELFS_CACHE=\(cache)", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+            environment: [
+                "MODELFS_CACHE=\(cache)", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                // With a sanitizer's runtime in it, Swift's own handler of crashes ends a program
+                // otherwise than by the signal.
+                "SWIFT_BACKTRACE=enable=no",
+            ],
             descriptors: [-1, output.rawValue, errors.rawValue])
         return Started(processID: child.processID, name: name)
     }

@@ -120,6 +120,29 @@ private func checksum(of path: String) -> OwnedProcess {
         small.close()
     }
 
+    /// Who mounts and unmounts all day does not grow.
+    @Test(.enabled(if: canMount), .timeLimit(.minutes(1)))
+    func aClosedSessionLetsGoOfWhatItHad() throws {
+        let small = try SmallTree()
+        defer { small.close() }
+        let mountpoint = "\(small.folder.path)/mount"
+        #expect(mkdir(mountpoint, 0o700) == 0)
+        weak var context: MountContext?
+        do {
+            let session = try FuseSession(
+                small.tree, at: mountpoint,
+                options: FuseSessionOptions(
+                    sourceName: "test", root: small.tree.root, owner: Ownership(user: 0, group: 0),
+                    allowsOthers: false, passthrough: .unwanted(.checkedReads)))
+            context = session.context
+            try Mounting.unmount(mountpoint, isLazy: true)
+            session.close()
+        }
+        let deadline = MonotonicInstant.now + 20
+        while context != nil && .now < deadline { usleep(10_000) }
+        #expect(context == nil)
+    }
+
     /// The first session has no thread that answers, as if its process had stopped.
     @Test(.enabled(if: canMount), .timeLimit(.minutes(1)))
     func requestsWaitForASuccessorAndModesStay() throws {

@@ -237,7 +237,9 @@ private struct Fixture {
         let fixture = try Fixture()
         let link = "\(fixture.source)/link"
         symlink(target, link)
-        let real = try #require(realpath(fixture.source, nil).map { String(cString: $0) })
+        let resolved = try #require(realpath(fixture.source, nil))
+        defer { free(resolved) }
+        let real = String(cString: resolved)
         #expect(throws: LocalHubError.badLink(path: "\(real)/link")) { _ = try fixture.add() }
     }
 
