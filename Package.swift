@@ -210,7 +210,7 @@ let package = Package(
         .executableTarget(
             name: "simulator", dependencies: ["Simulation"], path: "Tests/Simulator",
             swiftSettings: testSettings),
-        tests("SimulationTests", ["Simulation", "TestSupport"]),
+        tests("SimulationTests", ["Simulation", "FileSystem", "TestSupport"]),
         .target(
             name: "FuzzCases",
             dependencies: [

@@ -38,12 +38,14 @@ extension ChunkStore {
     package func coolAll() throws(StoreError) -> Int64 {
         var byteCount: Int64 = 0
         var kept = 0
+        var seen: Set<ContentKey> = []
         flush()
         while true {
             let keys = try flatByUse(after: kept)
             if keys.isEmpty { return byteCount }
             for key in keys {
-                if try cool(key.hash, size: key.size) {
+                // What is listed again was made flat again, or its row cannot be written.
+                if seen.insert(key).inserted, try cool(key.hash, size: key.size) {
                     byteCount += key.size
                 } else {
                     kept += 1
@@ -100,12 +102,14 @@ extension ChunkStore {
         }
     }
 
-    /// Whether nobody is about to write more of a content.
+    /// Whether something of a content lies flat, and nobody is about to write more of it.
+    ///
+    /// The index lists it as flat until its last change is committed.
     private func isCool(_ key: ContentKey) -> Bool {
         guard let entry = try? loaded(key, blocks: 0..<0) else { return false }
         let now = useClock.now.secondsSince1970
         return entry.state.withLock { state in
-            if !state.isSettled { return false }
+            if !state.isSettled || state.flatByteCount == 0 { return false }
             let idle = now - state.recordedUse.secondsSince1970
             return state.isComplete || idle > ChunkStore.coolIdleSeconds
         }

@@ -5,7 +5,7 @@
 // being written is not evicted: it is the newest.
 
 internal import Database
-internal import Hashing
+package import Hashing
 internal import Platform
 internal import Synchronization
 internal import Telemetry
@@ -93,6 +93,28 @@ extension ChunkStore {
             seen += keys.count
         }
         return false
+    }
+
+    /// Whether all of a content can find room at all: beside the pinned contents that lie flat.
+    ///
+    /// What is packed may be shared, and is left out. True when the index cannot tell.
+    package func canHold(_ content: ContentHash, size: Int64) -> Bool {
+        var left = sizeLimitBytes - size
+        guard left >= 0, let pins = try? index.metadata(ChunkStore.pinKind) else {
+            return left >= 0
+        }
+        for pin in pins.map(\.key) {
+            guard pin.count > 8, let hash = ContentHash(bytes: Array(pin.dropLast(8))) else {
+                continue
+            }
+            let key = ContentKey(
+                hash: hash, size: Int64(bitPattern: littleEndian(pin[(pin.count - 8)...])))
+            if hash != content || key.size != size {
+                left -= (try? index.row(of: key))?.flatByteCount ?? 0
+            }
+            if left < 0 { return false }
+        }
+        return true
     }
 
     /// Ends a reservation.

@@ -55,11 +55,22 @@ extension ChunkStore {
         if bytes.isEmpty { return true }
         let key = ContentKey(hash: content, size: size)
         if bytes.count <= ChunkStore.smallByteCount, try pack(key, bytes) { return true }
-        try unsafe bytes.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
-            try unsafe write(content, size: size, at: 0, bytes)
+        // Blocks that were there before may be of another source, so they are read again; what is
+        // damaged of them is found then, and is here.
+        for _ in 0..<key.blockCount {
+            try write(key, bytes)
+            do throws(StoreError) {
+                return try prove(content, size: size)
+            } catch  where error == .incomplete {}
         }
-        // Blocks that were there before may be of another source, so they are read again.
+        try write(key, bytes)
         return try prove(content, size: size)
+    }
+
+    private func write(_ key: ContentKey, _ bytes: [UInt8]) throws(StoreError) {
+        try unsafe bytes.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
+            try unsafe write(key.hash, size: key.size, at: 0, bytes)
+        }
     }
 
     /// Puts a proven content into a pack; false if a part of it is here already.

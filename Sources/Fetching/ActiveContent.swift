@@ -67,6 +67,10 @@ struct ActiveContent {
     private var absence: TransportError?
     /// When deadlines were last moved because bytes came.
     private var progressAt: MonotonicInstant?
+    /// The most bytes of it that were here while somebody waited for all of them.
+    private var mostByteCount: Int64 = 0
+    /// When it was last asked whether it can have room at all.
+    private var lackOfRoomAt: MonotonicInstant?
     /// Whether a reader waited in vain since bytes arrived last.
     private var hasExpired = false
     /// Bytes that a reader has waited for in vain: who asks for them until then is told so at once.
@@ -144,6 +148,7 @@ struct ActiveContent {
     mutating func readProven(
         lost: [Range<Int64>], waiter: ContentPlan.WaiterID
     ) -> [ContentPlan.Action] {
+        if plan.waiterCount == 0 { mostByteCount = 0 }
         let actions = lost.flatMap { plan.lost($0) }
         return actions + plan.readProven(waiter: waiter)
     }
@@ -229,12 +234,30 @@ struct ActiveContent {
         return plan.arrived(number, range)
     }
 
-    /// Bytes came; whether the last time that mattered is long enough ago.
+    /// Bytes came; whether it is long enough ago that they were counted.
     mutating func noteProgress(
         at now: MonotonicInstant, atMostEvery seconds: Double
     ) -> Bool {
         if let progressAt, now < progressAt + seconds { return false }
         progressAt = now
+        return true
+    }
+
+    /// So many bytes are here now; whether there are more than there were while somebody waits.
+    ///
+    /// What is lost and comes again is no progress.
+    mutating func hasGrown(to byteCount: Int64) -> Bool {
+        if byteCount <= mostByteCount { return false }
+        mostByteCount = byteCount
+        return true
+    }
+
+    /// The store had no room for bytes of it; whether the last time that mattered is long ago.
+    mutating func noteLackOfRoom(
+        at now: MonotonicInstant, atMostEvery seconds: Double
+    ) -> Bool {
+        if let lackOfRoomAt, now < lackOfRoomAt + seconds { return false }
+        lackOfRoomAt = now
         return true
     }
 
@@ -311,6 +334,7 @@ struct ActiveContent {
     mutating func foundWrong(
         now: MonotonicInstant
     ) -> (actions: [ContentPlan.Action], refused: [ContentPlan.WaiterID]) {
+        mostByteCount = 0
         let isWorthIt = noteWrong(sourceIndex, now, ActiveContent.wrongSeconds)
         let refused = isWorthIt ? [] : plan.dismissWaiters()
         return (plan.lost(0..<content.sizeBytes), refused)

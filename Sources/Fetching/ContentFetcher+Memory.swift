@@ -42,7 +42,9 @@ extension ContentFetcher {
     }
 
     private func storeAgainLater() {
-        alarms.at(.now + ContentFetcher.storeAgainSeconds) { [self] in hand(.heldBlocks, 0) }
+        alarms.at(scheduling.now + ContentFetcher.storeAgainSeconds) { [self] in
+            hand(.heldBlocks, 0)
+        }
     }
 
     /// Gives the store what is held, as far as it takes that.
@@ -61,6 +63,7 @@ extension ContentFetcher {
             memory.withLock { memory in
                 for (key, _) in blocks { memory.remove(key) }
             }
+            noteProgress(content)
             proveIfComplete(content)
         }
         let isEmpty = memory.withLock { memory in
@@ -70,6 +73,13 @@ extension ContentFetcher {
         }
         if isEmpty {
             log.info("the cache can be written again", ["blocks": "\(held.count)"])
+            // What was pushed out of memory meanwhile is nowhere.
+            let awaited = state.withLock { state in
+                state.active.values.filter { $0.plan.awaitsNothing }.map(\.content)
+            }
+            for content in awaited.sorted(by: { $0.id.row < $1.id.row }) {
+                proveIfComplete(content)
+            }
         } else {
             storeAgainLater()
         }
@@ -94,6 +104,17 @@ extension ContentFetcher {
         if Int64(whole.count) == content.sizeBytes {
             _ = try store.writeProven(content.hash, whole)
         }
+    }
+
+    /// The parts of some ranges that are not in memory either.
+    func notHeld(_ ranges: [Range<Int64>], of id: ContentID) -> [Range<Int64>] {
+        if !holdsMemory.load(ordering: .relaxed) { return ranges }
+        var left = RangeSet()
+        for range in ranges { left.insert(range) }
+        for (key, value) in memory.withLock({ $0.entries }) where key.content == id {
+            left.remove(key.offset..<key.offset + Int64(value.bytes.count))
+        }
+        return left.ranges
     }
 
     /// Reads block by block, each from memory or from the store.

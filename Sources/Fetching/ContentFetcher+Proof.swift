@@ -31,7 +31,10 @@ extension ContentFetcher {
         else { return }
         let missing = store.missingRanges(
             content.hash, size: content.sizeBytes, in: 0..<content.sizeBytes)
-        let actions = state.withLock { $0.active[content.id]?.foundMissing(missing) ?? [] }
+        let lost = notHeld(missing, of: content.id)
+        // What is held is stored first; what the store does not take is not fetched in vain.
+        if lost != missing { return }
+        let actions = state.withLock { $0.active[content.id]?.foundMissing(lost) ?? [] }
         carryOut(actions, content.id)
     }
 
@@ -89,8 +92,14 @@ extension ContentFetcher {
         let found = store.state(of: content.hash, size: content.sizeBytes)
         if !found.isComplete { return fetchAgainIfAwaited(content) }
         if found.verification.isProven { return noteProven(content.id) }
-        extendDeadlines(
-            content.id, by: Double(content.sizeBytes) / ContentFetcher.hashBytesPerSecond)
+        // Once: what is lost again and again while it is hashed is no reason to wait for longer.
+        let isFirst = state.withLock {
+            $0.active[content.id]?.hasGrown(to: content.sizeBytes + 1) ?? false
+        }
+        if isFirst {
+            extendDeadlines(
+                content.id, by: Double(content.sizeBytes) / ContentFetcher.hashBytesPerSecond)
+        }
         do throws(StoreError) {
             let isRight = try store.prove(content.hash, size: content.sizeBytes)
             if !isRight { return noteDamaged(content) }

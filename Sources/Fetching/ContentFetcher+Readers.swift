@@ -205,7 +205,8 @@ extension ContentFetcher {
         }
         let isWholeWanted = !isKnown || awaitsProof
         let wanted = isWholeWanted ? 0..<content.sizeBytes : insists ? range : 0..<0
-        let missing = store.missingRanges(content.hash, size: content.sizeBytes, in: wanted)
+        var missing = store.missingRanges(content.hash, size: content.sizeBytes, in: wanted)
+        if awaitsProof { missing = notHeld(missing, of: id) }
         if isKnown {
             return Prepared(
                 content: content, awaitsProof: awaitsProof, active: nil, sources: sources,

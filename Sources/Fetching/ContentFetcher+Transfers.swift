@@ -115,13 +115,15 @@ extension ContentFetcher {
 
     private func keep(_ id: ContentID, _ range: Range<Int64>, _ buffer: BlockBuffer) {
         guard let content = state.withLock({ $0.active[id]?.content }) else { return }
-        noteProgress(id)
         let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer.bytes[..<range.count])
         do throws(StoreError) {
             try unsafe store.write(
                 content.hash, size: content.sizeBytes, at: range.lowerBound, bytes)
+            noteProgress(content)
         } catch {
-            if isServedProven(content) { return refuseTooLarge(content) }
+            if isServedProven(content), error == .full, !mayFit(content) {
+                return refuseTooLarge(content)
+            }
             keepInMemory(content, range, unsafe [UInt8](bytes), error)
         }
     }

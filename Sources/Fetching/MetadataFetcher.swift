@@ -26,8 +26,9 @@ final class MetadataFetcher: Sendable {
         var waiters: [UInt64: Waiter] = [:]
         var deadlines = Deadlines()
         var refused = RecentCache<Need, Refused>(costMax: 4096)
-        /// A renewal was not answered in time, and nothing was answered since.
-        var isHubSlow = false
+        /// A renewal was not answered in time, and nothing was answered since; until then nobody
+        /// else waits for one.
+        var slowUntil: MonotonicInstant?
         var isClosed = false
     }
 
@@ -37,6 +38,9 @@ final class MetadataFetcher: Sendable {
         let until: MonotonicInstant
         let tokenGeneration: UInt64
     }
+
+    /// How long a Hub that let a renewal wait counts as slow: then one reader waits again.
+    private static let slowSeconds = 60.0
 
     private enum Step {
         case start
@@ -95,7 +99,7 @@ final class MetadataFetcher: Sendable {
             }
             let isFirst = state.flights.join(need, ticket.number)
             if state.foreseen[need] != nil { state.foreseen[need] = true }
-            if isRenewal && state.isHubSlow && doubted == nil {
+            if isRenewal, doubted == nil, let slowUntil = state.slowUntil, now < slowUntil {
                 _ = state.flights.leave(ticket.number)
                 let error = FetchError.hub(.deadline)
                 return isFirst ? .startAndAnswer(error) : .answer(.failure(error))
@@ -161,7 +165,9 @@ final class MetadataFetcher: Sendable {
                 _ = state.flights.leave(number)
                 return state.waiters.removeValue(forKey: number)
             }
-            if late.contains(where: \.isRenewal) { state.isHubSlow = true }
+            if late.contains(where: \.isRenewal) {
+                state.slowUntil = now + MetadataFetcher.slowSeconds
+            }
             return (late, next)
         }
         if let next { setAlarm(next) }
@@ -196,11 +202,11 @@ final class MetadataFetcher: Sendable {
         _ state: inout State
     ) {
         guard case .failure(let error) = result else {
-            state.isHubSlow = false
+            state.slowUntil = nil
             return
         }
         guard case .hub(let reason) = error, reason.isAnswer else { return }
-        state.isHubSlow = false
+        state.slowUntil = nil
         let until = scheduling.now + options.refusalSeconds
         state.refused.insert(
             Refused(error: reason, until: until, tokenGeneration: generation), for: need)

@@ -125,6 +125,22 @@ import Testing
         #expect(try store.read(content) == content.bytes)
     }
 
+    /// Found by the simulation: the second of two damaged blocks was noticed only when the content
+    /// that had come again was proven, and then it was not stored.
+    @Test func damageThatIsNoticedByTheProofOfWhatCameAgainIsMended() throws {
+        let path = directory.path + "/cache"
+        let content = Content(random: 4 * block, seed: 78)
+        let store = try openStore(path)
+        defer { store.close() }
+        #expect(try store.writeProven(content.hash, content.bytes))
+        store.flush()
+        let pack = try #require(filesInTree(path + "/packs").first)
+        for place in [1_000, 4 * block - 1_000] { try flipBit(pack, (4_096 + place) * 8) }
+        #expect(try store.read(content, 0..<1) == nil)
+        #expect(try store.writeProven(content.hash, content.bytes))
+        #expect(try store.read(content) == content.bytes)
+    }
+
     @Test func flippedBitsInRowsAreFound() throws {
         let contents = try filled(12)
         let path = directory.path + "/cache/store.db"

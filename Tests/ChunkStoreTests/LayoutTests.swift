@@ -1,11 +1,14 @@
 // From flat files into packs and back: the same bytes, shared, smaller, and given back.
 
-import ChunkStore
+import Database
 import Glibc
 import Hashing
+import Platform
 import Telemetry
 import TestSupport
 import Testing
+
+@testable import ChunkStore
 
 @Suite struct LayoutTests {
     let directory = TemporaryDirectory()
@@ -21,6 +24,34 @@ import Testing
             var status = stat()
             return stat(path, &status) == 0 ? sum + Int64(status.st_blocks) * 512 : sum
         }
+    }
+
+    /// Found by the simulation: what had just been dropped was looked at again and again.
+    @Test func aLookEndsWhileTheIndexStillListsWhatIsGone() throws {
+        let store = try ChunkStore(
+            directory: directory.path, sizeLimitBytes: 1 << 40, hotLimitBytes: 1, log: quietLog)
+        let (kept, gone) = (Content(random: block, seed: 1), Content(random: block, seed: 2))
+        store.setInUse { _ in true }
+        for content in [kept, gone] {
+            try store.write(content)
+            store.flush()
+        }
+        // The index cannot be written for a while.
+        let gate = Mailbox<Void>()
+        store.index.writer.submit { _ in _ = gate.receive() }
+        let dropping = OwnedThread { store.drop(gone.hash, size: gone.size) }
+        while store.state(gone).cachedByteCount > 0 { usleep(1_000) }
+        store.setInUse { $0 == kept.hash }
+        let isOver = Mailbox<Void>()
+        let looking = OwnedThread {
+            store.serve(.look)
+            isOver.send(())
+        }
+        #expect(isOver.receive(until: .now + 20) != nil)
+        gate.send(())
+        dropping.join()
+        looking.join()
+        store.close()
     }
 
     @Test(arguments: [1, 5_000, 70_000, 5 * block + 777, 80 * block])

@@ -66,6 +66,22 @@ import Testing
         again.close()
     }
 
+    @Test func whatCanBeHeldDependsOnPinsThatLieFlat() throws {
+        let store = try openStore(directory.path, limit: Int64(4 * block))
+        defer { store.close() }
+        let pinned = Content(random: 3 * block, seed: 1)
+        let other = Content(random: 2 * block, seed: 2)
+        try store.write(pinned)
+        store.flush()
+        #expect(store.canHold(other.hash, size: other.size))
+        try store.setPinned(pinned.hash, size: pinned.size, true)
+        #expect(!store.canHold(other.hash, size: other.size))
+        #expect(store.canHold(pinned.hash, size: pinned.size))
+        try store.setPinned(pinned.hash, size: pinned.size, false)
+        #expect(store.canHold(other.hash, size: other.size))
+        #expect(!store.canHold(other.hash, size: Int64(5 * block)))
+    }
+
     @Test func oneOfManyWritersOfABlockWrites() throws {
         let store = try openStore(directory.path)
         defer { store.close() }

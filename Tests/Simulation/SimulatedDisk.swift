@@ -215,9 +215,4 @@ package final class SimulatedDisk: @unchecked Sendable {
         }
         for (path, node) in names where isIn(path) { durableNames[path] = node }
     }
-
-    /// As journaling filesystems do for a file that is new.
-    func synchronizeName(_ path: String) {
-        if let node = names[path] { durableNames[path] = node }
-    }
 }

@@ -95,12 +95,26 @@ private final class DatabaseHandle {
     let path: String
     /// Of the time when it was opened: after the end of its process there are others.
     let locks: DatabaseLocks
+    /// Whether the next synchronization is its folder's too, as that of a journal or a log that
+    /// was just opened is on Unix: with its name, the removal of an older journal is on the disk.
+    var synchronizesFolder: Bool
 
-    init(_ mount: SimulatedMount, _ node: SimulatedDisk.Node, _ path: String) {
+    init(
+        _ mount: SimulatedMount, _ node: SimulatedDisk.Node, _ path: String, _ flags: Int32
+    ) {
         self.mount = mount
         self.node = node
         self.path = path
         locks = node.locks
+        let journals = SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL
+        synchronizesFolder = flags & SQLITE_OPEN_CREATE != 0 && flags & journals != 0
+    }
+
+    func synchronize() {
+        node.synchronize()
+        guard synchronizesFolder, let slash = path.lastIndex(of: "/") else { return }
+        synchronizesFolder = false
+        mount.disk.synchronizeNames(in: String(path[..<slash]))
     }
 
     var id: ObjectIdentifier { ObjectIdentifier(self) }
@@ -191,7 +205,7 @@ private func openFile(
     do throws(Errno) {
         try mount.begin(yields: false)
         let node = try mount.disk.node(path, create: flags & SQLITE_OPEN_CREATE != 0)
-        let handle = DatabaseHandle(mount, node, path)
+        let handle = DatabaseHandle(mount, node, path, flags)
         let pointer = UnsafeMutableRawPointer(file).assumingMemoryBound(to: DatabaseFile.self)
         pointer.pointee.handle = Unmanaged.passRetained(handle).toOpaque()
         file.pointee.pMethods = methods
@@ -311,8 +325,7 @@ private nonisolated(unsafe) let methods: UnsafePointer<sqlite3_io_methods> = {
     table.pointee.xSync = { file, _ in
         guard let handle = handle(file) else { return Failure.fsync }
         return handle.attempt(Failure.fsync) { () throws(Errno) in
-            handle.node.synchronize()
-            handle.mount.disk.synchronizeName(handle.path)
+            handle.synchronize()
             return SQLITE_OK
         }
     }

@@ -1,18 +1,20 @@
 // The questions of a simulation, and how their answers are compared with the model.
 
 import Catalog
+import Fetching
 import FileSystem
 import Platform
 
 extension SimulatedWorld {
-    /// How long an answer may take at most: the deadline of a read, and some.
-    private static let answerSeconds = 200.0
+    /// How long an answer may take at most: the deadline of a read, and some; who waits for a proof
+    /// may wait as long anew for each of the thirteen blocks of the largest content.
+    private var answerSeconds: Double { options.fetch.provesFirst ? 14 * 130 : 200 }
 
     /// An answer, or nil with its error judged.
     func waitFor<Value: Sendable>(
         _ question: SimulatedLife.Question<Value>, _ what: String
     ) -> Value? {
-        guard let answer = question.answer(withinSeconds: SimulatedWorld.answerSeconds) else {
+        guard let answer = question.answer(withinSeconds: answerSeconds) else {
             fail("\(what): not answered")
             return nil
         }

@@ -69,6 +69,8 @@ package final class SimulatedWorld {
     /// Beyond it nothing of what ends in order is still under way, in seconds: a read's deadline
     /// and the longest pause between two looks whether the Hub is there.
     static let settleSeconds = 160.0
+    /// In which the store is given again what it could not take, and what is complete is proven.
+    static let storeAgainSeconds = 10.0
 
     let seed: UInt64
     let threads: SimulatedThreads
@@ -208,7 +210,7 @@ package final class SimulatedWorld {
 
     /// Whether an error in an answer to a question of that time is no surprise.
     func isExcused(since begin: MonotonicInstant) -> Bool {
-        if weather.isAway || weather.faultEvery > 0 { return true }
+        if weather.isAway || weather.faultEvery > 0 || disk.faults.isActive { return true }
         return begin <= excusedUntil
             || begin <= weather.lastFault + SimulatedWorld.settleSeconds
     }
@@ -236,6 +238,11 @@ package final class SimulatedWorld {
             }
             if !isBlocked { files[path] = choose(contents) }
         }
+        publish(repository, branch, files)
+    }
+
+    /// A commit with some files, to which a branch or a tag is set.
+    func publish(_ repository: String, _ branch: String, _ files: [String: SimulatedContent]) {
         var id = ""
         while id.utf8.count < 40 { id += String(random.next(), radix: 16) }
         id = String(id.prefix(40))
