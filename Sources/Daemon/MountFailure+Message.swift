@@ -121,7 +121,9 @@ extension MountFailure {
             changed.map { words($0, "that was changed since a pull put it there") },
             foreign.map { words($0, "that no pull has put there") },
         ]
-        let found = parts.compactMap(\.self).joined(separator: " and ")
+        let known = parts.compactMap(\.self)
+        // A daemon of an older version does not say which.
+        let found = known.isEmpty ? "files" : known.joined(separator: " and ")
         return "\(path) has \(found), to be replaced by what the revision has"
     }
 
@@ -134,7 +136,7 @@ extension MountFailure {
             "\(source) is not cached yet, and the Hub must not be asked (offline)"
         case .repositoryNotFound(let repository, let endpoint, let hasToken):
             "there is no \(repository) at \(endpoint), or it is private and "
-                + (hasToken ? "not for this token" : "there is no token that opens it")
+                + (hasToken ?? true ? "not for this token" : "there is no token that opens it")
         case .revisionNotFound(let repository, let revision):
             "\(repository) has no branch, tag or commit '\(revision)'"
         case .folderNotFound(let repository, let revision, let folder):

@@ -57,7 +57,8 @@ package enum MountFailure: Error, Equatable, Sendable, Codable {
     case sourceMalformed(source: String, detail: String)
     case hubUnreachable(source: String, endpoint: String, detail: String)
     case offlineNotCached(source: String)
-    case repositoryNotFound(repository: String, endpoint: String, hasToken: Bool)
+    /// A daemon of an older version does not say whether it has a token.
+    case repositoryNotFound(repository: String, endpoint: String, hasToken: Bool?)
     case revisionNotFound(repository: String, revision: String)
     case folderNotFound(repository: String, revision: String, folder: String)
     case gated(repository: String, askAt: String)

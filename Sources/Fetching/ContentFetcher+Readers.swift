@@ -218,7 +218,7 @@ extension ContentFetcher {
         // What is touched there is wanted whole, so it may come at once; not at the cost of what
         // is in use.
         let isLikelyWeights =
-            options.prefetch == .auto
+            range.lowerBound == 0 && !range.isEmpty && !awaitsProof && options.prefetch == .auto
             && (sources ?? []).contains { ContentFetcher.isNamedLikeWeights($0.path) }
             && store.hasIdleRoom(
                 for: min(content.sizeBytes, ContentPlan.openingByteCountMax))

@@ -208,7 +208,13 @@ extension ContentFetcher {
 
     private static func nextRest(_ state: inout State) -> (ContentID, ContentPlan.Action)? {
         if !hasRestSlot(state) { return nil }
-        while let id = state.rest.next() {
+        var turns = state.rest.groupCount
+        while turns > 0, let id = state.rest.next() {
+            if state.active[id]?.plan.hasEnoughUnderWay == true {
+                // It keeps its place: what is under way ends, and then somebody looks again.
+                turns -= 1
+                continue
+            }
             if let action = state.active[id]?.startRest(), case .start(let number, _, _) = action {
                 state.rest.began(id, number)
                 return (id, action)

@@ -268,9 +268,9 @@ package struct ContentPlan: Sendable {
     /// of it is wanted, on from the last read to the end, and from the beginning.
     ///
     /// - Returns: nil when all is there or under way, or enough for several readers is: then the
-    ///   next one who misses something asks again.
+    ///   end of something that is under way is the time to ask again.
     package mutating func startRest(wantsAll: Bool = true) -> Action? {
-        if liveStreamCount > 1 && underWay.byteCount >= sharedByteCount { return nil }
+        if hasEnoughUnderWay { return nil }
         while let part = order.first {
             if let action = startFirst(of: part) { return action }
             // What is under way may fail; then who reads it asks for it.
@@ -279,6 +279,11 @@ package struct ContentPlan: Sendable {
         if !wantsAll { return nil }
         let middle = min(lastReadEnd, sizeBytes)
         return startFirst(of: middle..<sizeBytes) ?? startFirst(of: 0..<middle)
+    }
+
+    /// Whether several readers share what is under way, and it is as much as they may.
+    package var hasEnoughUnderWay: Bool {
+        liveStreamCount > 1 && underWay.byteCount >= sharedByteCount
     }
 
     private mutating func startFirst(of part: Range<Int64>) -> Action? {

@@ -16,13 +16,28 @@ extension MetadataFetcher {
     ///
     /// - Returns: whether it was all that was needed.
     func takeLocally(_ need: Need, after error: HubError) -> Bool {
-        guard let clientCache, !error.isAnswer, error != .cancelled else { return false }
+        guard let clientCache else { return false }
+        switch error {
+        case .offline, .unreachable, .deadline: break
+        // A Hub that answers, however badly, is there: what it said long ago is not what it says.
+        default: return false
+        }
         do throws(CatalogError) {
             switch need {
             case .revision(let id, let revision):
                 if try catalog.resolution(of: revision, in: id) != nil { return false }
-                guard let info = clientCache.revision(revision, of: id) else { return false }
-                try catalog.record(info, asked: id, revision: revision, at: scheduling.wallTime)
+                let known = try catalog.repository(id)
+                if let known, known.canonical != id { return false }
+                // Nobody has said that it is public: what is cached of a private one stays.
+                let said = clientCache.revision(
+                    revision, of: id, isPrivate: known?.isPrivate ?? true,
+                    isGated: known?.isGated ?? false)
+                guard let said else { return false }
+                // As old as the note, so that the next look asks the Hub again.
+                try catalog.record(
+                    said.info, asked: id, revision: revision, at: said.notedAt)
+                // Whoever has the listing was let in.
+                if said.info.isGated { try catalog.recordAccess(to: id) }
             case .tree(let id, let commitID):
                 guard let commit = try catalog.commit(commitID),
                     let entries = clientCache.tree(of: commit.oid, in: id)
@@ -41,13 +56,13 @@ extension MetadataFetcher {
 }
 
 extension ClientCache {
-    /// A hundred times the largest listings there are.
-    private static let listingByteCountMax: Int64 = 256 << 20
+    /// Ten times the largest listings there are.
+    private static let listingByteCountMax: Int64 = 32 << 20
 
     /// What a name stood for when the client last looked, if it kept that commit's listing.
     fileprivate func revision(
-        _ revision: RevisionName?, of id: RepositoryID
-    ) -> RevisionInfo? {
+        _ revision: RevisionName?, of id: RepositoryID, isPrivate: Bool, isGated: Bool
+    ) -> (info: RevisionInfo, notedAt: WallTime)? {
         let commit: GitObjectID?
         if let revision, let named = GitObjectID(hex: revision.name) {
             commit = named
@@ -61,9 +76,10 @@ extension ClientCache {
             let changed = try? file.modificationTime()
         else { return nil }
         // It keeps no dates: those of the files are when it noted the listing.
-        return RevisionInfo(
-            canonicalID: id, commit: commit, lastModified: changed, isPrivate: false,
-            isGated: false, isDisabled: false)
+        let info = RevisionInfo(
+            canonicalID: id, commit: commit, lastModified: changed, isPrivate: isPrivate,
+            isGated: isGated, isDisabled: false)
+        return (info, changed)
     }
 
     fileprivate func tree(of commit: GitObjectID, in id: RepositoryID) -> [TreeEntry]? {

@@ -55,8 +55,14 @@ extension MetadataFetcher {
         state.withLock { $0.foreseen[need] ?? true }
     }
 
-    /// Whether somebody has come to want what was just given up.
-    func isWantedAgain(_ need: Need) -> Bool {
-        state.withLock { $0.foreseen.removeValue(forKey: need) ?? false }
+    /// Whether somebody has come to want what was just given up; nil if it was not foreseen.
+    ///
+    /// If nobody has, it is over with this: whoever comes now is the first.
+    func isWantedAgain(_ need: Need) -> Bool? {
+        state.withLock { state in
+            guard let isWanted = state.foreseen.removeValue(forKey: need) else { return nil }
+            if !isWanted { _ = leave(need, &state) }
+            return isWanted
+        }
     }
 }

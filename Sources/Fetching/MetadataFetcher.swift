@@ -137,7 +137,7 @@ final class MetadataFetcher: Sendable {
     }
 
     /// REQUIRES: the lock on `state`.
-    private func leave(_ need: Need, _ state: inout State) -> [Waiter] {
+    func leave(_ need: Need, _ state: inout State) -> [Waiter] {
         state.flights.finish(need).compactMap { number in
             state.deadlines.remove(number)
             return state.waiters.removeValue(forKey: number)
@@ -328,8 +328,9 @@ final class MetadataFetcher: Sendable {
         hub.tree(
             id, commit.oid, deadline: deadline, goesOn: { self.isWanted(need) }
         ) { result in
-            if case .failure(.cancelled) = result, self.isWantedAgain(need) {
-                return self.startTree(need, id, commitID, deadline)
+            if case .failure(.cancelled) = result, let isWanted = self.isWantedAgain(need) {
+                if isWanted { self.startTree(need, id, commitID, deadline) }
+                return
             }
             self.record(need, result) { (listing) throws(CatalogError) in
                 let layout = try self.catalog.record(tree: listing.entries, of: commit)

@@ -37,6 +37,9 @@ struct RestQueue {
 
     var isEmpty: Bool { line.isEmpty }
 
+    /// Groups that take turns.
+    var groupCount: Int { line.count }
+
     /// Bytes that are under way when one more transfer begins, at most.
     var claimedByteCount: Int64 {
         Int64(running.count + 1) * ContentPlan.transferByteCountMax

@@ -110,7 +110,12 @@ extension HubClient {
         let key = XetBoard.TokenKey(
             id: id, commit: commit, endpoint: endpoint,
             generation: credentials[endpoint].generation)
-        xetToken(key, notLike: nil, deadline: deadline, priority: .metadata) { [self] result in
+        // A reader who joins has no more patience than this.
+        let patience =
+            hasOther(than: endpoint)
+            ? HubClient.xetPatienceAmongMirrorsSeconds : HubClient.xetPatienceSeconds
+        let patienceEnd = min(deadline, now + patience)
+        xetToken(key, notLike: nil, deadline: patienceEnd, priority: .metadata) { [self] result in
             if case .failure = result { xet.refuse(.ahead, at: scheduling.now) }
         }
     }

@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(TOP, "Tests", "Support"))
 
 import browser  # noqa: E402  pylint: disable=wrong-import-position
 from text_models import (CLASSIFIER, ENCODER, FIXTURES, OTHER, check_classes,  # noqa: E402
-                         copy)
+                         copy, expected)
 
 NAME = "acme/mood"
 REFUSED = 15
