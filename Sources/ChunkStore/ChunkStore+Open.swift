@@ -81,7 +81,7 @@ extension ChunkStore {
     /// Opens the packs; a new cache gets its identity.
     static func openPacks(
         _ directory: String, _ opening: StoreIndex.Opening, _ index: StoreIndex,
-        _ files: any StoreFiles, _ scheduling: Scheduling
+        _ files: any StoreFiles, _ scheduling: Scheduling, _ log: Log
     ) throws(StoreError) -> PackSet {
         let cacheID = opening.cacheID ?? CacheID.random()
         if opening.cacheID == nil {
@@ -100,7 +100,7 @@ extension ChunkStore {
         }
         let packs = PackSet(
             directory: folder, cacheID: cacheID, files: files,
-            nextNumber: max(opening.nextPack, newest + 1), scheduling: scheduling)
+            nextNumber: max(opening.nextPack, newest + 1), scheduling: scheduling, log: log)
         if let tail = opening.tail {
             packs.resume(tail.pack, tail: tail.offset)
             index.forgetTail()

@@ -98,7 +98,7 @@ package final class ChunkStore: Sendable {
         flatUsed = Atomic(opening.flatByteCount)
         packedUsed = Atomic(opening.packedByteCount)
         table = ContentTable(newestID: opening.newestID, scheduling: scheduling)
-        packs = try ChunkStore.openPacks(directory, opening, index, files, scheduling)
+        packs = try ChunkStore.openPacks(directory, opening, index, files, scheduling, log)
         deliveries = DeliveryBook(newestNumber: opening.newestDelivery)
         committer = Committer(
             index: index, packs: packs, deliveries: deliveries, files: files,

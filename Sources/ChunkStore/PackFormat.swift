@@ -178,13 +178,18 @@ struct PackHeader: Equatable, Sendable {
 
     /// Nil for a page that is damaged or no pack's.
     init?(_ bytes: [UInt8]) {
-        guard bytes.count >= 48, Array(bytes[..<8]) == PackHeader.magic,
-            littleEndian(bytes[40..<48]) == rowChecksum(bytes[..<40], rowKey: 0),
+        guard PackHeader.isSound(bytes), Array(bytes[..<8]) == PackHeader.magic,
             littleEndian(bytes[8..<16]) == UInt64(PackHeader.version),
             let cacheID = CacheID(bytes: bytes[16..<32])
         else { return nil }
         self.cacheID = cacheID
         pack = Int(truncatingIfNeeded: littleEndian(bytes[32..<40]))
+    }
+
+    /// Whether a page is as it was written, by whatever version.
+    static func isSound(_ bytes: [UInt8]) -> Bool {
+        bytes.count >= 48
+            && littleEndian(bytes[40..<48]) == rowChecksum(bytes[..<40], rowKey: 0)
     }
 }
 

@@ -44,6 +44,8 @@ final class PackSet: Sendable {
         var broken: Set<Int> = []
         /// Records that are written or being written, but not yet in the index, by pack.
         var uncommitted: [Int: Int] = [:]
+        /// Files named like packs that have neither a header nor a record of this cache.
+        var strange: Set<Int> = []
     }
 
     let directory: String
@@ -51,6 +53,7 @@ final class PackSet: Sendable {
     /// Whether the disk takes space back from the middle of a file.
     let canPunch: Bool
     private let files: any StoreFiles
+    private let log: Log
     private let state: Lock<State>
     /// One element, taken by the thread that begins a pack.
     private let turn: Mailbox<Void>
@@ -61,8 +64,9 @@ final class PackSet: Sendable {
     /// - Parameter nextNumber: above every number that was ever used.
     init(
         directory: String, cacheID: CacheID, files: any StoreFiles, nextNumber: Int,
-        scheduling: Scheduling
+        scheduling: Scheduling, log: Log
     ) {
+        self.log = log
         turn = Mailbox(scheduling)
         synchronizing = Mailbox(scheduling)
         self.directory = directory
@@ -266,17 +270,7 @@ extension PackSet {
             return known.pack
         }
         if let known { return known }
-        let opened: PackFile
-        do throws(Errno) {
-            let file = try files.open(PackSet.path(directory, number), create: false)
-            let header = try PackSet.header(of: file)
-            guard let header, header.cacheID == cacheID, header.pack == number else {
-                throw .stale
-            }
-            opened = PackFile(number: number, salt: header.salt, file: file)
-        } catch {
-            throw StoreError(error)
-        }
+        let opened = try open(number)
         state.withLock { state in
             if state.open.count >= PackSet.openCountMax,
                 let oldest = state.open.min(by: { $0.value.use < $1.value.use })
@@ -286,6 +280,47 @@ extension PackSet {
             state.open[number] = (opened, state.uses)
         }
         return opened
+    }
+
+    private func open(_ number: Int) throws(StoreError) -> PackFile {
+        let header = PackHeader(cacheID: cacheID, pack: number)
+        let pack: PackFile
+        let page: [UInt8]
+        do throws(Errno) {
+            let file = try files.open(PackSet.path(directory, number), create: false)
+            pack = PackFile(number: number, salt: header.salt, file: file)
+            page = try PackSet.headerPage(of: file)
+        } catch {
+            throw StoreError(error)
+        }
+        if PackHeader(page) != header {
+            guard !PackHeader.isSound(page), try mendHeader(of: pack, header) else {
+                throw StoreError(Errno.stale)
+            }
+        }
+        return pack
+    }
+
+    /// Writes a damaged header anew, if a record behind it tells that the pack is this one.
+    ///
+    /// - Returns: whether there is such a record.
+    private func mendHeader(
+        of pack: PackFile, _ header: PackHeader
+    ) throws(StoreError) -> Bool {
+        if state.withLock({ $0.strange.contains(pack.number) }) { return false }
+        var scanner = try PackScanner(pack)
+        guard try scanner.next() != nil else {
+            state.withLock { _ = $0.strange.insert(pack.number) }
+            return false
+        }
+        log.warning(
+            "the header of a pack was damaged and is written anew",
+            ["path": PackSet.path(directory, pack.number)])
+        // Where the disk does not take it, the records are as good, and the next to open it tries.
+        try? unsafe header.bytes.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in
+            try unsafe pack.file.write(bytes, at: 0)
+        }
+        return true
     }
 
     /// A record's payload after all checks; only of records that are stored as they are.
@@ -309,11 +344,16 @@ extension PackSet {
 
     /// The header of a pack; nil if it is damaged or of no pack.
     static func header(of file: any StoreFile) throws(Errno) -> PackHeader? {
+        PackHeader(try headerPage(of: file))
+    }
+
+    /// The first page of a file; empty where the file has none.
+    private static func headerPage(of file: any StoreFile) throws(Errno) -> [UInt8] {
         let buffer = BlockBuffer()
         let page = unsafe UnsafeMutableRawBufferPointer(
             rebasing: buffer.bytes[..<PackHeader.byteCount])
         let count = try unsafe file.read(into: page, at: 0)
-        return unsafe count == page.count ? PackHeader([UInt8](page)) : nil
+        return unsafe count == page.count ? [UInt8](page) : []
     }
 
     /// Up to where the index knows every record of a pack; nil while it does not.

@@ -49,7 +49,7 @@ final class Rebuilder {
         guard let newest = numbers.last, let cacheID = firstCacheID(numbers) else { return }
         let packs = PackSet(
             directory: folder, cacheID: cacheID, files: files, nextNumber: newest + 1,
-            scheduling: scheduling)
+            scheduling: scheduling, log: log)
         do throws(DatabaseError) {
             try index.writer.perform { (connection) throws(DatabaseError) in
                 try StoreIndex.set("cache", cacheID.bytes, connection)

@@ -141,6 +141,47 @@ import Testing
         #expect(try store.read(content) == content.bytes)
     }
 
+    /// Found by the simulation: one bit made all records of a pack unreadable after a restart.
+    @Test(arguments: [0, 7, 10, 20, 33, 44])
+    func aDamagedHeaderOfAPackIsWrittenAnew(place: Int) throws {
+        let path = directory.path + "/cache"
+        let content = Content(random: 5_000, seed: 79)
+        var store = try openStore(path)
+        #expect(try store.writeProven(content.hash, content.bytes))
+        store.close()
+        let pack = try #require(filesInTree(path + "/packs").first)
+        let before = try contentsOfFile(pack)
+        try flipBit(pack, place * 8 + 3)
+        store = try openStore(path)
+        #expect(try store.read(content) == content.bytes)
+        store.close()
+        #expect(try contentsOfFile(pack) == before)
+    }
+
+    @Test func aPackWithADamagedHeaderIsInARebuiltIndex() throws {
+        let path = directory.path + "/cache"
+        let contents = (1...2).map { Content(random: 5_000 * $0, seed: UInt64(80 + $0)) }
+        let first = try openStore(path)
+        #expect(try first.writeProven(contents[0].hash, contents[0].bytes))
+        first.flush()
+        // As after a crash: the next pack is begun.
+        let copy = directory.path + "/copy"
+        try copyTree(path, to: copy)
+        first.close()
+        let second = try openStore(copy)
+        #expect(try second.writeProven(contents[1].hash, contents[1].bytes))
+        second.close()
+        let packs = filesInTree(copy + "/packs").sorted()
+        #expect(packs.count == 2)
+        try flipBit(packs[0], 10 * 8)
+        for file in filesInTree(copy) where file.contains("store.db") {
+            _ = try DiskFiles().remove(file)
+        }
+        let store = try openStore(copy)
+        defer { store.close() }
+        for content in contents { #expect(try store.read(content) == content.bytes) }
+    }
+
     @Test func flippedBitsInRowsAreFound() throws {
         let contents = try filled(12)
         let path = directory.path + "/cache/store.db"

@@ -33,7 +33,19 @@ import Testing
             var damaged = bytes
             damaged[place] ^= 4
             #expect(PackHeader(damaged) == nil)
+            #expect(!PackHeader.isSound(damaged))
         }
+    }
+
+    /// Such a page is not damaged, and is not written anew.
+    @Test func theHeaderOfAnotherVersionIsSound() throws {
+        var bytes = PackHeader(cacheID: try #require(FormatTests.cacheID), pack: 7).bytes
+        bytes[8] = 2
+        var sum: [UInt8] = []
+        appendNumber(rowChecksum(bytes[..<40], rowKey: 0), to: &sum)
+        bytes.replaceSubrange(40..<48, with: sum)
+        #expect(PackHeader.isSound(bytes))
+        #expect(PackHeader(bytes) == nil)
     }
 
     @Test func topBytes() throws {

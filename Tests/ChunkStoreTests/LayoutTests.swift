@@ -240,7 +240,7 @@ import Testing
         store.close()
     }
 
-    @Test(arguments: ["missing", "truncated", "swapped", "foreign"])
+    @Test(arguments: ["missing", "truncated", "swapped", "foreign", "foreign and damaged"])
     func packsThatAreNotWhatTheyShouldBe(what: String) throws {
         let contents = (0..<4).map { Content(random: 9 * block + $0, seed: UInt64($0 + 1)) }
         do {
@@ -261,6 +261,7 @@ import Testing
             _ = try other.coolAll()
             other.close()
             try writeFile(pack, contentsOfFile(filesInTree(directory.path + "/b/packs")[0]))
+            if what == "foreign and damaged" { try flipBit(pack, 20 * 8) }
         }
         let store = try openStore(directory.path + "/a")
         for content in contents {

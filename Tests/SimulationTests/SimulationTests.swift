@@ -22,6 +22,8 @@ import Testing
         (2464, "the same"),
         (4240, "a disk that fails for long was not an excuse for the judge"),
         (861, "the cooler looked at what had just been dropped, again and again"),
+        (5134, "a bit of a pack's header made the whole pack unreadable after a restart"),
+        (6023, "the same"),
     ]
 
     @Test(arguments: regressions)
