@@ -118,6 +118,19 @@ import Testing
         store.close()
     }
 
+    /// Writes as the fetcher does, which tries again where all that could go is being packed.
+    private static func writes(_ content: Content, to store: ChunkStore) -> Bool {
+        for _ in 0..<20 {
+            do {
+                try store.write(content)
+                return true
+            } catch {
+                usleep(20_000)
+            }
+        }
+        return false
+    }
+
     @Test func theLimitHoldsUnderFullWriteLoad() throws {
         let limit = Int64(400 * block)
         let store = try ChunkStore(
@@ -140,7 +153,7 @@ import Testing
                     for round in 0..<40 {
                         let content = Content(
                             random: (10 + round % 7) * block, seed: UInt64(number * 100 + round))
-                        do { try store.write(content) } catch { failures.add() }
+                        if !PressureTests.writes(content, to: store) { failures.add() }
                         if round % 5 == 0 {
                             _ = try? store.cool(content.hash, size: content.size)
                         }
@@ -152,8 +165,8 @@ import Testing
         watch.join()
         #expect(failures.value == 0)
         #expect(sampler.used <= limit + limit / 100)
-        // The index, its log, and bytes on their way into packs come on top.
-        #expect(sampler.allocated <= limit + limit / 10)
+        // The index, its log (of 4 MiB), and bytes on their way into packs come on top.
+        #expect(sampler.allocated <= limit + limit / 10 + (4 << 20))
         #expect(sampler.used > limit / 2)
         store.close()
     }
