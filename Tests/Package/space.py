@@ -171,6 +171,21 @@ def main():
         said = tree.run("/usr/local/bin/modelfs-space", code=1, MODEL_REPO_ID=NAME,
                         MODEL_VERSION="gone", HF_ENDPOINT=hub.endpoint)
         has(said, "gone", "the lines above say why")
+        # Less room than the model needs, for the copy and for the cache.
+        shutil.rmtree(tree.folder + "/models/sentence-transformers", ignore_errors=True)
+        small = [tree.folder + "/models", data]
+        for folder in small:
+            run("mount", "-t", "tmpfs", "-o", "size=32m,mode=777", "tmpfs", folder)
+        try:
+            said = tree.run("/usr/local/bin/modelfs-space", code=1, MODEL_REPO_ID=NAME,
+                            MODEL_VERSION="v1", HF_ENDPOINT=hub.endpoint)
+            has(said, "No space left", "the lines above say why")
+            names = os.listdir(f"{small[0]}/{NAME}@v1")
+            if "model.safetensors" in names or any(name.endswith(".half") for name in names):
+                raise SystemExit(f"a half copy is left: {names}")
+        finally:
+            for folder in small:
+                run("umount", folder)
         say("what is wrong is said")
     finally:
         tree.clear()
