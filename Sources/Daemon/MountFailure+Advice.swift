@@ -181,7 +181,7 @@ extension MountFailure {
             Check the name \(repository). For a private repository, log in with 'hf auth login', \
             or put a token into HF_TOKEN.
             """
-        case .repositoryNotFound(let repository, _, true):
+        case .repositoryNotFound(let repository, _, _):
             """
             Check the name \(repository), and for a private repository the token: it is read \
             from HF_TOKEN, or from the file that 'hf auth login' writes.

@@ -69,6 +69,10 @@ private let allFailures: [(MountFailure, ExitCode)] = [
         .repositoryNotFound(
             repository: "org/x", endpoint: "https://huggingface.co", hasToken: false), .notFound
     ),
+    (
+        .repositoryNotFound(
+            repository: "org/x", endpoint: "https://huggingface.co", hasToken: nil), .notFound
+    ),
     (.revisionNotFound(repository: "gpt2", revision: "v9"), .notFound),
     (.folderNotFound(repository: "gpt2", revision: "main", folder: "a/b"), .notFound),
     (.gated(repository: "org/x", askAt: "https://huggingface.co/org/x"), .accessDenied),
