@@ -103,13 +103,8 @@ extension ChunkStore {
         guard left >= 0, let pins = try? index.metadata(ChunkStore.pinKind) else {
             return left >= 0
         }
-        for pin in pins.map(\.key) {
-            guard pin.count > 8, let hash = ContentHash(bytes: Array(pin.dropLast(8))) else {
-                continue
-            }
-            let key = ContentKey(
-                hash: hash, size: Int64(bitPattern: littleEndian(pin[(pin.count - 8)...])))
-            if hash != content || key.size != size {
+        for key in pins.compactMap({ ContentKey(pinName: $0.key) }) {
+            if key != ContentKey(hash: content, size: size) {
                 left -= (try? index.row(of: key))?.flatByteCount ?? 0
             }
             if left < 0 { return false }

@@ -199,9 +199,7 @@ extension ChunkStore {
     package func setPinned(
         _ content: ContentHash, size: Int64, _ isPinned: Bool
     ) throws(StoreError) {
-        let key = ContentKey(hash: content, size: size)
-        var name = key.hash.bytes
-        appendNumber(UInt64(bitPattern: size), to: &name)
+        let name = ContentKey(hash: content, size: size).pinName
         if isPinned {
             try keep([MetadataItem(kind: ChunkStore.pinKind, key: name, payload: [])])
         } else {

@@ -174,9 +174,7 @@ extension StoreIndex {
     }
 
     func isPinned(_ key: ContentKey) throws(DatabaseError) -> Bool {
-        var name = key.hash.bytes
-        appendNumber(UInt64(bitPattern: key.size), to: &name)
-        let pin = name
+        let pin = key.pinName
         return try readers.withReader { (connection) throws(DatabaseError) in
             try connection.first(
                 "SELECT 1 FROM metadata WHERE kind = ? AND key = ?",

@@ -9,11 +9,7 @@ extension ChunkStore {
     package func setPinned(
         _ contents: [(hash: ContentHash, size: Int64)], _ isPinned: Bool
     ) throws(StoreError) {
-        let names = contents.map { content in
-            var name = content.hash.bytes
-            appendNumber(UInt64(bitPattern: content.size), to: &name)
-            return name
-        }
+        let names = contents.map { ContentKey(hash: $0.hash, size: $0.size).pinName }
         if isPinned {
             try keep(
                 names.map { MetadataItem(kind: ChunkStore.pinKind, key: $0, payload: []) })

@@ -30,9 +30,26 @@ struct ContentKey: Hashable, Sendable {
         min(BlockSegment.blockCountMax, blockCount - segment * BlockSegment.blockCountMax)
     }
 
+    /// What a pin of the content is kept by: its hash, and then its size in 8 bytes.
+    var pinName: [UInt8] {
+        var name = hash.bytes
+        appendNumber(UInt64(bitPattern: size), to: &name)
+        return name
+    }
+
     /// Path of the flat file below the cache directory, without its folder's name.
     var fileName: String { "\(hash.hex)-\(size)" }
 
     /// The folder of the flat file: the first byte of the hash, so each has 1/256 of them.
     var folderName: String { String(hash.hex.prefix(2)) }
+}
+
+extension ContentKey {
+    /// The content that a pin names; nil for what is no pin's name.
+    init?(pinName: [UInt8]) {
+        guard pinName.count > 8, let hash = ContentHash(bytes: Array(pinName.dropLast(8)))
+        else { return nil }
+        self.init(
+            hash: hash, size: Int64(bitPattern: littleEndian(pinName[(pinName.count - 8)...])))
+    }
 }

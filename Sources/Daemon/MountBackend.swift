@@ -144,6 +144,9 @@ package struct HubStatus: Equatable, Sendable, Codable {
     /// Each of them, where there are several; nil from a daemon that knows of one only.
     package var endpoints: [EndpointStatus]?
 
+    /// The Hub and its mirrors, in order of preference.
+    var allEndpoints: [String] { endpoints?.map(\.endpoint) ?? [endpoint] }
+
     /// Present, without a name.
     package init() {}
 }

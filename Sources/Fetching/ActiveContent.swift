@@ -34,6 +34,17 @@ struct ActiveContent {
         let isExpected: Bool
     }
 
+    /// When something was last done that is done at most every some seconds.
+    private struct Pace {
+        var last: MonotonicInstant?
+
+        mutating func isDue(at now: MonotonicInstant, every seconds: Double) -> Bool {
+            if let last, now < last + seconds { return false }
+            last = now
+            return true
+        }
+    }
+
     private struct RunningTransfer {
         var policy: RetryPolicy
         var fetch: FetchID?
@@ -66,11 +77,11 @@ struct ActiveContent {
     /// Why the last attempt got no answer; nil once bytes have arrived.
     private var absence: TransportError?
     /// When deadlines were last moved because bytes came.
-    private var progressAt: MonotonicInstant?
+    private var progress = Pace()
     /// The most bytes of it that were here while somebody waited for all of them.
     private var mostByteCount: Int64 = 0
     /// When it was last asked whether it can have room at all.
-    private var lackOfRoomAt: MonotonicInstant?
+    private var lackOfRoom = Pace()
     /// Whether a reader waited in vain since bytes arrived last.
     private var hasExpired = false
     /// Bytes that a reader has waited for in vain: who asks for them until then is told so at once.
@@ -238,9 +249,7 @@ struct ActiveContent {
     mutating func noteProgress(
         at now: MonotonicInstant, atMostEvery seconds: Double
     ) -> Bool {
-        if let progressAt, now < progressAt + seconds { return false }
-        progressAt = now
-        return true
+        progress.isDue(at: now, every: seconds)
     }
 
     /// So many bytes are here now; whether there are more than there were while somebody waits.
@@ -256,9 +265,7 @@ struct ActiveContent {
     mutating func noteLackOfRoom(
         at now: MonotonicInstant, atMostEvery seconds: Double
     ) -> Bool {
-        if let lackOfRoomAt, now < lackOfRoomAt + seconds { return false }
-        lackOfRoomAt = now
-        return true
+        lackOfRoom.isDue(at: now, every: seconds)
     }
 
     /// The repository that a transfer was last asked of, and when.

@@ -28,16 +28,17 @@ extension MetadataFetcher {
                 if try catalog.resolution(of: revision, in: id) != nil { return false }
                 let known = try catalog.repository(id)
                 if let known, known.canonical != id { return false }
-                // Nobody has said that it is public: what is cached of a private one stays.
-                let said = clientCache.revision(
-                    revision, of: id, isPrivate: known?.isPrivate ?? true,
-                    isGated: known?.isGated ?? false)
-                guard let said else { return false }
+                guard let noted = clientCache.revision(revision, of: id) else { return false }
+                // It keeps no dates: those of the files are when it noted the listing. Nobody has
+                // said that it is public: what is cached of a private one stays.
+                let info = RevisionInfo(
+                    canonicalID: id, commit: noted.commit, lastModified: noted.at,
+                    isPrivate: known?.isPrivate ?? true, isGated: known?.isGated ?? false,
+                    isDisabled: false)
                 // As old as the note, so that the next look asks the Hub again.
-                try catalog.record(
-                    said.info, asked: id, revision: revision, at: said.notedAt)
+                try catalog.record(info, asked: id, revision: revision, at: noted.at)
                 // Whoever has the listing was let in.
-                if said.info.isGated { try catalog.recordAccess(to: id) }
+                if info.isGated { try catalog.recordAccess(to: id) }
             case .tree(let id, let commitID):
                 guard let commit = try catalog.commit(commitID),
                     let entries = clientCache.tree(of: commit.oid, in: id)
@@ -59,10 +60,11 @@ extension ClientCache {
     /// Ten times the largest listings there are.
     private static let listingByteCountMax: Int64 = 32 << 20
 
-    /// What a name stood for when the client last looked, if it kept that commit's listing.
+    /// What a name stood for when the client last looked, and when it noted the listing of that
+    /// commit, if it kept one.
     fileprivate func revision(
-        _ revision: RevisionName?, of id: RepositoryID, isPrivate: Bool, isGated: Bool
-    ) -> (info: RevisionInfo, notedAt: WallTime)? {
+        _ revision: RevisionName?, of id: RepositoryID
+    ) -> (commit: GitObjectID, at: WallTime)? {
         let commit: GitObjectID?
         if let revision, let named = GitObjectID(hex: revision.name) {
             commit = named
@@ -75,11 +77,7 @@ extension ClientCache {
             let file = ClientCache.open(listing(of: commit, in: id)),
             let changed = try? file.modificationTime()
         else { return nil }
-        // It keeps no dates: those of the files are when it noted the listing.
-        let info = RevisionInfo(
-            canonicalID: id, commit: commit, lastModified: changed, isPrivate: isPrivate,
-            isGated: isGated, isDisabled: false)
-        return (info, changed)
+        return (commit, changed)
     }
 
     fileprivate func tree(of commit: GitObjectID, in id: RepositoryID) -> [TreeEntry]? {

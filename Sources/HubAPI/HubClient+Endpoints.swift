@@ -60,11 +60,17 @@ extension HubClient {
     /// How long a connection to one of several endpoints may take, in seconds: another one waits.
     static let connectSecondsAmongMirrors = 3.0
 
+    /// The endpoint to ask, if possible none of those.
+    func endpoint(avoiding avoided: Set<Int>) -> Int {
+        if configuration.endpoints.count == 1 { return 0 }
+        return withChoice { $0.pick(avoiding: avoided, at: scheduling.now) }
+    }
+
     /// The endpoint to ask for a file.
     func endpoint(for request: ContentRequest, avoiding more: Set<Int> = []) -> Int {
         if configuration.endpoints.count == 1 { return 0 }
         let avoided = doubts.withLock { $0.avoided(SignedLocations.File(request)) }
-        return withChoice { $0.pick(avoiding: avoided.union(more), at: scheduling.now) }
+        return endpoint(avoiding: avoided.union(more))
     }
 
     /// Another endpoint than those that were tried; nil if none can be asked.

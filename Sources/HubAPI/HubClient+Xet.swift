@@ -64,6 +64,16 @@ extension HubClient {
     /// The same where another endpoint can be asked instead.
     static let xetPatienceAmongMirrorsSeconds = 2.0
 
+    /// Until when one question may be repeated that endpoints were tried for.
+    func xetPatience(
+        afterTrying tried: Set<Int>, deadline: MonotonicInstant
+    ) -> MonotonicInstant {
+        let seconds =
+            hasOther(than: tried)
+            ? HubClient.xetPatienceAmongMirrorsSeconds : HubClient.xetPatienceSeconds
+        return min(deadline, scheduling.now + seconds)
+    }
+
     /// Starts to bring the bytes through Xet, or over plain HTTP where Xet is disabled or does
     /// not work.
     ///
@@ -104,18 +114,13 @@ extension HubClient {
         if !xet.isEnabled || refusal != nil || xet.isRefused([.repository(id), .ahead], at: now) {
             return
         }
-        let endpoint =
-            configuration.endpoints.count == 1
-            ? 0 : withChoice { $0.pick(avoiding: xet.refused(by: id, at: now), at: now) }
+        let endpoint = endpoint(avoiding: xet.refused(by: id, at: now))
         let key = XetBoard.TokenKey(
             id: id, commit: commit, endpoint: endpoint,
             generation: credentials[endpoint].generation)
         // A reader who joins has no more patience than this.
-        let patience =
-            hasOther(than: endpoint)
-            ? HubClient.xetPatienceAmongMirrorsSeconds : HubClient.xetPatienceSeconds
-        let patienceEnd = min(deadline, now + patience)
-        xetToken(key, notLike: nil, deadline: patienceEnd, priority: .metadata) { [self] result in
+        let patience = xetPatience(afterTrying: [endpoint], deadline: deadline)
+        xetToken(key, notLike: nil, deadline: patience, priority: .metadata) { [self] result in
             if case .failure = result { xet.refuse(.ahead, at: scheduling.now) }
         }
     }

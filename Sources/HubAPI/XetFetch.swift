@@ -113,10 +113,7 @@ final class XetFetch: @unchecked Sendable {
 
     /// How long one question may be repeated.
     var patience: MonotonicInstant {
-        let seconds =
-            client.hasOther(than: tried.union([endpoint]))
-            ? HubClient.xetPatienceAmongMirrorsSeconds : HubClient.xetPatienceSeconds
-        return min(request.deadline, client.scheduling.now + seconds)
+        client.xetPatience(afterTrying: tried.union([endpoint]), deadline: request.deadline)
     }
 
     /// Questions go before the prefetched bytes of others: without an answer nothing flows.

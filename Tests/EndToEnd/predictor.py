@@ -150,20 +150,26 @@ def what_is_no_model_is_refused(stage):
     refusal(stage, shards, REFUSED, "model-00001-of-00002.safetensors")
 
 
+def all_but_one_file(stage, hub, name, deadline):
+    """A mount and a folder in it, of which all is read but extra.safetensors."""
+    large = copy(stage, ENCODER, name)
+    write(large + "/extra.safetensors", os.urandom(24 << 20))
+    hub.add(f"acme/{name}", large)
+    hub.start()
+    tree = stage.mount(hub, name=f"{name}-mount", cache=f"{name}-cache").start(
+        "--read-deadline", deadline, "--prefetch", "none")
+    folder = f"{tree.path}/acme/{name}@main"
+    for each in os.listdir(folder):
+        if each != "extra.safetensors":
+            read(os.path.join(folder, each))
+    return tree, folder
+
+
 @promise("P3", "What cannot be served ends it with a message and a number")
 def pages_that_cannot_be_had_are_no_signal(stage):
     hub = stage.hub("away")
     hub.add(NAME, copy(stage, CLASSIFIER, "away-first"))
-    large = copy(stage, ENCODER, "large")
-    write(large + "/extra.safetensors", os.urandom(24 << 20))
-    hub.add("acme/large", large)
-    hub.start()
-    tree = stage.mount(hub, name="away-mount", cache="away-cache").start(
-        "--read-deadline", "2s", "--prefetch", "none")
-    folder = f"{tree.path}/acme/large@main"
-    for name in os.listdir(folder):
-        if name != "extra.safetensors":
-            read(os.path.join(folder, name))
+    tree, folder = all_but_one_file(stage, hub, "large", "2s")
     hub.faults("status=500,path=/*/resolve/*", "status=500,path=/_data/*")
     done = subprocess.run(
         [stage.programs.predictor, folder, "--listen", "127.0.0.1:0",
@@ -177,16 +183,7 @@ def pages_that_cannot_be_had_are_no_signal(stage):
 @promise("P2", "It is ready when all of it is in memory, proven and tried", seconds=90)
 def what_it_waits_for_is_told(stage):
     hub = stage.hub("silent")
-    large = copy(stage, ENCODER, "waited-for")
-    write(large + "/extra.safetensors", os.urandom(24 << 20))
-    hub.add("acme/waited-for", large)
-    hub.start()
-    tree = stage.mount(hub, name="silent-mount", cache="silent-cache").start(
-        "--read-deadline", "60s", "--prefetch", "none")
-    folder = f"{tree.path}/acme/waited-for@main"
-    for name in os.listdir(folder):
-        if name != "extra.safetensors":
-            read(os.path.join(folder, name))
+    tree, folder = all_but_one_file(stage, hub, "waited-for", "60s")
     hub.stall_contents()
     waiting = stage.predictor(folder, "waiting").launch()
     # Long before the deadline; a machine that does much else may take some seconds.

@@ -60,7 +60,7 @@ struct DaemonComparison {
 
     /// Whether the daemon's Hub and mirrors are others than the command's.
     var hasOtherEndpoints: Bool {
-        (hub.endpoints?.map(\.endpoint) ?? [hub.endpoint]) != wanted.endpoints.map(\.text)
+        hub.allEndpoints != wanted.endpoints.map(\.text)
     }
 
     /// What becomes of the token in the command's environment, and how the daemon is given one;

@@ -56,13 +56,18 @@ package enum ModelFSCommand {
         guard let endpoints, let client = try? ControlClient(cache),
             case .status(let status)? = try? client.ask(.status)
         else { return }
-        let hub = status.fileSystem.hub
-        let served = hub.endpoints?.map(\.endpoint) ?? [hub.endpoint]
+        let served = status.fileSystem.hub.allEndpoints
         let wanted = endpoints.map { HubEndpoint($0)?.text ?? $0 }
         if served == wanted { return }
+        tellUnused(["--endpoint (its Hub is \(served.joined(separator: ", ")))"])
+    }
+
+    /// Says what was given to a command and is not used by the daemon that is there.
+    static func tellUnused(_ names: [String]) {
+        if names.isEmpty { return }
         writeText(
             "The daemon that serves this cache keeps what it was started with; not used: "
-                + "--endpoint (its Hub is \(served.joined(separator: ", ")))\n", to: 2)
+                + names.joined(separator: ", ") + "\n", to: 2)
     }
 
     /// The whole program.

@@ -237,11 +237,7 @@ extension ModelFSCommand {
             }
             if comparison.asksAllTheSame { unused.append("HF_HUB_OFFLINE") }
         }
-        if !unused.isEmpty {
-            writeText(
-                "The daemon that serves this cache keeps what it was started with; not used: "
-                    + unused.joined(separator: ", ") + "\n", to: 2)
-        }
+        tellUnused(unused)
         guard let remark = comparison?.tokenRemark else { return }
         for line in wrap(remark, columns: TextStyle.columns) { writeText("\(line)\n", to: 2) }
     }
