@@ -3,6 +3,7 @@
     python checking_reader.py MOUNTED SOURCE cold|warm|mapped|names SEED
 
 Ends with the end of its input and prints what it saw as JSON, or at a wrong byte or an error.
+Stalls are pairs of when a round began, by the clock that all processes share, and its seconds.
 """
 
 import json, mmap, os, random, sys, time
@@ -62,7 +63,7 @@ while True:
     step()
     took = time.monotonic() - start
     if took > 0.02:
-        stalls.append(took)
+        stalls.append((start, took))
     rounds += 1
     time.sleep(draw.random() * 0.004)
 print(json.dumps({"kind": kind, "rounds": rounds, "stalls": stalls}), flush=True)
