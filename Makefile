@@ -14,7 +14,7 @@ DESTDIR ?=
 SUITES ?=
 # make soak: how long; make fuzz: how long for each of its cases; both: which run it is
 SOAK_SECONDS ?= 3600
-FUZZ_SECONDS ?= 300
+FUZZ_SECONDS ?= 600
 # make simulate: how many seeds, from which on
 SEEDS ?= 10000
 FIRST_SEED ?= 1
@@ -89,6 +89,14 @@ bench-trees: ## measure gradient-boosted trees beside xgboost, into docs/PERFORM
 		"$$python" -m pip install --quiet --requirement scripts/requirements-bench.txt && \
 		"$$python" Benchmarks/trees.py --bin .build/release --write
 
+.PHONY: bench-takeover
+bench-takeover: release ## hold 1,000 kills and 50 upgrades to their stalls; on a machine at rest
+	@python=$$(scripts/venv.sh) && for case in kills upgrades; do \
+		MODELFS_TAKEOVER_KILLS=1000 MODELFS_TAKEOVER_UPGRADES=50 MODELFS_TAKEOVER_BARS=1 \
+			MODELFS_BIN=.build/release \
+			"$$python" Tests/EndToEnd/takeover.py $${case}_under_load || exit 1; \
+	done
+
 .PHONY: soak
 soak: ## readers, outages, evictions for an hour, faults, 1,000 kills: SOAK_SECONDS=3600 SEED=
 	@scripts/bootstrap.sh
@@ -116,14 +124,14 @@ systemd-test: release ## the units on a real systemd, booted in a namespace (roo
 		--folder Tests/Systemd --seconds 900
 
 .PHONY: fuzz
-fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=300 SEED=
+fuzz: ## bent inputs to all that reads what others wrote: FUZZ_SECONDS=600 SEED=
 	@scripts/bootstrap.sh
 	@mkdir -p out/fuzz
 	MODELFS_FUZZ_SECONDS=$(FUZZ_SECONDS) MODELFS_FUZZ_SEED=$(SEED) MODELFS_FUZZ_FOLDER=out/fuzz \
 		swift test --disable-xctest --filter FuzzTests
 
 .PHONY: fuzz-coverage
-fuzz-coverage: ## the same parsers under libFuzzer, which looks for new code: FUZZ_SECONDS=300
+fuzz-coverage: ## the same parsers under libFuzzer, which looks for new code: FUZZ_SECONDS=600
 	@scripts/bootstrap.sh
 	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
 
