@@ -93,7 +93,7 @@ bench-trees: ## measure gradient-boosted trees beside xgboost, into docs/PERFORM
 bench-takeover: release ## hold 1,000 kills and 50 upgrades to their stalls; on a machine at rest
 	@python=$$(scripts/venv.sh) && for case in kills upgrades; do \
 		MODELFS_TAKEOVER_KILLS=1000 MODELFS_TAKEOVER_UPGRADES=50 MODELFS_TAKEOVER_BARS=1 \
-			MODELFS_BIN=.build/release \
+			MODELFS_BIN=$(CURDIR)/.build/release \
 			"$$python" Tests/EndToEnd/takeover.py $${case}_under_load || exit 1; \
 	done
 
