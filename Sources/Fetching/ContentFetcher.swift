@@ -116,7 +116,7 @@ final class ContentFetcher: Sendable {
 
     init(
         hub: HubClient, catalog: Catalog, store: ChunkStore, alarms: AlarmClock,
-        refusals: RefusedRepositories, options: FetchOptions, log: Log
+        refusals: RefusedRepositories, clientCache: ClientCache?, options: FetchOptions, log: Log
     ) throws(Errno) {
         self.hub = hub
         self.catalog = catalog
@@ -125,7 +125,7 @@ final class ContentFetcher: Sendable {
         self.refusals = refusals
         self.options = options
         self.log = log
-        clientCache = options.clientCache.map { ClientCache(root: $0) }
+        self.clientCache = clientCache
         let scheduling = store.scheduling
         self.scheduling = scheduling
         proofs = Mailbox(scheduling)

@@ -66,7 +66,7 @@ final class MetadataFetcher: Sendable {
 
     init(
         hub: HubClient, catalog: Catalog, alarms: AlarmClock, refusals: RefusedRepositories,
-        options: FetchOptions, scheduling: Scheduling, log: Log
+        clientCache: ClientCache?, options: FetchOptions, scheduling: Scheduling, log: Log
     ) {
         self.scheduling = scheduling
         self.hub = hub
@@ -74,7 +74,7 @@ final class MetadataFetcher: Sendable {
         self.alarms = alarms
         self.refusals = refusals
         self.options = options
-        clientCache = options.clientCache.map { ClientCache(root: $0) }
+        self.clientCache = clientCache
         self.log = log
     }
 
