@@ -234,7 +234,8 @@ final class ContentFetcher: Sendable {
         }
         return busy.map { active in
             FetchProgress(
-                name: active.name, sizeBytes: active.content.sizeBytes,
+                content: active.content.id, name: active.name,
+                sizeBytes: active.content.sizeBytes,
                 cachedBytes: store.state(
                     of: active.content.hash, size: active.content.sizeBytes
                 ).cachedByteCount,

@@ -40,6 +40,7 @@ package struct FetchOptions: Sendable {
 
 /// What is under way, for `status`.
 package struct FetchProgress: Sendable {
+    package let content: ContentID
     /// One place where the content stands.
     package let name: String
     package let sizeBytes: Int64
