@@ -72,14 +72,15 @@ let package = Package(
 
         // The ladder: each module uses only those above it in this list.
         module("Platform", ["CShims"]),
+        module("JSON", []),
         module("Telemetry", ["Platform"]),
         module("Settings", ["Platform", "CShims"]),
         module("Keeping", ["Platform", "Telemetry", "Settings", "CShims"]),
         module("Hashing", ["Platform", "CShims", "CCrypto", "CXXHash"]),
         module("Compression", ["Platform", "CShims", "Hashing", "CLZ4"]),
-        module("Xet", ["Platform", "Telemetry", "Hashing", "Compression"]),
+        module("Xet", ["Platform", "JSON", "Telemetry", "Hashing", "Compression"]),
         module("LinearAlgebra", ["Platform", "CShims", "COpenBLAS"]),
-        module("Weights", ["Platform", "CShims"]),
+        module("Weights", ["Platform", "JSON", "CShims"]),
         module("HDF5Files", ["Platform", "Weights"]),
         module("Database", ["Platform", "CSQLite3"]),
         module("Transport", ["Platform", "Telemetry", "CCurl"]),
@@ -117,13 +118,13 @@ let package = Package(
         module(
             "Inference",
             [
-                "Platform", "Telemetry", "CShims", "HDF5Files", "LinearAlgebra", "Weights",
+                "Platform", "JSON", "Telemetry", "CShims", "HDF5Files", "LinearAlgebra", "Weights",
             ]),
         module(
             "Predicting",
             [
-                "Platform", "Telemetry", "Settings", "CShims", "Database", "HTTPService", "Weights",
-                "LinearAlgebra", "Inference",
+                "Platform", "JSON", "Telemetry", "Settings", "CShims", "Database", "HTTPService",
+                "Weights", "LinearAlgebra", "Inference",
             ]),
         module(
             "Daemon",
@@ -147,6 +148,7 @@ let package = Package(
         program("modelfs-predictor", ["Platform", "Settings", "Predicting"]),
 
         tests("PlatformTests", ["Platform", "TestSupport"]),
+        tests("JSONTests", ["JSON"]),
         tests("KeepingTests", ["Platform", "Keeping"]),
         tests("HashingTests", ["Platform", "Hashing", "CXXHash"]),
         tests("CompressionTests", ["Platform", "Hashing", "Compression"]),
@@ -169,7 +171,7 @@ let package = Package(
         tests(
             "PredictingTests",
             [
-                "Platform", "Telemetry", "Settings", "Database", "HTTPService", "Inference",
+                "Platform", "JSON", "Telemetry", "Settings", "Database", "HTTPService", "Inference",
                 "Predicting", "TestSupport",
             ]),
         tests("DatabaseTests", ["Platform", "Database", "TestSupport"]),
@@ -214,8 +216,8 @@ let package = Package(
         .target(
             name: "FuzzCases",
             dependencies: [
-                "Platform", "Settings", "Keeping", "Hashing", "Compression", "Xet", "Weights",
-                "Transport", "HubAPI", "Catalog", "ChunkStore", "FuseSession", "Daemon",
+                "Platform", "JSON", "Settings", "Keeping", "Hashing", "Compression", "Xet",
+                "Weights", "Transport", "HubAPI", "Catalog", "ChunkStore", "FuseSession", "Daemon",
                 "TestSupport",
             ],
             path: "Tests/FuzzCases", swiftSettings: testSettings),
@@ -235,7 +237,7 @@ let package = Package(
         tests("LinearAlgebraTests", ["Platform", "LinearAlgebra", "TestSupport"]),
         tests(
             "InferenceTests",
-            ["Platform", "LinearAlgebra", "Weights", "Inference", "TestSupport"]),
+            ["Platform", "JSON", "LinearAlgebra", "Weights", "Inference", "TestSupport"]),
         .executableTarget(
             name: "daemon-fixture", dependencies: ["Platform", "Telemetry", "Settings", "Daemon"],
             path: "Tests/DaemonFixture", swiftSettings: testSettings),

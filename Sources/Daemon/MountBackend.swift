@@ -153,7 +153,7 @@ package struct HubStatus: Equatable, Sendable, Codable {
 
 /// A file that is being fetched.
 package struct FetchStatus: Equatable, Sendable, Codable {
-    /// Such as `org/name/model.safetensors`.
+    /// The newest place where it stands, such as `org/name@v1/model.safetensors`.
     package var file: String
     /// How much of the file is there, in bytes.
     package var doneBytes: Int64

@@ -43,12 +43,7 @@ package struct MountTable: Equatable, Sendable {
     /// The table of the calling process's namespace.
     package static func current() throws(Errno) -> MountTable {
         let file = try FileDescriptor.open("/proc/self/mountinfo", O_RDONLY)
-        var bytes: [UInt8] = []
-        while bytes.count < sizeMax {
-            let chunk = try file.readBytes(countMax: 1 << 16, at: Int64(bytes.count))
-            bytes += chunk
-            if chunk.count < 1 << 16 { break }
-        }
+        let bytes = try file.readBytes(countMax: sizeMax)
         return MountTable(parsing: String(decoding: bytes, as: UTF8.self))
     }
 

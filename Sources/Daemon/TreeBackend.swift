@@ -355,7 +355,8 @@ package final class TreeBackend: MountBackend {
         status.clientCacheBytes = fetcher.clientCacheByteCount
         status.fetches = fetcher.progress.map {
             FetchStatus(
-                file: $0.name, doneBytes: $0.cachedBytes, totalBytes: $0.sizeBytes,
+                file: fileSystem.place(of: $0.content)?.name ?? $0.name,
+                doneBytes: $0.cachedBytes, totalBytes: $0.sizeBytes,
                 readerCount: $0.waiterCount)
         }
         status.refusals = fetcher.refusals.map { refusal in

@@ -45,6 +45,14 @@ struct ActiveContent {
         }
     }
 
+    /// How far the proof of a content has come that somebody waits for.
+    private enum Reached {
+        /// The most bytes of it that were here.
+        case byteCount(Int64)
+        /// All of it was here, and its hash was begun.
+        case hash
+    }
+
     private struct RunningTransfer {
         var policy: RetryPolicy
         var fetch: FetchID?
@@ -78,8 +86,8 @@ struct ActiveContent {
     private var absence: TransportError?
     /// When deadlines were last moved because bytes came.
     private var progress = Pace()
-    /// The most bytes of it that were here while somebody waited for all of them.
-    private var mostByteCount: Int64 = 0
+    /// How far it has come while somebody waited for all of it.
+    private var reached = Reached.byteCount(0)
     /// When it was last asked whether it can have room at all.
     private var lackOfRoom = Pace()
     /// Whether a reader waited in vain since bytes arrived last.
@@ -159,7 +167,7 @@ struct ActiveContent {
     mutating func readProven(
         lost: [Range<Int64>], waiter: ContentPlan.WaiterID
     ) -> [ContentPlan.Action] {
-        if plan.waiterCount == 0 { mostByteCount = 0 }
+        if plan.waiterCount == 0 { reached = .byteCount(0) }
         let actions = lost.flatMap { plan.lost($0) }
         return actions + plan.readProven(waiter: waiter)
     }
@@ -256,8 +264,15 @@ struct ActiveContent {
     ///
     /// What is lost and comes again is no progress.
     mutating func hasGrown(to byteCount: Int64) -> Bool {
-        if byteCount <= mostByteCount { return false }
-        mostByteCount = byteCount
+        guard case .byteCount(let most) = reached, byteCount > most else { return false }
+        reached = .byteCount(byteCount)
+        return true
+    }
+
+    /// All of it is here and is hashed; whether that is so for the first time while somebody waits.
+    mutating func beginsHash() -> Bool {
+        if case .hash = reached { return false }
+        reached = .hash
         return true
     }
 
@@ -341,7 +356,7 @@ struct ActiveContent {
     mutating func foundWrong(
         now: MonotonicInstant
     ) -> (actions: [ContentPlan.Action], refused: [ContentPlan.WaiterID]) {
-        mostByteCount = 0
+        reached = .byteCount(0)
         let isWorthIt = noteWrong(sourceIndex, now, ActiveContent.wrongSeconds)
         let refused = isWorthIt ? [] : plan.dismissWaiters()
         return (plan.lost(0..<content.sizeBytes), refused)

@@ -93,9 +93,7 @@ extension ContentFetcher {
         if !found.isComplete { return fetchAgainIfAwaited(content) }
         if found.verification.isProven { return noteProven(content.id) }
         // Once: what is lost again and again while it is hashed is no reason to wait for longer.
-        let isFirst = state.withLock {
-            $0.active[content.id]?.hasGrown(to: content.sizeBytes + 1) ?? false
-        }
+        let isFirst = state.withLock { $0.active[content.id]?.beginsHash() ?? false }
         if isFirst {
             extendDeadlines(
                 content.id, by: Double(content.sizeBytes) / ContentFetcher.hashBytesPerSecond)

@@ -116,7 +116,7 @@ final class ContentFetcher: Sendable {
 
     init(
         hub: HubClient, catalog: Catalog, store: ChunkStore, alarms: AlarmClock,
-        refusals: RefusedRepositories, options: FetchOptions, log: Log
+        refusals: RefusedRepositories, clientCache: ClientCache?, options: FetchOptions, log: Log
     ) throws(Errno) {
         self.hub = hub
         self.catalog = catalog
@@ -125,7 +125,7 @@ final class ContentFetcher: Sendable {
         self.refusals = refusals
         self.options = options
         self.log = log
-        clientCache = options.clientCache.map { ClientCache(root: $0) }
+        self.clientCache = clientCache
         let scheduling = store.scheduling
         self.scheduling = scheduling
         proofs = Mailbox(scheduling)
@@ -234,7 +234,8 @@ final class ContentFetcher: Sendable {
         }
         return busy.map { active in
             FetchProgress(
-                name: active.name, sizeBytes: active.content.sizeBytes,
+                content: active.content.id, name: active.name,
+                sizeBytes: active.content.sizeBytes,
                 cachedBytes: store.state(
                     of: active.content.hash, size: active.content.sizeBytes
                 ).cachedByteCount,

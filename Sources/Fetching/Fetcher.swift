@@ -40,6 +40,7 @@ package struct FetchOptions: Sendable {
 
 /// What is under way, for `status`.
 package struct FetchProgress: Sendable {
+    package let content: ContentID
     /// One place where the content stands.
     package let name: String
     package let sizeBytes: Int64
@@ -84,12 +85,13 @@ package final class Fetcher: Sendable {
         self.options = options
         scheduling = store.scheduling
         alarms = try AlarmClock(store.scheduling)
+        let clientCache = options.clientCache.map { ClientCache(root: $0) }
         metadata = MetadataFetcher(
-            hub: hub, catalog: catalog, alarms: alarms, refusals: refused, options: options,
-            scheduling: scheduling, log: log)
+            hub: hub, catalog: catalog, alarms: alarms, refusals: refused,
+            clientCache: clientCache, options: options, scheduling: scheduling, log: log)
         contents = try ContentFetcher(
             hub: hub, catalog: catalog, store: store, alarms: alarms, refusals: refused,
-            options: options, log: log)
+            clientCache: clientCache, options: options, log: log)
     }
 
     /// Asks for what an operation lacks.

@@ -58,7 +58,7 @@ extension MetadataFetcher {
 
 extension ClientCache {
     /// Ten times the largest listings there are.
-    private static let listingByteCountMax: Int64 = 32 << 20
+    private static let listingByteCountMax = 32 << 20
 
     /// What a name stood for when the client last looked, and when it noted the listing of that
     /// commit, if it kept one.
@@ -90,10 +90,8 @@ extension ClientCache {
         "\(folder(of: id))/trees/\(commit.hex).json"
     }
 
-    private static func bytes(_ path: String, countMax: Int64) -> [UInt8]? {
-        guard let file = open(path), let size = try? file.size(), size <= countMax else {
-            return nil
-        }
-        return try? file.readBytes(countMax: Int(size))
+    private static func bytes(_ path: String, countMax: Int) -> [UInt8]? {
+        guard let file = open(path) else { return nil }
+        return try? file.readAllBytes(countMax: countMax)
     }
 }

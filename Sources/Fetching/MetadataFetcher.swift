@@ -20,8 +20,11 @@ final class MetadataFetcher: Sendable {
 
     struct State {
         var flights = SingleFlight<Need>()
-        /// What was asked ahead, and whether somebody wants it by now.
-        var foreseen: [Need: Bool] = [:]
+        /// What was asked ahead, and who wants it by now.
+        var foreseen: [Need: Foresight] = [:]
+        /// Trees that came ahead and that nobody has asked for yet.
+        var aside = RecentCache<Need, TreeListing>(
+            costMax: MetadataFetcher.asideEntryCountMax, cost: { $0.entries.count + 1 })
         var foreseenCount: UInt64 = 0
         var waiters: [UInt64: Waiter] = [:]
         var deadlines = Deadlines()
@@ -66,7 +69,7 @@ final class MetadataFetcher: Sendable {
 
     init(
         hub: HubClient, catalog: Catalog, alarms: AlarmClock, refusals: RefusedRepositories,
-        options: FetchOptions, scheduling: Scheduling, log: Log
+        clientCache: ClientCache?, options: FetchOptions, scheduling: Scheduling, log: Log
     ) {
         self.scheduling = scheduling
         self.hub = hub
@@ -74,7 +77,7 @@ final class MetadataFetcher: Sendable {
         self.alarms = alarms
         self.refusals = refusals
         self.options = options
-        clientCache = options.clientCache.map { ClientCache(root: $0) }
+        self.clientCache = clientCache
         self.log = log
     }
 
@@ -98,7 +101,7 @@ final class MetadataFetcher: Sendable {
                 }
             }
             let isFirst = state.flights.join(need, ticket.number)
-            if state.foreseen[need] != nil { state.foreseen[need] = true }
+            if state.foreseen[need] != nil { state.foreseen[need] = .wanted }
             if isRenewal, doubted == nil, let slowUntil = state.slowUntil, now < slowUntil {
                 _ = state.flights.leave(ticket.number)
                 let error = FetchError.hub(.deadline)
@@ -325,29 +328,40 @@ final class MetadataFetcher: Sendable {
             finish(need, .failure(.hub(.revisionNotFound)))
             return
         }
+        if let listing = takeAside(need) { return record(need, .success(listing), of: commit) }
         hub.tree(
             id, commit.oid, deadline: deadline, goesOn: { self.isWanted(need) }
         ) { result in
-            if case .failure(.cancelled) = result, let isWanted = self.isWantedAgain(need) {
-                if isWanted { self.startTree(need, id, commitID, deadline) }
-                return
-            }
-            self.record(need, result) { (listing) throws(CatalogError) in
-                let layout = try self.catalog.record(tree: listing.entries, of: commit)
-                let leftOut =
-                    listing.unreadableNameCount + layout.rejected.values.reduce(0, +)
-                if leftOut > 0 {
-                    self.log.warning(
-                        "entries were left out of a tree",
-                        [
-                            "repository": id.description, "commit": commit.oid.hex,
-                            "count": "\(leftOut)",
-                            "reasons": layout.rejected.keys.map(\.rawValue).sorted()
-                                .joined(separator: "; "),
-                            "such_as": layout.examples.joined(separator: " "),
-                        ])
+            switch result {
+            case .failure(.cancelled):
+                if let isWanted = self.isWantedAgain(need) {
+                    if isWanted { self.startTree(need, id, commitID, deadline) }
+                    return
                 }
+            case .success(let listing):
+                if self.layAside(listing, for: need) { return }
+            case .failure: break
             }
+            self.record(need, result, of: commit)
+        }
+    }
+
+    private func record(
+        _ need: Need, _ result: Result<TreeListing, HubError>, of commit: KnownCommit
+    ) {
+        record(need, result) { (listing) throws(CatalogError) in
+            let layout = try catalog.record(tree: listing.entries, of: commit)
+            let leftOut = listing.unreadableNameCount + layout.rejected.values.reduce(0, +)
+            if leftOut == 0 { return }
+            log.warning(
+                "entries were left out of a tree",
+                [
+                    "repository": commit.repository.description, "commit": commit.oid.hex,
+                    "count": "\(leftOut)",
+                    "reasons": layout.rejected.keys.map(\.rawValue).sorted()
+                        .joined(separator: "; "),
+                    "such_as": layout.examples.joined(separator: " "),
+                ])
         }
     }
 

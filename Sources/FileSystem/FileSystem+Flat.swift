@@ -64,7 +64,12 @@ extension FileSystem {
     /// many others it is known to stand, at most a few; nil if none is known.
     package func place(of id: NodeID) -> (name: String, otherCount: Int)? {
         if !id.isFile || id.epoch != catalog.epoch { return nil }
-        let sources = (try? catalog.sources(of: ContentID(row: id.row))) ?? []
+        return place(of: ContentID(row: id.row))
+    }
+
+    /// The same of a content.
+    package func place(of id: ContentID) -> (name: String, otherCount: Int)? {
+        let sources = (try? catalog.sources(of: id)) ?? []
         guard let source = sources.first else { return nil }
         let revision = revisionName(of: source)
         let name = "\(source.repository.name)@\(revision)/\(source.path)"

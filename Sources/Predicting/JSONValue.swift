@@ -1,8 +1,10 @@
 // JSON as requests bring it and answers take it: values in order, read strictly, written plainly.
 //
-// The reader goes over the bytes once, bounds depth, refuses what stands twice, and says where it
-// stopped. The writer writes vectors without a value for each number, since they are most of what
+// A text that is no JSON, or in which a name stands twice, is a fault with its place; depth is
+// bounded. The writer writes vectors without a value for each number, since they are most of what
 // an answer holds.
+
+internal import JSON
 
 /// A JSON value.
 enum JSONValue: Equatable, Sendable {
@@ -63,6 +65,43 @@ enum JSONValue: Equatable, Sendable {
 struct JSONMember: Equatable, Sendable {
     var name: String
     var value: JSONValue
+}
+
+extension JSONValue {
+    /// Deeper than any request that is understood.
+    private static let depthMax = 32
+
+    /// Reads a whole text.
+    static func parse(_ bytes: [UInt8]) throws(JSONFault) -> JSONValue {
+        var reader = JSONReader<JSONFault>(bytes, depthMax: depthMax)
+        let value = try JSONValue(&reader)
+        try reader.end()
+        return value
+    }
+
+    private init(_ reader: inout JSONReader<JSONFault>) throws(JSONFault) {
+        switch reader.peek() {
+        case UInt8(ascii: "{"):
+            var members: [JSONMember] = []
+            var names: Set<String> = []
+            try reader.object { (reader, name) throws(JSONFault) in
+                if !names.insert(name).inserted { throw reader.fault("'\(name)' stands twice") }
+                members.append(JSONMember(name: name, value: try JSONValue(&reader)))
+            }
+            self = .object(members)
+        case UInt8(ascii: "["):
+            var items: [JSONValue] = []
+            try reader.array { (reader) throws(JSONFault) in
+                items.append(try JSONValue(&reader))
+            }
+            self = .array(items)
+        case UInt8(ascii: "\""): self = .string(try reader.string())
+        case UInt8(ascii: "t") where reader.take(word: "true"): self = .bool(true)
+        case UInt8(ascii: "f") where reader.take(word: "false"): self = .bool(false)
+        case UInt8(ascii: "n") where reader.take(word: "null"): self = .null
+        default: self = .number(try reader.number())
+        }
+    }
 }
 
 extension JSONValue {

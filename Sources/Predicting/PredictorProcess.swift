@@ -8,6 +8,7 @@ internal import Database
 internal import Glibc
 internal import HTTPService
 internal import Inference
+internal import JSON
 internal import LinearAlgebra
 internal import Platform
 internal import Settings
@@ -64,7 +65,7 @@ struct PredictorProcess {
         } catch {
             throw error.failure
         }
-        let parsed = try? JSONParser.parse(Array(input.utf8))
+        let parsed = try? JSONValue.parse(Array(input.utf8))
         let inputs: JSONValue =
             switch parsed {
             case .object?, .array?: parsed?["inputs"] ?? parsed ?? .null

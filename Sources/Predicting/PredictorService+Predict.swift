@@ -2,6 +2,7 @@
 
 internal import HTTPService
 internal import Inference
+internal import JSON
 internal import Platform
 
 extension PredictorService {
@@ -48,11 +49,11 @@ extension PredictorService {
         _ bytes: [UInt8], allowed: [String]
     ) throws(RequestProblem) -> JSONValue {
         let value: JSONValue
-        do throws(JSONProblem) {
-            value = try JSONParser.parse(bytes)
+        do throws(JSONFault) {
+            value = try JSONValue.parse(bytes)
         } catch {
             throw RequestProblem(
-                400, "the body is no JSON: \(error.reason), at byte \(error.offset)")
+                400, "the body is no JSON: \(error.reason), at byte \(error.byteOffset)")
         }
         guard case .object(let members) = value else {
             throw RequestProblem(

@@ -5,6 +5,7 @@
 // is kept, and logged.
 
 internal import Inference
+internal import JSON
 internal import Platform
 internal import Telemetry
 
@@ -124,10 +125,10 @@ struct RevisionLoader: Sendable {
                 of: "predictor.json", byteCountMax: RevisionLoader.descriptionByteCountMax)
         }
         guard let bytes else { return nil }
-        do throws(JSONProblem) {
-            return try JSONParser.parse(bytes)
+        do throws(JSONFault) {
+            return try JSONValue.parse(bytes)
         } catch {
-            throw .description("\(error.reason), at byte \(error.offset)")
+            throw .description("\(error.reason), at byte \(error.byteOffset)")
         }
     }
 

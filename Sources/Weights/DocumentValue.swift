@@ -3,6 +3,8 @@
 // For documents that are mostly numbers: a list of numbers alone is an array of them, and fields
 // that nobody asks for are passed over and never kept.
 
+internal import JSON
+
 /// A value of a document.
 enum DocumentValue: Sendable {
     case none
@@ -43,17 +45,17 @@ enum DocumentValue: Sendable {
     }
 }
 
-extension JSONReader {
+extension JSONReader<WeightError> {
     /// Reads any value.
     ///
     /// - Parameter unwanted: the names of fields that are passed over.
     mutating func document(without unwanted: Set<String>) throws(WeightError) -> DocumentValue {
-        switch next {
+        switch peek() {
         case UInt8(ascii: "{"):
             var fields: [String: DocumentValue] = [:]
             try object { (reader, name) throws(WeightError) in
+                if unwanted.contains(name) { return try reader.skip() }
                 let value = try reader.document(without: unwanted)
-                if unwanted.contains(name) { return }
                 if fields.updateValue(value, forKey: name) != nil { throw .duplicate(name) }
             }
             return .object(fields)
@@ -73,25 +75,26 @@ extension JSONReader {
             }
             return others.isEmpty ? .numbers(numbers) : .list(others)
         case UInt8(ascii: "\""): return .text(try string())
-        case UInt8(ascii: "t"), UInt8(ascii: "f"): return .boolean(try truth())
-        case UInt8(ascii: "n"):
-            try word("null")
-            return .none
-        default: return .number(try number())
+        default:
+            if let truth = takeTruth() { return .boolean(truth) }
+            if take(word: "null") { return .none }
+            return .number(try number())
         }
     }
 
     private mutating func numberOrTruth() throws(WeightError) -> Double? {
-        switch next {
-        case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""), UInt8(ascii: "n"): nil
-        case UInt8(ascii: "t"), UInt8(ascii: "f"): try truth() ? 1 : 0
-        default: try number()
+        switch peek() {
+        case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""), UInt8(ascii: "n"):
+            return nil
+        case UInt8(ascii: "t"), UInt8(ascii: "f"):
+            guard let truth = takeTruth() else { return try number() }
+            return truth ? 1 : 0
+        default: return try number()
         }
     }
 
-    private mutating func truth() throws(WeightError) -> Bool {
-        let isTrue = next == UInt8(ascii: "t")
-        try word(isTrue ? "true" : "false")
-        return isTrue
+    private mutating func takeTruth() -> Bool? {
+        if take(word: "true") { return true }
+        return take(word: "false") ? false : nil
     }
 }

@@ -7,6 +7,8 @@
 // begins with `{`, is at most 100 MB long, and the tensors fill the rest of the file without a
 // hole. https://huggingface.co/docs/safetensors
 
+internal import JSON
+
 /// Reads the header of a safetensors file.
 package enum Safetensors {
     /// The official library's limit.
@@ -53,7 +55,7 @@ package enum Safetensors {
     ) throws(WeightError) -> [WeightExtent] {
         var tensors: [WeightExtent] = []
         var names: Set<String> = []
-        var reader = JSONReader(header)
+        var reader = JSONReader<WeightError>(header)
         try reader.object { (reader, name) throws(WeightError) in
             if !names.insert(name).inserted { throw .duplicate(name) }
             if name == metadataName {
@@ -78,7 +80,7 @@ package enum Safetensors {
     }
 
     private static func tensor(
-        _ name: String, _ reader: inout JSONReader, _ dataStart: Int64
+        _ name: String, _ reader: inout JSONReader<WeightError>, _ dataStart: Int64
     ) throws(WeightError) -> WeightExtent {
         var element: ElementType?
         var shape: [Int64]?
@@ -107,7 +109,9 @@ package enum Safetensors {
         return WeightExtent(name: name, bytes: begin..<end, type: type)
     }
 
-    private static func counts(_ reader: inout JSONReader) throws(WeightError) -> [Int64] {
+    private static func counts(
+        _ reader: inout JSONReader<WeightError>
+    ) throws(WeightError) -> [Int64] {
         var counts: [Int64] = []
         try reader.array { (reader) throws(WeightError) in
             if counts.count == dimensionCountMax { throw .tooManyEntries }

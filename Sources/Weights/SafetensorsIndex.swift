@@ -3,6 +3,8 @@
 // `model.safetensors.index.json`: `{"metadata": {…}, "weight_map": {"tensor": "file", …}}`. The
 // files stand beside the index, and their order is the one in which the index first names them.
 
+internal import JSON
+
 /// What an index says.
 package struct SafetensorsIndex: Equatable, Sendable {
     /// The official files have some ten thousand tensors in an index of some hundred kilobytes.
@@ -23,7 +25,7 @@ package struct SafetensorsIndex: Equatable, Sendable {
         var places: [String: Int] = [:]
         var tensors: [String: Int] = [:]
         var hasMap = false
-        var reader = JSONReader(json)
+        var reader = JSONReader<WeightError>(json)
         try reader.object { (reader, field) throws(WeightError) in
             guard field == "weight_map" else { return try reader.skip() }
             if hasMap { throw .duplicate(field) }

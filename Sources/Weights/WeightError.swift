@@ -1,5 +1,6 @@
 // What can be wrong with a weight file; facts, and one sentence for each.
 
+package import JSON
 package import Platform
 
 /// Why a weight file cannot be used.
@@ -36,6 +37,10 @@ package enum WeightError: Error, Equatable, Sendable {
     case notFinite(String)
     /// A file that an index names is not beside it.
     case missingShard(String)
+}
+
+extension WeightError: JSONFailure {
+    package init(_ fault: JSONFault) { self = .malformed(reason: fault.reason) }
 }
 
 extension WeightError: CustomStringConvertible {

@@ -4,9 +4,24 @@
 // exclude their end, byte ranges include it. A URL with several ranges is taken apart here: each
 // range is asked for by itself, as the official client does.
 
-private struct RangeJSON: Codable {
+internal import JSON
+
+private struct RangeJSON: Encodable {
     let start: Int64
     let end: Int64
+
+    init(_ reader: inout JSONReader<JSONFault>) throws(JSONFault) {
+        var (start, end): (Int64?, Int64?)
+        try reader.object { (reader, name) throws(JSONFault) in
+            switch name {
+            case "start": start = try reader.integer()
+            case "end": end = try reader.integer()
+            default: try reader.skip()
+            }
+        }
+        self.start = try reader.needed(start)
+        self.end = try reader.needed(end)
+    }
 
     init(chunks: Range<Int>) {
         start = Int64(chunks.lowerBound)
@@ -33,15 +48,59 @@ private struct RangeJSON: Codable {
     }
 }
 
-private struct TermJSON: Codable {
+private struct TermJSON: Encodable {
     let hash: String
     let range: RangeJSON
     let unpacked_length: Int64
 }
 
-private struct Version2JSON: Codable {
-    struct Place: Codable {
-        struct Part: Codable {
+extension TermJSON {
+    init(_ reader: inout JSONReader<JSONFault>) throws(JSONFault) {
+        var (hash, range, length): (String?, RangeJSON?, Int64?)
+        try reader.object { (reader, name) throws(JSONFault) in
+            switch name {
+            case "hash": hash = try reader.string()
+            case "range": range = try RangeJSON(&reader)
+            case "unpacked_length": length = try reader.integer()
+            default: try reader.skip()
+            }
+        }
+        self.init(
+            hash: try reader.needed(hash), range: try reader.needed(range),
+            unpacked_length: try reader.needed(length))
+    }
+}
+
+/// What both versions say, each with places of its own.
+private struct AnswerJSON<Place> {
+    let offset: Int64
+    let terms: [TermJSON]
+    let places: [String: [Place]]
+
+    /// - Parameter member: under which name the places are.
+    init(
+        _ reader: inout JSONReader<JSONFault>, placesIn member: String,
+        _ place: (inout JSONReader<JSONFault>) throws(JSONFault) -> Place
+    ) throws(JSONFault) {
+        var (offset, terms, places): (Int64?, [TermJSON]?, [String: [Place]]?)
+        try reader.object { (reader, name) throws(JSONFault) in
+            switch name {
+            case "offset_into_first_range": offset = try reader.integer()
+            case "terms":
+                terms = try reader.list { (reader) throws(JSONFault) in try TermJSON(&reader) }
+            case member: places = try reader.lists(place)
+            default: try reader.skip()
+            }
+        }
+        self.offset = try reader.needed(offset)
+        self.terms = try reader.needed(terms)
+        self.places = try reader.needed(places)
+    }
+}
+
+private struct Version2JSON: Encodable {
+    struct Place: Encodable {
+        struct Part: Encodable {
             let chunks: RangeJSON
             let bytes: RangeJSON
         }
@@ -55,8 +114,37 @@ private struct Version2JSON: Codable {
     let xorbs: [String: [Place]]
 }
 
-private struct Version1JSON: Codable {
-    struct Place: Codable {
+extension Version2JSON.Place {
+    init(_ reader: inout JSONReader<JSONFault>) throws(JSONFault) {
+        var (url, ranges): (String?, [Part]?)
+        try reader.object { (reader, name) throws(JSONFault) in
+            switch name {
+            case "url": url = try reader.string()
+            case "ranges":
+                ranges = try reader.list { (reader) throws(JSONFault) in try Part(&reader) }
+            default: try reader.skip()
+            }
+        }
+        self.init(url: try reader.needed(url), ranges: try reader.needed(ranges))
+    }
+}
+
+extension Version2JSON.Place.Part {
+    init(_ reader: inout JSONReader<JSONFault>) throws(JSONFault) {
+        var (chunks, bytes): (RangeJSON?, RangeJSON?)
+        try reader.object { (reader, name) throws(JSONFault) in
+            switch name {
+            case "chunks": chunks = try RangeJSON(&reader)
+            case "bytes": bytes = try RangeJSON(&reader)
+            default: try reader.skip()
+            }
+        }
+        self.init(chunks: try reader.needed(chunks), bytes: try reader.needed(bytes))
+    }
+}
+
+private struct Version1JSON: Encodable {
+    struct Place: Encodable {
         let range: RangeJSON
         let url: String
         let url_range: RangeJSON
@@ -65,6 +153,23 @@ private struct Version1JSON: Codable {
     let offset_into_first_range: Int64
     let terms: [TermJSON]
     let fetch_info: [String: [Place]]
+}
+
+extension Version1JSON.Place {
+    init(_ reader: inout JSONReader<JSONFault>) throws(JSONFault) {
+        var (range, url, bytes): (RangeJSON?, String?, RangeJSON?)
+        try reader.object { (reader, name) throws(JSONFault) in
+            switch name {
+            case "range": range = try RangeJSON(&reader)
+            case "url": url = try reader.string()
+            case "url_range": bytes = try RangeJSON(&reader)
+            default: try reader.skip()
+            }
+        }
+        self.init(
+            range: try reader.needed(range), url: try reader.needed(url),
+            url_range: try reader.needed(bytes))
+    }
 }
 
 /// The versions of the reconstruction API.
@@ -88,10 +193,15 @@ extension Reconstruction {
     }
 
     private init(version2 json: [UInt8]) throws(XetError) {
-        let answer = try decodedJSON(
-            Version2JSON.self, json, mostBytes: Self.mostAnswerBytes, what: "reconstruction")
+        let answer = try readJSON(
+            json, mostBytes: Self.mostAnswerBytes, what: "reconstruction"
+        ) { (reader) throws(JSONFault) in
+            try AnswerJSON(&reader, placesIn: "xorbs") { (reader) throws(JSONFault) in
+                try Version2JSON.Place(&reader)
+            }
+        }
         var places: [ReconstructionPlace] = []
-        for (name, entries) in answer.xorbs {
+        for (name, entries) in answer.places {
             let xorb = try Self.hash(name)
             for entry in entries {
                 for part in entry.ranges {
@@ -102,14 +212,19 @@ extension Reconstruction {
                 }
             }
         }
-        try self.init(answer.offset_into_first_range, answer.terms, places)
+        try self.init(answer.offset, answer.terms, places)
     }
 
     private init(version1 json: [UInt8]) throws(XetError) {
-        let answer = try decodedJSON(
-            Version1JSON.self, json, mostBytes: Self.mostAnswerBytes, what: "reconstruction")
+        let answer = try readJSON(
+            json, mostBytes: Self.mostAnswerBytes, what: "reconstruction"
+        ) { (reader) throws(JSONFault) in
+            try AnswerJSON(&reader, placesIn: "fetch_info") { (reader) throws(JSONFault) in
+                try Version1JSON.Place(&reader)
+            }
+        }
         var places: [ReconstructionPlace] = []
-        for (name, entries) in answer.fetch_info {
+        for (name, entries) in answer.places {
             let xorb = try Self.hash(name)
             for entry in entries {
                 places.append(
@@ -118,7 +233,7 @@ extension Reconstruction {
                         bytes: try entry.url_range.bytes()))
             }
         }
-        try self.init(answer.offset_into_first_range, answer.terms, places)
+        try self.init(answer.offset, answer.terms, places)
     }
 
     private init(

@@ -1,20 +1,51 @@
-// JSON of a Xet server, both ways: the only place of this module that uses Foundation.
+// JSON of a Xet server, both ways: the only place of this module that uses Foundation, to write it.
 //
-// Answers are bounded in bytes before they are parsed; what they say is checked by the types
+// Answers are bounded in bytes before they are read; what they say is checked by the types
 // that are made of them.
 
 internal import FoundationEssentials
+internal import JSON
 
-/// Decodes an answer of at most `mostBytes`; `what` names it in errors.
-func decodedJSON<Value: Decodable>(
-    _ type: Value.Type, _ bytes: [UInt8], mostBytes: Int, what: String
+/// Reads an answer of at most `mostBytes`; `what` names it in errors.
+func readJSON<Value>(
+    _ bytes: [UInt8], mostBytes: Int, what: String,
+    _ body: (inout JSONReader<JSONFault>) throws(JSONFault) -> Value
 ) throws(XetError) -> Value {
     if bytes.count > mostBytes { throw .answerTooLong(bytes.count) }
-    do {
-        return try JSONDecoder().decode(type, from: Data(bytes))
+    do throws(JSONFault) {
+        var reader = JSONReader<JSONFault>(bytes)
+        let value = try body(&reader)
+        try reader.end()
+        return value
     } catch {
-        // The decoder's own words may quote the answer, which is not ours to log.
+        // What is wrong may quote the answer, which is not ours to log.
         throw .malformedAnswer(what)
+    }
+}
+
+extension JSONReader<JSONFault> {
+    /// Reads a list of anything.
+    mutating func list<Element>(
+        _ element: (inout JSONReader<JSONFault>) throws(JSONFault) -> Element
+    ) throws(JSONFault) -> [Element] {
+        var elements: [Element] = []
+        try array { (reader) throws(JSONFault) in elements.append(try element(&reader)) }
+        return elements
+    }
+
+    /// Reads an object of lists.
+    mutating func lists<Element>(
+        _ element: (inout JSONReader<JSONFault>) throws(JSONFault) -> Element
+    ) throws(JSONFault) -> [String: [Element]] {
+        var lists: [String: [Element]] = [:]
+        try object { (reader, name) throws(JSONFault) in lists[name] = try reader.list(element) }
+        return lists
+    }
+
+    /// A member that has to be there.
+    func needed<Value>(_ value: Value?) throws(JSONFault) -> Value {
+        guard let value else { throw fault("a member is missing") }
+        return value
     }
 }
 

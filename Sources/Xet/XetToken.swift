@@ -1,5 +1,6 @@
 // The token that a Hub gives for one repo and ref, with which the server of its contents answers.
 
+internal import JSON
 package import Platform
 
 /// Permission to read from a Xet server for a while.
@@ -33,17 +34,35 @@ package struct XetToken: Equatable, Sendable {
     }
 }
 
-private struct TokenJSON: Codable {
+private struct TokenJSON: Encodable {
     let casUrl: String
     let exp: Int64
     let accessToken: String
 }
 
+extension TokenJSON {
+    init(_ reader: inout JSONReader<JSONFault>) throws(JSONFault) {
+        var (server, expiry, token): (String?, Int64?, String?)
+        try reader.object { (reader, name) throws(JSONFault) in
+            switch name {
+            case "casUrl": server = try reader.string()
+            case "exp": expiry = try reader.integer()
+            case "accessToken": token = try reader.string()
+            default: try reader.skip()
+            }
+        }
+        self.init(
+            casUrl: try reader.needed(server), exp: try reader.needed(expiry),
+            accessToken: try reader.needed(token))
+    }
+}
+
 extension XetToken {
     /// Reads the answer of `/api/{kind}/{id}/xet-read-token/{ref}`.
     package init(json: [UInt8]) throws(XetError) {
-        let answer = try decodedJSON(
-            TokenJSON.self, json, mostBytes: Self.mostAnswerBytes, what: "token")
+        let answer = try readJSON(
+            json, mostBytes: Self.mostAnswerBytes, what: "token"
+        ) { (reader) throws(JSONFault) in try TokenJSON(&reader) }
         // A header's value: no line can be smuggled in.
         guard !answer.accessToken.isEmpty,
             answer.accessToken.utf8.allSatisfy({ (0x21...0x7e).contains($0) })

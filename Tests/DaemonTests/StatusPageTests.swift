@@ -24,7 +24,7 @@ private func status() -> DaemonStatus {
     backend.bytesFetched = 4_560_000
     backend.fetches = [
         FetchStatus(
-            file: "org/name/model.safetensors", doneBytes: 1_200_000_000,
+            file: "org/name@v1/model.safetensors", doneBytes: 1_200_000_000,
             totalBytes: 4_800_000_000)
     ]
     backend.reading.isByKernel = true
@@ -100,7 +100,7 @@ private func status() -> DaemonStatus {
                   request_bytes: 65,536 instead of 1,048,576, fs.fuse.max_pages_limit is 65536
 
                 Being fetched
-                  org/name/model.safetensors
+                  org/name@v1/model.safetensors
                     1.20 GB of 4.80 GB (25 %)
 
                 Refused by the Hub

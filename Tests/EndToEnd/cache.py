@@ -194,6 +194,8 @@ def commands_with_and_without_a_daemon(stage):
         if not is_served:
             mount.end()
         listing = answer(stage, mount, "list")
+        # The default branch was asked ahead, and nobody has looked at it.
+        equal(len(listing["revisions"]), 1, listing)
         first = [entry for entry in listing["revisions"]
                  if any("v1" in name for name in entry["names"])][0]
         equal(first["cachedBytes"], first["sizeBytes"], "cached bytes")

@@ -373,7 +373,7 @@ def status_tells_what_is_fetched(stage):
     stage.server.faults("stall=600,path=/_data/*")
     reader = stage.reader(path)
     fetch = wait_for(lambda: mount.status()["fileSystem"]["fetches"], 5, "a fetch")[0]
-    equal(fetch["file"], f"models/{NAME}/sub/large.bin")
+    equal(fetch["file"], f"{NAME}@v1/sub/large.bin")
     equal(fetch["totalBytes"], 2_000_000)
     expect("large.bin" in stage.modelfs("status", "--cache", mount.cache))
     reader.kill()

@@ -174,7 +174,8 @@ def endpoints_are_named_as_for_a_mount(stage):
     nobody = "http://127.0.0.1:9"
     folder = stage.path("dest-endpoints")
     words = ("--endpoint", stage.server.endpoint)
-    for command in (("pull", f"hf://{NAME}@v1", folder), ("prefetch", f"hf://{NAME}@v1")):
+    for command in (("pull", f"hf://{NAME}@v1", folder), ("prefetch", f"hf://{NAME}@v1"),
+                    ("alias", "set", "prod", f"{NAME}@v1")):
         stage.modelfs(*command, *words, "--cache", stage.path("cache-endpoints"),
                       HF_ENDPOINT=nobody)
     is_source(stage, folder, "v1")
@@ -187,7 +188,7 @@ def endpoints_are_named_as_for_a_mount(stage):
                          HF_ENDPOINT=nobody)
     says(said, f"{stage.server.endpoint} answers")
     for command in (("pull", f"hf://{NAME}@v1", folder), ("prefetch", f"hf://{NAME}@v1"),
-                    ("doctor",)):
+                    ("alias", "set", "prod", f"{NAME}@v1"), ("doctor",)):
         said = stage.modelfs(*command, "--endpoint", "ftp://x", "--cache",
                              stage.path("cache-second"), code=2)
         says(said, "the endpoint 'ftp://x' is not a URL like")
@@ -221,6 +222,8 @@ def a_mount_and_a_pull_share(stage):
     said = stage.modelfs("pull", f"{mount.path}/{NAME}@v2", stage.path("dest-told"), "--endpoint",
                          "http://127.0.0.1:9", "--cache", mount.cache)
     says(said, "not used: --endpoint")
+    says(stage.modelfs("alias", "set", "told", f"{NAME}@v2", "--endpoint", "http://127.0.0.1:9",
+                       "--cache", mount.cache), "not used: --endpoint", "@told: nothing →")
     folder = stage.path("dest-offline")
     said = json.loads(stage.modelfs("pull", "--json", f"{mount.path}/{NAME}@v2", folder,
                                     "--cache", mount.cache))

@@ -57,6 +57,29 @@ import Transport
         #expect(withSource.name == "models/o/r0/f", "the old ones stay")
     }
 
+    @Test func onlyMoreThanEverIsProgressAndItsHashIsBegunOnce() throws {
+        var active = try active(sourceCount: 1)
+        _ = active.readProven(lost: [], waiter: 1)
+        let grown = [10, 10, 5, 11].map { active.hasGrown(to: $0) }
+        #expect(grown == [true, false, false, true])
+        var begins = [active.beginsHash(), active.beginsHash()]
+        #expect(begins == [true, false])
+        // Lost meanwhile, and come again.
+        let size = ActiveContentTests.size
+        let isMore = active.hasGrown(to: size)
+        #expect(!isMore)
+        // What was wrong and is fetched anew counts from the beginning.
+        _ = active.foundWrong(now: now)
+        let isMoreAgain = active.hasGrown(to: 1)
+        begins = [active.beginsHash(), active.beginsHash()]
+        #expect(isMoreAgain && begins == [true, false])
+        // So it does for a reader who comes when nobody waits.
+        active.cancel(1)
+        _ = active.readProven(lost: [], waiter: 2)
+        let isMoreForAnother = active.hasGrown(to: 1)
+        #expect(isMoreForAnother)
+    }
+
     @Test func eachSourceIsAskedOnceBeforeTheReadersAreTold() throws {
         var (active, attempt) = try reading(sourceCount: 3)
         var asked = [attempt.source.repository.base]

@@ -1,6 +1,9 @@
 // What is asked side by side when a repository is looked at for the first time.
 
+import Catalog
 import FileSystem
+import Hashing
+import HubAPI
 import Platform
 import ScriptedServer
 import Testing
@@ -74,5 +77,36 @@ import Testing
         // Nothing is left of it that keeps somebody from it.
         #expect(try stack.walk(try stack.node("models/org/name@main")).count == 5)
         #expect(pages(bench, of: "a") == 4)
+    }
+
+    /// What was asked ahead is in the catalog when somebody asked for it, and not before.
+    @Test func aTreeThatNobodyWantsIsNotRecorded() throws {
+        let (bench, flag) = try bench(["v1": "b"])
+        bench.hub.change { $0.pageEntryCount = 1000 }
+        let stack = try bench.stack()
+        let id = try #require(RepositoryID(kind: .model, name: "org/name"))
+        func known() throws -> [String] {
+            try stack.catalog.commitsWithTrees(of: id).map { String($0.oid.hex.prefix(1)) }
+        }
+        #expect(try stack.read("models/org/name@v1/file-3") == Array("b3".utf8))
+        #expect(flag.isSet.withLock { $0 })
+        #expect(pages(bench, of: "a") == 1 && pages(bench, of: "b") == 1)
+        #expect(try known() == ["b"])
+        #expect(try stack.read("models/org/name@main/file-3") == Array("a3".utf8))
+        #expect(pages(bench, of: "a") == 1, "it was here")
+        #expect(try known().sorted() == ["a", "b"])
+    }
+
+    /// Looking at a name is not looking into it.
+    @Test func aTreeIsRecordedWhenItIsLookedInto() throws {
+        let (bench, _) = try bench([:])
+        bench.hub.change { $0.pageEntryCount = 1000 }
+        let stack = try bench.stack()
+        let id = try #require(RepositoryID(kind: .model, name: "org/name"))
+        let node = try stack.node("models/org/name@main")
+        #expect(try stack.catalog.commitsWithTrees(of: id).isEmpty)
+        #expect(try stack.walk(node).count == 5)
+        #expect(try stack.catalog.commitsWithTrees(of: id).count == 1)
+        #expect(pages(bench, of: "a") == 1)
     }
 }

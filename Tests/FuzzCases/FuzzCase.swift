@@ -44,6 +44,6 @@ package struct FuzzFailure: Error, CustomStringConvertible {
 extension FuzzCase {
     /// Every case.
     package static let all =
-        HubFuzzCases.cases + WeightFuzzCases.cases + XetFuzzCases.cases + StoreFuzzCases.cases
-        + MessageFuzzCases.cases
+        TextFuzzCases.cases + HubFuzzCases.cases + WeightFuzzCases.cases + XetFuzzCases.cases
+        + StoreFuzzCases.cases + MessageFuzzCases.cases
 }

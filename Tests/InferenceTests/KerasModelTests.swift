@@ -1,5 +1,6 @@
 // Networks that Keras 2 and 3 saved, against their own answers; and what is refused of them.
 
+import JSON
 import Platform
 import TestSupport
 import Testing
@@ -83,9 +84,9 @@ import Weights
     // MARK: Configurations that are wrong
 
     private func flaw(_ text: String) -> String {
-        var scanner = JSONScanner(Array(text.utf8))
+        var reader = ModelJSONReader(model: Array(text.utf8))
         do {
-            let configuration = try KerasConfiguration(try scanner.value())
+            let configuration = try KerasConfiguration(try reader.value())
             _ = try KerasGraph(
                 configuration, weights: WeightSet(), isKeras3: true, inputCount: nil, file: "m.h5")
             return "nothing"

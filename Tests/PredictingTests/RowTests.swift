@@ -1,6 +1,7 @@
 // Rows of requests: what is taken, and which words refuse what is not.
 
 import Inference
+import JSON
 import Testing
 
 @testable import Predicting
@@ -13,7 +14,7 @@ private let reader = RowReader([
 private let sentences = RowReader([InputField(name: "text", kind: .text(byteCountMax: 10))])
 
 private func row(_ json: String, _ reader: RowReader = reader) throws -> [InputValue] {
-    try reader.row(try JSONParser.parse(Array(json.utf8)), path: "inputs")
+    try reader.row(try JSONValue.parse(Array(json.utf8)), path: "inputs")
 }
 
 private func problem(_ json: String, _ reader: RowReader = reader) -> RequestProblem? {
@@ -80,9 +81,9 @@ private func problem(_ json: String, _ reader: RowReader = reader) -> RequestPro
 @Suite struct JSONTests {
     @Test func readsAndWrites() throws {
         let text = #"{"a":[1.5,-2.0,true,null,"x\"\\\u000a\u00fc\ud83d\ude00"],"b":{}}"#
-        let value = try JSONParser.parse(Array(text.utf8))
+        let value = try JSONValue.parse(Array(text.utf8))
         #expect(value["a"] != nil && value["b"] == .object([]))
-        let again = try JSONParser.parse(value.bytes)
+        let again = try JSONValue.parse(value.bytes)
         #expect(again == value)
         #expect(value.written.contains("ü😀"))
     }
@@ -92,16 +93,16 @@ private func problem(_ json: String, _ reader: RowReader = reader) -> RequestPro
         "\"a", "\"\\x\"", "\"\\ud800\"", "\"\u{1}\"", "[1] 2", "{a:1}", "NaN",
     ])
     func refusesWhatIsNoJSON(text: String) {
-        #expect(throws: JSONProblem.self) { _ = try JSONParser.parse(Array(text.utf8)) }
+        #expect(throws: JSONFault.self) { _ = try JSONValue.parse(Array(text.utf8)) }
     }
 
     @Test func boundsDepth() {
         let deep = String(repeating: "[", count: 100_000)
-        #expect(throws: JSONProblem.self) { _ = try JSONParser.parse(Array(deep.utf8)) }
+        #expect(throws: JSONFault.self) { _ = try JSONValue.parse(Array(deep.utf8)) }
     }
 
     @Test func refusesBytesThatAreNoText() {
-        #expect(throws: JSONProblem.self) { _ = try JSONParser.parse([0x22, 0xff, 0x22]) }
+        #expect(throws: JSONFault.self) { _ = try JSONValue.parse([0x22, 0xff, 0x22]) }
     }
 
     @Test func writesVectorsShortly() {

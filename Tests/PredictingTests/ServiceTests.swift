@@ -210,7 +210,7 @@ private final class Stage {
 
     @Test func tellsWhatItServes() throws {
         let stage = try Stage()
-        let model = try JSONParser.parse(Array(stage.ask("GET", "/model").body.utf8))
+        let model = try JSONValue.parse(Array(stage.ask("GET", "/model").body.utf8))
         #expect(model["ready"] == .bool(true) && model["kind"] == "lines")
         guard case .array(let stages)? = model["load"]?["stages"] else {
             Issue.record("no stages")

@@ -47,7 +47,7 @@ extension ModelFSCommand {
 
     private static func aliasSubcommand(
         _ name: String, purpose: String, description: String,
-        positionals: [PositionalSpecification], example: Example,
+        positionals: [PositionalSpecification], example: Example, asksHub: Bool = false,
         _ makeBackend: @escaping BackendFactory,
         request: @escaping @Sendable (Arguments) throws(CommandFailure) -> AliasRequest
     ) -> Command {
@@ -55,11 +55,19 @@ extension ModelFSCommand {
         command.description = [description]
         command.examples = [example]
         command.positionals = positionals
-        command.options = [OptionGroup([cacheJSON, cacheOption])]
+        command.options = [
+            OptionGroup((asksHub ? [endpointOption] : []) + [cacheJSON, cacheOption])
+        ]
         command.environment = [cacheVariable]
+        if asksHub {
+            command.environment += [
+                endpointVariable, endpointsVariable, endpointTokensVariable, tokenVariable,
+            ]
+        }
         command.exitCodes = aliasExitCodes
         command.run = { arguments throws(CommandFailure) in
-            try runAlias(try request(arguments), arguments, makeBackend)
+            let endpoints = asksHub ? try chosenEndpoints(arguments) : nil
+            return try runAlias(try request(arguments), arguments, endpoints, makeBackend)
         }
         return command
     }
@@ -74,7 +82,7 @@ extension ModelFSCommand {
                 """,
             positionals: [aliasName.specification, aliasTarget.specification],
             example: Example("Promote a revision", "modelfs alias set prod org/name@v1.1"),
-            makeBackend
+            asksHub: true, makeBackend
         ) { arguments throws(CommandFailure) in
             let word = try arguments.required(aliasTarget)
             do throws(MountFailure) {
@@ -140,12 +148,15 @@ extension ModelFSCommand {
     }
 
     private static func runAlias(
-        _ request: AliasRequest, _ arguments: Arguments, _ makeBackend: @escaping BackendFactory
+        _ request: AliasRequest, _ arguments: Arguments, _ endpoints: [String]?,
+        _ makeBackend: @escaping BackendFactory
     ) throws(CommandFailure) -> ExitCode {
         let answer: CacheAnswer
         do throws(MountFailure) {
             let cache = try CacheDirectory.open(creating: chosenCache(arguments))
-            answer = try carryOut(.alias(request), cache, arguments, makeBackend)
+            warnAboutOtherEndpoints(endpoints, cache)
+            answer = try carryOut(
+                .alias(request), cache, arguments, endpoints: endpoints, makeBackend)
         } catch {
             throw error.commandFailure
         }

@@ -38,6 +38,11 @@ package enum ModelFSCommand {
         help: "A file with a line 'URL TOKEN' for each that has its own; mode 600."
     )
 
+    static let tokenVariable = (
+        name: "HF_TOKEN",
+        help: "What opens private and gated repositories, where no daemon is asked."
+    )
+
     /// The endpoints that were named; nil where the environment decides.
     static func chosenEndpoints(_ arguments: Arguments) throws(CommandFailure) -> [String]? {
         let endpoints = arguments.all(endpointOption)

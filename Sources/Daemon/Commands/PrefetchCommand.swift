@@ -49,8 +49,7 @@ extension ModelFSCommand {
         command.options = [OptionGroup([destination, endpointOption, cacheJSON, cacheOption])]
         command.environment = [
             cacheVariable,
-            endpointVariable, endpointsVariable, endpointTokensVariable,
-            ("HF_TOKEN", "What opens private and gated repositories, where no daemon is asked."),
+            endpointVariable, endpointsVariable, endpointTokensVariable, tokenVariable,
         ]
         command.exitCodes = [
             .success, .failure, .usage, .cache, .hubUnreachable, .notFound, .accessDenied,

@@ -60,8 +60,7 @@ extension ModelFSCommand {
         ]
         command.environment = [
             cacheVariable,
-            endpointVariable, endpointsVariable, endpointTokensVariable,
-            ("HF_TOKEN", "What opens private and gated repositories, where no daemon is asked."),
+            endpointVariable, endpointsVariable, endpointTokensVariable, tokenVariable,
             ("HF_HUB_CACHE", "The official client's cache, else hub in HF_HOME."),
         ]
         command.exitCodes = [

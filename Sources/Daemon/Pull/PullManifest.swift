@@ -31,8 +31,7 @@ struct PullManifest: Equatable, Codable, Sendable {
     static func read(_ destination: String) -> PullManifest {
         let path = "\(destination)/\(folder)/\(name)"
         guard let file = try? FileDescriptor.open(path, O_RDONLY),
-            let size = try? file.size(), size <= byteCountMax,
-            let bytes = try? file.readBytes(countMax: Int(size)),
+            let bytes = try? file.readAllBytes(countMax: byteCountMax),
             let found = try? JSONDecoder().decode(PullManifest.self, from: Data(bytes))
         else { return PullManifest() }
         return found

@@ -1,6 +1,7 @@
 // A JSON text as a value: for configurations, which are small.
 
 internal import Glibc
+internal import JSON
 internal import Platform
 
 /// Any JSON value.
@@ -52,29 +53,40 @@ enum JSONValue: Equatable, Sendable {
     }
 }
 
-extension JSONScanner {
+/// Reads the files of a model, as Python writes them.
+typealias ModelJSONReader = JSONReader<JSONFault>
+
+extension ModelJSONReader {
+    /// Reads a whole text, or a text that is read on.
+    init(model bytes: [UInt8]) {
+        self.init(bytes, .python)
+    }
+
     /// Reads any value.
     mutating func value() throws(JSONFault) -> JSONValue {
         switch peek() {
         case UInt8(ascii: "{"):
             var members: [String: JSONValue] = [:]
-            try object { (scanner, name) throws(JSONFault) in members[name] = try scanner.value() }
+            try object { (reader, name) throws(JSONFault) in members[name] = try reader.value() }
             return .object(members)
         case UInt8(ascii: "["):
             var elements: [JSONValue] = []
-            try array { (scanner) throws(JSONFault) in elements.append(try scanner.value()) }
+            try array { (reader) throws(JSONFault) in elements.append(try reader.value()) }
             return .array(elements)
         case UInt8(ascii: "\""): return .string(try string())
-        default:
-            if take(word: "true") { return .boolean(true) }
-            if take(word: "false") { return .boolean(false) }
-            if take(word: "null") { return .null }
-            // Python writes these, though JSON has no such numbers.
-            if take(word: "Infinity") { return .number(.infinity) }
-            if take(word: "-Infinity") { return .number(-.infinity) }
-            if take(word: "NaN") { return .number(.nan) }
-            return .number(try number())
+        case UInt8(ascii: "t") where take(word: "true"): return .boolean(true)
+        case UInt8(ascii: "f") where take(word: "false"): return .boolean(false)
+        case UInt8(ascii: "n") where take(word: "null"): return .null
+        default: return .number(try number())
         }
+    }
+
+    /// Reads a whole number of 32 bits that is not negative, as ids are.
+    mutating func identifier() throws(JSONFault) -> Int32 {
+        guard let identifier = Int32(exactly: try count()) else {
+            throw fault("the number is too large")
+        }
+        return identifier
     }
 }
 
@@ -87,25 +99,23 @@ struct DescriptionFile {
     static func bytes(_ path: String) throws(InferenceError) -> [UInt8] {
         do throws(Errno) {
             let file = try FileDescriptor.open(path, O_RDONLY)
-            let size = try file.size()
-            if size > byteCountMax { throw .fileTooLarge }
-            return try file.readBytes(countMax: Int(size))
+            return try file.readAllBytes(countMax: byteCountMax)
         } catch { throw .file(path: path, error) }
     }
 
     /// A JSON file as a value.
     static func json(_ path: String) throws(InferenceError) -> JSONValue {
-        try scan(path) { (scanner) throws(JSONFault) in try scanner.value() }
+        try read(path) { (reader) throws(JSONFault) in try reader.value() }
     }
 
     /// Reads a JSON file from its beginning to its end.
-    static func scan<Value>(
-        _ path: String, _ body: (inout JSONScanner) throws(JSONFault) -> Value
+    static func read<Value>(
+        _ path: String, _ body: (inout ModelJSONReader) throws(JSONFault) -> Value
     ) throws(InferenceError) -> Value {
-        var scanner = JSONScanner(try bytes(path))
+        var reader = ModelJSONReader(model: try bytes(path))
         do throws(JSONFault) {
-            let value = try body(&scanner)
-            try scanner.end()
+            let value = try body(&reader)
+            try reader.end()
             return value
         } catch {
             throw .malformed(path: path, reason: "\(error.reason), at byte \(error.byteOffset)")

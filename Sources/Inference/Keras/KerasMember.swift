@@ -1,6 +1,7 @@
 // One Keras file with the scalers beside it: a model, or one fold of an ensemble.
 
 internal import HDF5Files
+internal import JSON
 internal import Platform
 internal import Weights
 
@@ -45,8 +46,8 @@ struct KerasMember: Sendable {
         self.file = file
         let configuration: KerasConfiguration
         do throws(JSONFault) {
-            var scanner = JSONScanner(Array(text.utf8))
-            let json = try scanner.value()
+            var reader = ModelJSONReader(model: Array(text.utf8))
+            let json = try reader.value()
             do throws(KerasConfiguration.Flaw) {
                 configuration = try KerasConfiguration(json)
             } catch { throw JSONFault(reason: error.reason, byteOffset: 0) }

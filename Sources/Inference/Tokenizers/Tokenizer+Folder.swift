@@ -1,5 +1,7 @@
 // A tokenizer by itself, for comparisons with other libraries.
 
+internal import JSON
+
 extension Tokenizer {
     /// Opens the tokenizer of a model's folder.
     package init(_ folder: ModelFolder) throws(InferenceError) {
@@ -19,10 +21,10 @@ extension Tokenizer {
 package enum TextLines {
     /// The text that a line has as a JSON string.
     package static func text(_ line: String) throws(InferenceError) -> String {
-        var scanner = JSONScanner(Array(line.utf8))
+        var reader = ModelJSONReader(model: Array(line.utf8))
         do throws(JSONFault) {
-            let text = try scanner.string()
-            try scanner.end()
+            let text = try reader.string()
+            try reader.end()
             return text
         } catch { throw .malformed(path: "-", reason: error.reason) }
     }

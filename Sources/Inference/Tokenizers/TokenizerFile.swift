@@ -3,6 +3,8 @@
 // The vocabulary is read straight into its table; the rest is small and is read as values. What is
 // not known here is an error that names it: a tokenizer that is nearly right gives wrong vectors.
 
+internal import JSON
+
 /// What stands in a `tokenizer.json`.
 struct TokenizerFile {
     private let path: String
@@ -14,13 +16,13 @@ struct TokenizerFile {
 
     /// Reads the file.
     static func tokenizer(_ path: String) throws(InferenceError) -> Tokenizer {
-        let file = try DescriptionFile.scan(path) { (scanner) throws(JSONFault) in
+        let file = try DescriptionFile.read(path) { (reader) throws(JSONFault) in
             var file = TokenizerFile(unread: path)
-            try scanner.object { (scanner, name) throws(JSONFault) in
+            try reader.object { (reader, name) throws(JSONFault) in
                 if name == "model" {
-                    try file.readModel(&scanner)
+                    try file.readModel(&reader)
                 } else {
-                    file.settings[name] = try scanner.value()
+                    file.settings[name] = try reader.value()
                 }
             }
             return file
@@ -34,34 +36,34 @@ struct TokenizerFile {
 
     // MARK: Reading
 
-    private mutating func readModel(_ scanner: inout JSONScanner) throws(JSONFault) {
-        try scanner.object { (scanner, name) throws(JSONFault) in
+    private mutating func readModel(_ reader: inout ModelJSONReader) throws(JSONFault) {
+        try reader.object { (reader, name) throws(JSONFault) in
             switch name {
-            case "vocab" where scanner.peek() == UInt8(ascii: "{"):
-                words = try Vocabulary(&scanner)
-            case "merges": try readMerges(&scanner)
-            case "vocab": try scanner.skip()  // A list, as Unigram has it: refused by its type.
-            default: modelSettings[name] = try scanner.value()
+            case "vocab" where reader.peek() == UInt8(ascii: "{"):
+                words = try Vocabulary(&reader)
+            case "merges": try readMerges(&reader)
+            case "vocab": try reader.skip()  // A list, as Unigram has it: refused by its type.
+            default: modelSettings[name] = try reader.value()
             }
         }
     }
 
     /// Merges are texts with a blank between the two, or lists of two texts.
-    private mutating func readMerges(_ scanner: inout JSONScanner) throws(JSONFault) {
-        try scanner.array { (scanner) throws(JSONFault) in
+    private mutating func readMerges(_ reader: inout ModelJSONReader) throws(JSONFault) {
+        try reader.array { (reader) throws(JSONFault) in
             let start = mergeBytes.count
-            if scanner.peek() == UInt8(ascii: "[") {
+            if reader.peek() == UInt8(ascii: "[") {
                 var ends: [Int] = []
-                try scanner.array { (scanner) throws(JSONFault) in
-                    try scanner.appendString(to: &mergeBytes)
+                try reader.array { (reader) throws(JSONFault) in
+                    try reader.appendString(to: &mergeBytes)
                     ends.append(mergeBytes.count)
                 }
-                guard ends.count == 2 else { throw scanner.fault("a merge that is none of two") }
+                guard ends.count == 2 else { throw reader.fault("a merge that is none of two") }
                 merges.append((start..<ends[0], ends[0]..<ends[1]))
             } else {
-                try scanner.appendString(to: &mergeBytes)
+                try reader.appendString(to: &mergeBytes)
                 guard let pair = MergeText.split(mergeBytes, in: start..<mergeBytes.count) else {
-                    throw scanner.fault("a merge that is none of two")
+                    throw reader.fault("a merge that is none of two")
                 }
                 merges.append(pair)
             }
@@ -231,12 +233,12 @@ struct TokenizerFile {
 
 extension Vocabulary {
     /// Reads an object of words and ids.
-    init(_ scanner: inout JSONScanner) throws(JSONFault) {
+    init(_ reader: inout ModelJSONReader) throws(JSONFault) {
         self.init(expectedCount: 1 << 15)
         var name: [UInt8] = []
-        try scanner.objectOfBytes(name: &name) { (scanner, word) throws(JSONFault) in
-            insert(word, id: try scanner.identifier())
-            if count > Vocabulary.wordCountMax { throw scanner.fault("too many words") }
+        try reader.objectOfBytes(name: &name) { (reader, word) throws(JSONFault) in
+            insert(word, id: try reader.identifier())
+            if count > Vocabulary.wordCountMax { throw reader.fault("too many words") }
         }
     }
 

@@ -1,6 +1,8 @@
 // Tokenizers from the files of older models: `vocab.txt`, or `vocab.json` with `merges.txt`, and
 // `tokenizer_config.json` and `special_tokens_map.json` for what is not in them.
 
+internal import JSON
+
 /// The families of tokenizers by which older files are read.
 enum TokenizerFamily: Equatable, Sendable {
     /// BERT and DistilBERT: `[CLS] … [SEP]`.
@@ -85,8 +87,8 @@ struct VocabularyFiles {
 
     private func bytePairs() throws(InferenceError) -> Tokenizer {
         let path = try self.path("vocab.json")
-        let words = try DescriptionFile.scan(path) { (scanner) throws(JSONFault) in
-            try Vocabulary(&scanner)
+        let words = try DescriptionFile.read(path) { (reader) throws(JSONFault) in
+            try Vocabulary(&reader)
         }
         let mergesPath = try self.path("merges.txt")
         let bytes = try DescriptionFile.bytes(mergesPath)

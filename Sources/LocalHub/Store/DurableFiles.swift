@@ -4,15 +4,13 @@ internal import Glibc
 internal import Platform
 
 /// The largest file that is ever read whole: the manifest of a commit of a million files.
-private let wholeFileByteCountMax: Int64 = 512 << 20
+private let wholeFileByteCountMax = 512 << 20
 
 /// All bytes of a file; nil if there is none.
 func contents(of path: String) throws(LocalHubError) -> [UInt8]? {
     do throws(Errno) {
         let file = try FileDescriptor.open(path, O_RDONLY)
-        let size = try file.size()
-        if size > wholeFileByteCountMax { throw Errno(EFBIG) }
-        return try file.readBytes(countMax: Int(size))
+        return try file.readAllBytes(countMax: wholeFileByteCountMax)
     } catch {
         if error == .noEntry { return nil }
         throw .file(path: path, error)

@@ -4,6 +4,7 @@
 // them as arrays. What only training needs (gains, covers, parents) is passed over. Source:
 // doc/model.schema of XGBoost 3, and files of 1.6 to 3.2.
 
+internal import JSON
 internal import Platform
 
 /// Gradient-boosted trees.
@@ -79,7 +80,7 @@ package struct XGBoostModel: Sendable {
         }
         let document: DocumentValue
         if XGBoostModel.isJSON(bytes) {
-            var reader = JSONReader(bytes)
+            var reader = JSONReader<WeightError>(bytes, .python)
             document = try reader.document(without: XGBoostModel.unwanted)
             try reader.end()
         } else {
