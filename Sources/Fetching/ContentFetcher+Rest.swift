@@ -112,9 +112,11 @@ extension ContentFetcher {
         }
     }
 
-    /// Has the planner see whether a transfer may begin.
+    /// Has the planner see whether a transfer may begin; every end of a transfer comes here.
+    ///
+    /// REQUIRES: no lock is held.
     func go() {
-        if planner.count == 0 { planner.send(.go) }
+        if planner.count == 0, state.withLock({ !$0.rest.isEmpty }) { planner.send(.go) }
     }
 
     // MARK: On the planner thread

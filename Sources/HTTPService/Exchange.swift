@@ -120,10 +120,11 @@ final class Exchange {
 
     /// The request, now that all of it is there.
     func request() -> HTTPRequest {
-        let path = String(target.prefix { $0 != "?" })
-        let query = target.utf8.count > path.utf8.count ? target.dropFirst(path.count + 1) : ""
+        let path = target.utf8.prefix { $0 != UInt8(ascii: "?") }
+        let query = Substring(target.utf8[path.endIndex...].dropFirst())
         return HTTPRequest(
-            method: method, target: target, path: path, query: HTTPQuery(query), headers: headers,
+            method: method, target: target, path: String(Substring(path)),
+            query: HTTPQuery(query), headers: headers,
             body: body, peer: peer, pause: server.pause)
     }
 

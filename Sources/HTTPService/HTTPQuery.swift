@@ -13,10 +13,12 @@ package struct HTTPQuery: Sendable {
     /// Reads `name=value&name=value`; items that are not UTF-8 are left out.
     package init(_ text: some StringProtocol) {
         var items: [(name: String, value: String)] = []
-        for part in text.split(separator: "&").prefix(HTTPQuery.itemCountMax) {
-            let halves = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = percentDecoded(halves[0], plusIsSpace: true),
-                let value = percentDecoded(halves.count > 1 ? halves[1] : "", plusIsSpace: true)
+        let bytes = String(text).utf8
+        for part in bytes.split(separator: UInt8(ascii: "&")).prefix(HTTPQuery.itemCountMax) {
+            let name = part.prefix { $0 != UInt8(ascii: "=") }
+            let value = part[name.endIndex...].dropFirst()
+            guard let name = percentDecoded(Substring(name), plusIsSpace: true),
+                let value = percentDecoded(Substring(value), plusIsSpace: true)
             else { continue }
             items.append((name, value))
         }

@@ -20,7 +20,7 @@ package struct HTTPRequest: Sendable {
     package let pause: HTTPPause
 
     /// The query exactly as the client wrote it, with its `?`; empty if there is none.
-    package var rawQuery: Substring { target.dropFirst(path.count) }
+    package var rawQuery: Substring { Substring(target.utf8.dropFirst(path.utf8.count)) }
 }
 
 /// The way for handlers and bodies to wait: they sit on a thread of their connection, so they may.

@@ -104,7 +104,8 @@ package func hexString(_ bytes: some Collection<UInt8>) -> String {
 
 /// The bytes that an even number of hexadecimal digits stand for; nil for anything else.
 package func hexBytes(_ text: some StringProtocol) -> [UInt8]? {
-    let digits = Array(text.utf8)
+    // A string of its own is read at once; through the protocol it would be byte by byte.
+    let digits = Array(String(text).utf8)
     guard digits.count % 2 == 0 else { return nil }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(digits.count / 2)

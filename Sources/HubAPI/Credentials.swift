@@ -19,7 +19,10 @@ package struct AccessToken: Equatable, Sendable, CustomStringConvertible,
     /// Without line ends and surrounding blanks, as the official client cleans it; nil when
     /// nothing is left or it cannot stand in a header.
     package init?(_ text: some StringProtocol) {
-        let clean = String(text.filter { !$0.isNewline }).trimmingBlanks()
+        // Clean already, as nearly always: one is made for each question of a Xet server.
+        let whole = String(text)
+        let isClean = whole.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
+        let clean = isClean ? whole : String(whole.filter { !$0.isNewline }).trimmingBlanks()
         guard !clean.isEmpty, clean.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else { return nil }
         secret = clean
     }

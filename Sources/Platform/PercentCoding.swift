@@ -5,7 +5,8 @@
 
 /// The text with its `%XX` escapes resolved; nil where the result is not UTF-8.
 package func percentDecoded(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String? {
-    let bytes = Array(text.utf8)
+    // A string of its own is read at once; through the protocol it would be byte by byte.
+    let bytes = Array(String(text).utf8)
     var decoded: [UInt8] = []
     decoded.reserveCapacity(bytes.count)
     var index = 0
@@ -28,9 +29,10 @@ package func percentDecoded(_ text: some StringProtocol, plusIsSpace: Bool = fal
 package func percentEncoded(_ text: some StringProtocol, keeping: String = "") -> String {
     let digits = Array("0123456789ABCDEF".utf8)
     let kept = Array(keeping.utf8)
+    let bytes = Array(String(text).utf8)
     var encoded: [UInt8] = []
-    encoded.reserveCapacity(text.utf8.count)
-    for byte in text.utf8 {
+    encoded.reserveCapacity(bytes.count)
+    for byte in bytes {
         if isUnreserved(byte) || kept.contains(byte) {
             encoded.append(byte)
         } else {

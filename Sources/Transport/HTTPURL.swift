@@ -43,27 +43,44 @@ package struct HTTPURL: Hashable, Sendable {
 
     /// Nil for another scheme, a user, a bad host or port, or a character that no URL has.
     package init?(_ text: some StringProtocol) {
-        let bytes = text.utf8
+        // As bytes: every fetch reads some of these, signed ones with hundreds of characters.
+        let bytes = Array(String(text).utf8)
         guard bytes.count <= HTTPURL.byteCountMax, bytes.allSatisfy({ $0 > 0x20 && $0 != 0x7f })
         else { return nil }
-        guard let colon = text.range(ofASCII: "://") else { return nil }
         let isSecure: Bool
-        switch text[..<colon.lowerBound].lowercased() {
-        case "http": isSecure = false
-        case "https": isSecure = true
-        default: return nil
+        let start: Int
+        if HTTPURL.begins(bytes, with: "http://") {
+            (isSecure, start) = (false, 7)
+        } else if HTTPURL.begins(bytes, with: "https://") {
+            (isSecure, start) = (true, 8)
+        } else {
+            return nil
         }
-        let rest = text[colon.upperBound...]
-        let authorityEnd = rest.firstIndex(where: { $0 == "/" || $0 == "?" || $0 == "#" })
-        let authority = rest[..<(authorityEnd ?? rest.endIndex)]
-        guard let origin = HTTPOrigin(isSecure: isSecure, authority: String(authority))
+        let authority = bytes[start...].prefix {
+            $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#")
+        }
+        guard
+            let origin = HTTPOrigin(
+                isSecure: isSecure, authority: String(decoding: authority, as: UTF8.self))
         else { return nil }
-        let tail = rest[authority.endIndex...].prefix(while: { $0 != "#" })
-        let question = tail.firstIndex(of: "?")
-        let path = tail[..<(question ?? tail.endIndex)]
+        let tail = bytes[authority.endIndex...].prefix { $0 != UInt8(ascii: "#") }
+        let path = tail.prefix { $0 != UInt8(ascii: "?") }
         self.origin = origin
-        self.path = path.isEmpty ? "/" : String(path)
-        self.query = question.map { String(tail[tail.index(after: $0)...]) }
+        self.path = path.isEmpty ? "/" : String(decoding: path, as: UTF8.self)
+        query =
+            path.endIndex == tail.endIndex
+            ? nil : String(decoding: tail[(path.endIndex + 1)...], as: UTF8.self)
+    }
+
+    /// Whether the bytes begin so, in either case of letters.
+    private static func begins(_ bytes: [UInt8], with scheme: StaticString) -> Bool {
+        let wanted = scheme.description.utf8
+        return bytes.count >= wanted.count
+            && zip(bytes, wanted).allSatisfy { byte, wanted in
+                byte == wanted
+                    || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                        && byte | 0x20 == wanted
+            }
     }
 
     /// As it is requested.
@@ -94,33 +111,34 @@ package struct HTTPURL: Hashable, Sendable {
 extension HTTPOrigin {
     /// Reads `host` or `host:port`; nil when either is not one.
     fileprivate init?(isSecure: Bool, authority: String) {
-        var host = authority[...]
+        let bytes = authority.utf8
+        var host = bytes[...]
         var port: UInt16 = isSecure ? 443 : 80
-        let bracket = authority.lastIndex(of: "]") ?? authority.startIndex
-        if let colon = authority[bracket...].lastIndex(of: ":") {
-            let digits = authority[authority.index(after: colon)...]
-            host = authority[..<colon]
+        let bracket = bytes.lastIndex(of: UInt8(ascii: "]")) ?? bytes.startIndex
+        if let colon = bytes[bracket...].lastIndex(of: UInt8(ascii: ":")) {
+            let digits = bytes[bytes.index(after: colon)...]
+            host = bytes[..<colon]
             if !digits.isEmpty {
-                guard digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
-                    let number = UInt16(digits), number > 0
+                guard digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
+                    let number = UInt16(Substring(digits)), number > 0
                 else { return nil }
                 port = number
             }
         }
         guard HTTPOrigin.isValidHost(host) else { return nil }
-        self.init(isSecure: isSecure, host: host.lowercased(), port: port)
+        self.init(isSecure: isSecure, host: Substring(host).lowercased(), port: port)
     }
 
-    private static func isValidHost(_ host: Substring) -> Bool {
+    private static func isValidHost(_ host: Substring.UTF8View) -> Bool {
         // A name has at most 253 bytes in the DNS.
-        guard !host.isEmpty, host.utf8.count <= 253 else { return false }
-        if host.hasPrefix("[") {
-            guard host.hasSuffix("]"), host.utf8.count > 2 else { return false }
-            return host.dropFirst().dropLast().utf8.allSatisfy {
+        guard let first = host.first, host.count <= 253 else { return false }
+        if first == UInt8(ascii: "[") {
+            guard host.last == UInt8(ascii: "]"), host.count > 2 else { return false }
+            return host.dropFirst().dropLast().allSatisfy {
                 isHexDigit($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".")
             }
         }
-        return host.utf8.allSatisfy {
+        return host.allSatisfy {
             isLetterOrDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".")
                 || $0 == UInt8(ascii: "_")
         }

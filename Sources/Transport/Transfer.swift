@@ -80,9 +80,8 @@ final class Transfer {
             bytes, _, count, context in
             guard let context = unsafe context, let bytes = unsafe bytes else { return 0 }
             let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
-            let line = unsafe UnsafeRawBufferPointer(start: bytes, count: count)
-            let text = unsafe String(decoding: line, as: UTF8.self)
-            return transfer.didReceiveHeaderLine(text, count) ? count : 0
+            let line = unsafe [UInt8](UnsafeRawBufferPointer(start: bytes, count: count))
+            return transfer.didReceiveHeaderLine(line) ? count : 0
         }
         precondition(written == CURLE_OK && headed == CURLE_OK)
     }
@@ -211,24 +210,23 @@ final class Transfer {
 // What libcurl calls.
 extension Transfer {
     /// One line of a head, line end included; false ends the transfer.
-    fileprivate func didReceiveHeaderLine(_ line: String, _ byteCount: Int) -> Bool {
+    fileprivate func didReceiveHeaderLine(_ line: [UInt8]) -> Bool {
         lastProgressAt = .now
-        headByteCount += byteCount
+        headByteCount += line.count
         if headByteCount > Transfer.headByteCountMax { return fail(.tooLarge) }
         // Trailers after the body are of no use to anyone here.
         if hasResponded { return true }
-        if line.hasPrefix("HTTP/") {
+        if line.starts(with: "HTTP/".utf8) {
             if firstByteAt == nil { firstByteAt = lastProgressAt }
             fields = HTTPHeaders()
             status = statusCode(line) ?? 0
             return true
         }
-        let content = line.utf8.prefix(while: { $0 != 0x0d && $0 != 0x0a })
+        let content = line.prefix { $0 != 0x0d && $0 != 0x0a }
         if !content.isEmpty {
             guard let colon = content.firstIndex(of: UInt8(ascii: ":")) else { return true }
             fields.add(
-                name: trimmed(line[..<colon]),
-                value: trimmed(line[content.index(after: colon)..<content.endIndex]))
+                name: trimmed(content[..<colon]), value: trimmed(content[(colon + 1)...]))
             return true
         }
         return didReceiveHead()
@@ -343,16 +341,19 @@ extension Transfer {
     }
 }
 
-private func trimmed(_ text: Substring) -> String {
-    let blanks: [Character] = [" ", "\t"]
-    let start = text.drop(while: { blanks.contains($0) })
-    guard let end = start.lastIndex(where: { !blanks.contains($0) }) else { return "" }
-    return String(start[...end])
+/// A name or a value without the blanks around it.
+private func trimmed(_ text: ArraySlice<UInt8>) -> String {
+    func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+    let start = text.drop(while: isBlank)
+    let end = start.lastIndex { !isBlank($0) } ?? start.startIndex - 1
+    return String(decoding: start[..<(end + 1)], as: UTF8.self)
 }
 
 /// The number in `HTTP/1.1 200 OK`.
-private func statusCode(_ line: String) -> Int? {
-    let parts = line.split(separator: " ", maxSplits: 2)
-    guard parts.count >= 2 else { return nil }
-    return Int(parts[1].prefix(while: { $0.isNumber }))
+private func statusCode(_ line: [UInt8]) -> Int? {
+    let blank = UInt8(ascii: " ")
+    let digits = line.drop { $0 != blank }.drop { $0 == blank }.prefix {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+    }
+    return Int(String(decoding: digits, as: UTF8.self))
 }

@@ -6,7 +6,7 @@
 
 internal import JSON
 
-private struct RangeJSON: Encodable {
+private struct RangeJSON {
     let start: Int64
     let end: Int64
 
@@ -21,16 +21,6 @@ private struct RangeJSON: Encodable {
         }
         self.start = try reader.needed(start)
         self.end = try reader.needed(end)
-    }
-
-    init(chunks: Range<Int>) {
-        start = Int64(chunks.lowerBound)
-        end = Int64(chunks.upperBound)
-    }
-
-    init(bytes: Range<Int64>) {
-        start = bytes.lowerBound
-        end = bytes.upperBound - 1
     }
 
     func chunks() throws(XetError) -> Range<Int> {
@@ -48,7 +38,7 @@ private struct RangeJSON: Encodable {
     }
 }
 
-private struct TermJSON: Encodable {
+private struct TermJSON {
     let hash: String
     let range: RangeJSON
     let unpacked_length: Int64
@@ -98,9 +88,9 @@ private struct AnswerJSON<Place> {
     }
 }
 
-private struct Version2JSON: Encodable {
-    struct Place: Encodable {
-        struct Part: Encodable {
+private struct Version2JSON {
+    struct Place {
+        struct Part {
             let chunks: RangeJSON
             let bytes: RangeJSON
         }
@@ -143,8 +133,8 @@ extension Version2JSON.Place.Part {
     }
 }
 
-private struct Version1JSON: Encodable {
-    struct Place: Encodable {
+private struct Version1JSON {
+    struct Place {
         let range: RangeJSON
         let url: String
         let url_range: RangeJSON
@@ -254,37 +244,85 @@ extension Reconstruction {
         guard let hash = XetHash(text: text) else { throw .malformedAnswer("hash") }
         return hash
     }
+}
 
+// A server writes one for every range that is read, so it is written byte by byte.
+extension Reconstruction {
     /// The answer that `init(json:version:)` reads.
     package func json(_ version: ReconstructionVersion) -> [UInt8] {
-        let terms = terms.map {
-            TermJSON(
-                hash: $0.xorb.text, range: RangeJSON(chunks: $0.chunks),
-                unpacked_length: $0.byteCount)
+        var out: [UInt8] = []
+        out.reserveCapacity(Self.typicalByteCount * (terms.count + places.count + 1))
+        out += "{\"offset_into_first_range\":\(offsetIntoFirstTerm),\"terms\":[".utf8
+        for (index, term) in terms.enumerated() {
+            if index > 0 { out.append(UInt8(ascii: ",")) }
+            out += "{\"hash\":\"".utf8
+            term.xorb.appendText(to: &out)
+            out += "\",\"range\":".utf8
+            Self.append(Int64(term.chunks.lowerBound), Int64(term.chunks.upperBound), to: &out)
+            out += ",\"unpacked_length\":\(term.byteCount)}".utf8
         }
-        switch version {
-        case .one:
-            var info: [String: [Version1JSON.Place]] = [:]
-            for place in places {
-                info[place.xorb.text, default: []].append(
-                    Version1JSON.Place(
-                        range: RangeJSON(chunks: place.chunks), url: place.url,
-                        url_range: RangeJSON(bytes: place.bytes)))
-            }
-            return encodedJSON(
-                Version1JSON(
-                    offset_into_first_range: offsetIntoFirstTerm, terms: terms, fetch_info: info))
-        case .two:
-            var xorbs: [String: [Version2JSON.Place]] = [:]
-            for place in places {
-                let part = Version2JSON.Place.Part(
-                    chunks: RangeJSON(chunks: place.chunks), bytes: RangeJSON(bytes: place.bytes))
-                xorbs[place.xorb.text, default: []].append(
-                    Version2JSON.Place(url: place.url, ranges: [part]))
-            }
-            return encodedJSON(
-                Version2JSON(
-                    offset_into_first_range: offsetIntoFirstTerm, terms: terms, xorbs: xorbs))
+        out += (version == .one ? "],\"fetch_info\":{" : "],\"xorbs\":{").utf8
+        appendPlaces(version, to: &out)
+        out += "}}".utf8
+        return out
+    }
+
+    /// Of a term or a place, without the URL's query, in bytes.
+    private static let typicalByteCount = 256
+
+    /// The places, those of one xorb together.
+    private func appendPlaces(_ version: ReconstructionVersion, to out: inout [UInt8]) {
+        var numbers: [XetHash: [Int]] = [:]
+        var order: [XetHash] = []
+        for (number, place) in places.enumerated() {
+            if numbers[place.xorb] == nil { order.append(place.xorb) }
+            numbers[place.xorb, default: []].append(number)
         }
+        for (index, xorb) in order.enumerated() {
+            if index > 0 { out.append(UInt8(ascii: ",")) }
+            out.append(UInt8(ascii: "\""))
+            xorb.appendText(to: &out)
+            out += "\":[".utf8
+            for (index, number) in (numbers[xorb] ?? []).enumerated() {
+                if index > 0 { out.append(UInt8(ascii: ",")) }
+                Self.append(places[number], version, to: &out)
+            }
+            out.append(UInt8(ascii: "]"))
+        }
+    }
+
+    private static func append(
+        _ place: ReconstructionPlace, _ version: ReconstructionVersion, to out: inout [UInt8]
+    ) {
+        out += "{\"url\":".utf8
+        appendQuoted(place.url, to: &out)
+        out += (version == .one ? ",\"range\":" : ",\"ranges\":[{\"chunks\":").utf8
+        append(Int64(place.chunks.lowerBound), Int64(place.chunks.upperBound), to: &out)
+        out += (version == .one ? ",\"url_range\":" : ",\"bytes\":").utf8
+        append(place.bytes.lowerBound, place.bytes.upperBound - 1, to: &out)
+        out += (version == .one ? "}" : "}]}").utf8
+    }
+
+    private static func append(_ start: Int64, _ end: Int64, to out: inout [UInt8]) {
+        out += "{\"start\":\(start),\"end\":\(end)}".utf8
+    }
+
+    private static func appendQuoted(_ text: String, to out: inout [UInt8]) {
+        out.append(UInt8(ascii: "\""))
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                out.append(UInt8(ascii: "\\"))
+                out.append(byte)
+            case 0..<0x20:
+                let digits = Array("0123456789abcdef".utf8)
+                out += "\\u00".utf8
+                out.append(digits[Int(byte >> 4)])
+                out.append(digits[Int(byte & 15)])
+            default:
+                out.append(byte)
+            }
+        }
+        out.append(UInt8(ascii: "\""))
     }
 }

@@ -104,6 +104,9 @@ private final class Line {
         ("http://a", "http://a/"), ("https://A.b:443/x?y=z#f", "https://a.b/x?y=z"),
         ("http://[::1]:8080/", "http://[::1]:8080/"), ("HTTP://h:80?q", "http://h/?q"),
         ("http://h/a%20b/%2e%2e/c", "http://h/a%20b/%2e%2e/c"),
+        // Marks that join with what they follow: the bytes decide where a part ends.
+        ("http://h/\u{301}a?\u{301}b#\u{301}c", "http://h/\u{301}a?\u{301}b"),
+        ("http://h?", "http://h/?"), ("http://h:/x", "http://h/x"),
     ])
     func reads(text: String, canonical: String) {
         #expect(HTTPURL(text)?.text == canonical)
@@ -112,7 +115,7 @@ private final class Line {
     @Test(arguments: [
         "ftp://h/", "http://", "http:///x", "http://u@h/", "http://u:p@h/", "http://h:0/",
         "http://h:70000/", "http://h:+80/", "http://h/a b", "http://h/\n", "//h/x", "h/x", "",
-        "http://h\\@evil/", "http://[::1/",
+        "http://h\\@evil/", "http://[::1/", "http://h\u{301}/", "xhttp://h/", "http:/h/",
     ])
     func refuses(text: String) {
         #expect(HTTPURL(text) == nil)

@@ -26,6 +26,22 @@ import Testing
         }
     }
 
+    @Test(arguments: ReconstructionVersion.allCases)
+    func `a URL of any characters is the same after it was written`(
+        version: ReconstructionVersion
+    ) throws {
+        let url = "http://h/\"\\\u{1}\n\u{1f}/é\u{301}?a=b&c=%20"
+        let xorb = XetHash.zero
+        let made = try Reconstruction(
+            offsetIntoFirstTerm: 0,
+            terms: [ReconstructionTerm(xorb: xorb, chunks: 0..<2, byteCount: 9000)],
+            places: [
+                ReconstructionPlace(xorb: xorb, chunks: 0..<1, url: url, bytes: 7..<5000),
+                ReconstructionPlace(xorb: xorb, chunks: 0..<2, url: url, bytes: 7..<9000),
+            ])
+        #expect(try Reconstruction(json: made.json(version), version: version) == made)
+    }
+
     @Test func `a documented answer of each version is read`() throws {
         let hash = "07060504030201000f0e0d0c0b0a090817161514131211101f1e1d1c1b1a1918"
         let terms = """

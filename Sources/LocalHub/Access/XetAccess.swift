@@ -47,14 +47,17 @@ package struct XetAccess: Sendable {
 
     /// What a token is good for; nil if it was not made here or has ended.
     package func grant(of token: some StringProtocol, at date: WallTime) -> XetGrant? {
-        guard token.hasPrefix(Self.prefix) else { return nil }
-        let halves = token.dropFirst(Self.prefix.count).split(separator: ".")
-        guard halves.count == 2, let payload = hexBytes(halves[0]),
-            isEqualInConstantTime(signature(payload), String(halves[1]))
+        let bytes = String(token).utf8
+        guard bytes.starts(with: Self.prefix.utf8) else { return nil }
+        let halves = bytes.dropFirst(Self.prefix.utf8.count).split(separator: UInt8(ascii: "."))
+        guard halves.count == 2, let payload = hexBytes(Substring(halves[0])),
+            isEqualInConstantTime(signature(payload), String(Substring(halves[1])))
         else { return nil }
-        let facts = String(decoding: payload, as: UTF8.self).split(separator: "\n")
+        let facts = payload.split(separator: UInt8(ascii: "\n")).map {
+            String(decoding: $0, as: UTF8.self)
+        }
         guard facts.count == 3, let repository = Self.repository(facts[0]),
-            let commit = GitObjectID(hex: String(facts[1])), let expiry = Int64(facts[2]),
+            let commit = GitObjectID(hex: facts[1]), let expiry = Int64(facts[2]),
             date.secondsSince1970 < expiry
         else { return nil }
         return XetGrant(
@@ -68,7 +71,7 @@ package struct XetAccess: Sendable {
         hmacSHA256(key: secret, Array("xet token\n".utf8) + payload).hex
     }
 
-    private static func repository(_ text: Substring) -> RepositoryID? {
+    private static func repository(_ text: String) -> RepositoryID? {
         let kind = text.prefix { $0 != "/" }
         return RepositoryKind(plural: kind).flatMap {
             RepositoryID(kind: $0, name: text.dropFirst(kind.count + 1))

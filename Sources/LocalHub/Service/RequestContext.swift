@@ -11,7 +11,11 @@ struct RequestContext {
 
     init(_ request: HTTPRequest) {
         self.request = request
-        let random = (0..<12).map { _ in UInt8.random(in: 0...255) }
+        // By fours, since each number costs a call to the system.
+        let random = (0..<3).flatMap { _ in
+            let number = UInt32.random(in: .min ... .max)
+            return (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+        }
         requestID = "Root=1-\(hexString(random))"
     }
 

@@ -55,7 +55,7 @@ extension Route {
     ///   - path: percent-encoded, as it came.
     ///   - exists: whether there is a repository or an alias of that name.
     init(path: String, exists: (RepositoryID) -> Bool) {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: true)[...]
+        let parts = path.utf8.split(separator: UInt8(ascii: "/")).map { Substring($0) }[...]
         switch parts.first {
         case "api":
             self = Route.api(parts.dropFirst(), exists)
