@@ -18,7 +18,7 @@ import subprocess
 import time
 
 from suite import (PLAIN, TOP, XET, Attempt, Skip, alive, drop_names, drop_pages, equal,
-                   expect, main, noise, promise, read, run, wait_for, within, write)
+                   expect, kernel_nodes, main, noise, promise, read, run, wait_for, within, write)
 
 NAME = "acme/survival"
 MIB = 1 << 20
@@ -390,14 +390,6 @@ def connection_of(stage, mount):
     if not os.path.isdir(folder):
         raise Skip("the kernel tells nothing of the connection")
     return folder
-
-
-def kernel_nodes():
-    """How many nodes of FUSE mounts the kernel has in memory, nearly."""
-    for line in read("/proc/slabinfo").decode().splitlines():
-        if line.startswith("fuse_inode "):
-            return int(line.split()[1])
-    raise Skip("the kernel does not count its nodes")
 
 
 @promise("S110", "What a machine lacks for a while costs time and nothing else", seconds=180)

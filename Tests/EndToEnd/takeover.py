@@ -3,7 +3,6 @@
 """A mount that does not die: workers killed under readers, and what follows them."""
 
 import hashlib
-import json
 import mmap
 import os
 import random
@@ -11,24 +10,22 @@ import shutil
 import signal
 import socket
 import sqlite3
-import statistics
 import subprocess
 import sys
 import threading
 import time
 
-from suite import (TOP, Failure, alive, equal, expect, main, noise, parent, promise, read, run,
+from suite import (alive, equal, expect, main, noise, parent, promise, read, run,
                    says, wait_for, within, write)
+from takeover_load import Arrival, Load, Switching, tell
 
 NAME = "acme/takeover"
 SIZE = 24_000_000
 KILLS = int(os.environ.get("MODELFS_TAKEOVER_KILLS") or 20)
 UPGRADES = int(os.environ.get("MODELFS_TAKEOVER_UPGRADES") or 5)
 # Sixteen readers in place of six.
-IS_LONG = KILLS > 20 or UPGRADES > 5
-# Whether stalls are held to their bars, which takes a release build and a quiet machine.
-HAS_BARS = bool(os.environ.get("MODELFS_TAKEOVER_BARS"))
-MEDIAN_MAX, LONGEST_MAX = 0.1, 0.25
+KINDS = (("cold", "warm", "mapped", "names", "mapped", "cold") if KILLS <= 20 and UPGRADES <= 5
+         else ("cold",) * 5 + ("warm",) * 3 + ("mapped",) * 5 + ("names",) * 3)
 PAGE = 4096
 
 
@@ -49,6 +46,10 @@ def prepare(stage):
 
 def start(stage, name, *options):
     return stage.mount(stage.server, name=name, cache=f"cache-{name}").start(*options)
+
+
+def large_files(place):
+    return [f"{place}/large{index}.bin" for index in range(3)]
 
 
 def serving(mount, not_pid=None):
@@ -114,97 +115,6 @@ def everything_open_goes_on(stage):
     expect(not mount.is_served())
 
 
-with open(os.path.join(TOP, "Tests/Support/checking_reader.py"), encoding="utf-8") as script:
-    READER = script.read()
-
-
-class Load:
-    """Readers that check every byte, until they are told to end."""
-
-    def __init__(self, stage, place, kinds):
-        self.readers = [stage.python(READER, place, stage.path("source"), kind, str(seed))
-                        for seed, kind in enumerate(kinds)]
-        for reader in self.readers:
-            equal(reader.stdout.readline(), "ready\n")
-
-    def check(self):
-        for reader in self.readers:
-            if reader.poll() is not None:
-                raise Failure(f"a reader has ended: {reader.communicate()}")
-
-    def end(self):
-        """Gives what they saw: rounds, and stalls as (beginning, seconds, kind of reader)."""
-        rounds, stalls = 0, []
-        for reader in self.readers:
-            said, errors = reader.communicate(timeout=30)
-            equal(reader.returncode, 0, "a reader", said, errors[-500:])
-            seen = json.loads(said)
-            rounds += seen["rounds"]
-            stalls += [(begin, seconds, seen["kind"]) for begin, seconds in seen["stalls"]]
-        return rounds, stalls
-
-
-class Arrival:
-    """When all of the large files was in the disk cache; what stalls before waits for the Hub."""
-
-    def __init__(self, place):
-        self.paths = [f"{place}/large{index}.bin" for index in range(3)]
-        self.time = None
-
-    def look(self):
-        if self.time is None and all(
-                os.getxattr(path, "user.modelfs.cached") == str(SIZE).encode()
-                for path in self.paths):
-            self.time = time.monotonic()
-
-
-def tell(stage, what, rounds, stalls, arrival, ends):
-    """Says how long readers waited, and of the longest how long after a worker's end."""
-    expect(arrival.time is not None, "the files never came")
-    cached = sorted((stall for stall in stalls if stall[0] >= arrival.time),
-                    key=lambda stall: -stall[1])
-    longest = cached[0][1] if cached else 0
-    median = statistics.median([seconds for _, seconds, _ in cached] or [0])
-    fetched = max((stall[1] for stall in stalls if stall[0] < arrival.time), default=0)
-    print(f"         {what}: {rounds} rounds, {len(cached)} stalls over 20 ms, median "
-          f"{median * 1000:.0f} ms, longest {longest * 1000:.0f} ms; longest while the files came "
-          f"{fetched * 1000:.0f} ms", flush=True)
-    for begin, seconds, kind in cached[:5]:
-        end = max((end for end in ends if end < begin + seconds), default=arrival.time)
-        print(f"         {kind}: {seconds * 1000:.0f} ms, from {(begin - end) * 1000:.0f} ms "
-              f"after the end of a worker, {begin - arrival.time:.1f} s after the files were here",
-              flush=True)
-    expect(rounds > 100, "hardly anything was read")
-    expect(max(longest, fetched) < 20, "a reader waited too long")
-    if HAS_BARS:
-        expect(median < MEDIAN_MAX, "the median of the stalls", median)
-        expect(longest < LONGEST_MAX, "the longest stall", longest)
-
-
-KINDS = (("cold", "warm", "mapped", "names", "mapped", "cold") if not IS_LONG else
-         ("cold",) * 5 + ("warm",) * 3 + ("mapped",) * 5 + ("names",) * 3)
-
-
-class Switching:
-    """Has what lies flat packed again and again; who reads it makes it flat again."""
-
-    def __init__(self, stage, mount):
-        self.stage, self.mount, self.is_over = stage, mount, threading.Event()
-        self.count = 0
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def run(self):
-        while not self.is_over.wait(2):
-            # The daemon may die in the middle of it.
-            self.stage.modelfs("cache", "cool", "--cache", self.mount.cache, code=None)
-            self.count += 1
-
-    def end(self):
-        self.is_over.set()
-        self.thread.join(30)
-
-
 @promise("S74", "A daemon that dies is replaced", seconds=120 + 2 * KILLS)
 def kills_under_load(stage):
     draw = random.Random(7)
@@ -215,7 +125,7 @@ def kills_under_load(stage):
     load = Load(stage, place, KINDS)
     switching = Switching(stage, mount)
     time.sleep(1)
-    sizes, ends, arrival = [], [], Arrival(place)
+    sizes, ends, arrival = [], [], Arrival(large_files(place), SIZE)
     for kill in range(KILLS):
         pid = serving(mount)
         time.sleep(draw.random() * 1.2)
@@ -232,7 +142,7 @@ def kills_under_load(stage):
     load.check()
     switching.end()
     rounds, stalls = load.end()
-    tell(stage, f"{KILLS} kills, packed {switching.count} times", rounds, stalls, arrival, ends)
+    tell(f"{KILLS} kills, packed {switching.count} times", rounds, stalls, arrival, ends)
     first, last = sizes[0], sizes[-1]
     print(f"         keeper: {last[0]} descriptors, {last[1] >> 10} KiB; worker: {last[2]} "
           f"descriptors, {last[3] >> 20} MiB (at first {first})", flush=True)
@@ -421,7 +331,7 @@ def upgrades_under_load(stage):
     place = f"{mount.path}/{NAME}@v1"
     keeper = mount.keeper()
     load = Load(stage, place, KINDS)
-    ends, arrival = [], Arrival(place)
+    ends, arrival = [], Arrival(large_files(place), SIZE)
     for _ in range(UPGRADES):
         pid = mount.daemon()
         reinstall(stage, folder)
@@ -433,7 +343,7 @@ def upgrades_under_load(stage):
         load.check()
         arrival.look()
     rounds, stalls = load.end()
-    tell(stage, f"{UPGRADES} upgrades", rounds, stalls, arrival, ends)
+    tell(f"{UPGRADES} upgrades", rounds, stalls, arrival, ends)
     equal(mount.keeper(), keeper)
     fetched = mount.fetched()
     equal(read(place + "/large1.bin"), stage.data["large1.bin"])
