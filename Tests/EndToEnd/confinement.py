@@ -16,7 +16,6 @@ from suite import (TOP, Skip, equal, expect, main, noise, promise, raises, read,
                    wait_for, write)
 
 NAME = "acme/captive"
-WORDS = "A daemon of root gives up what it does not need"
 KEPT = {"DAC_OVERRIDE": 1, "SYS_ADMIN": 21}
 
 
@@ -140,7 +139,7 @@ def expect_captive(daemon, outside):
             equal(extra, 0, f"{kind} of", thread["Name"])
 
 
-@promise("G15", WORDS)
+@promise("G15", "A daemon of root gives up what it does not need")
 def what_it_does_not_need_is_refused_to_it(stage):
     daemon = Captive(stage, "held")
     outside = Outside(stage, "held")
@@ -161,7 +160,7 @@ def what_it_does_not_need_is_refused_to_it(stage):
         daemon.mount.end()
 
 
-@promise("G15", WORDS)
+@promise("G15", "A daemon of root gives up what it does not need")
 def who_follows_has_given_it_up_too(stage):
     daemon = Captive(stage, "followed")
     if not daemon.mount.keeper():
@@ -181,7 +180,7 @@ def who_follows_has_given_it_up_too(stage):
         daemon.mount.end()
 
 
-@promise("G15", WORDS)
+@promise("G15", "A daemon of root gives up what it does not need")
 def metrics_have_their_port_and_no_other(stage):
     port = free_port()
     daemon = Captive(stage, "measured", "--metrics", f"127.0.0.1:{port}")
@@ -197,7 +196,7 @@ def metrics_have_their_port_and_no_other(stage):
         daemon.mount.end()
 
 
-@promise("G15", WORDS)
+@promise("G15", "A daemon of root gives up what it does not need")
 def it_is_left_out_where_it_is_not_wanted(stage):
     daemon = Captive(stage, "free", "--confine", "none")
     outside = Outside(stage, "free")
