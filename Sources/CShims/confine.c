@@ -88,11 +88,16 @@ int modelfs_keep_capabilities(unsigned long long kept) {
     (void)prctl(PR_CAP_AMBIENT, (long)PR_CAP_AMBIENT_CLEAR_ALL, 0L, 0L, 0L);
     struct __user_cap_data_struct data[2] = {0};
     if (get_capabilities(data) != 0) return -1;
+    uint32_t given_up = 0;
     for (int half = 0; half < 2; half++) {
-        data[half].permitted &= (uint32_t)(kept >> (32 * half));
+        uint32_t mask = (uint32_t)(kept >> (32 * half));
+        given_up |= (data[half].permitted | data[half].inheritable) & ~mask;
+        data[half].permitted &= mask;
         data[half].effective = data[half].permitted;
         data[half].inheritable = 0;
     }
+    // A service manager that left no more than that may also forbid the call.
+    if (given_up == 0) return 0;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     return (int)syscall(SYS_capset, &header, data);
 }
