@@ -111,6 +111,8 @@ package struct DaemonProcess {
         report: (StartReply) -> Bool
     ) throws(MountFailure) -> ExitCode {
         let log = makeLog()
+        // Before the first thread, which would be left out.
+        let confinement = Confinement.apply(configuration, log)
         let events = Mailbox<Event>()
         try watchSignals(events, log)
         let pulse = try keeping.beginPulse(log) { events.send(.keeperLost) }
@@ -120,7 +122,8 @@ package struct DaemonProcess {
         backend.begin(keeping)
         pulse?.watch { backend.vitalSigns() }
         let service = MountService(
-            backend: backend, keeping: keeping, cachePath: cache.path, log: log)
+            backend: backend, keeping: keeping, cachePath: cache.path, log: log,
+            confinement: confinement)
         let server: ControlServer
         let watcher: MountWatcher
         let metrics = try startMetrics(service, log, isSuccessor: mounts == nil)

@@ -24,6 +24,8 @@ package struct DaemonStatus: Equatable, Sendable, Codable {
     package var fileSystem: BackendStatus
     /// The newest warnings and errors of the log, oldest first.
     package var problems: [Problem]
+    /// What the daemon has given up; nil from one that knew nothing of it.
+    package var confinement: ConfinementStatus?
 
     /// A line of the log.
     package struct Problem: Equatable, Sendable, Codable {
@@ -38,7 +40,8 @@ package struct DaemonStatus: Equatable, Sendable, Codable {
     /// Lists are cut to their bounds.
     package init(
         processID: Int32, version: String, startedAt: String, cachePath: String,
-        mounts: [MountInfo], fileSystem: BackendStatus, problems: [Problem]
+        mounts: [MountInfo], fileSystem: BackendStatus, problems: [Problem],
+        confinement: ConfinementStatus? = nil
     ) {
         self.processID = processID
         self.version = version
@@ -51,6 +54,7 @@ package struct DaemonStatus: Equatable, Sendable, Codable {
             fileSystem.reading.files.prefix(DaemonStatus.listCountMax))
         self.fileSystem.refusals = Array(fileSystem.refusals.prefix(DaemonStatus.listCountMax))
         self.problems = problems
+        self.confinement = confinement
     }
 }
 

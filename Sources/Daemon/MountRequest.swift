@@ -97,6 +97,8 @@ package struct DaemonConfiguration: Equatable, Sendable, Codable {
     package var logFormat: String?
     /// Where metrics are served; nil for nowhere.
     package var metricsAddress: String?
+    /// How far the daemon confines itself; nil from a daemon that did not: as far as it can.
+    package var confinement: ConfinementMode?
 
     /// The disk's share that a cache takes when nobody says otherwise: the rest is for others.
     package static let cacheLimitDefault = SpaceLimit.percent(80)

@@ -37,6 +37,7 @@ package final class MountService: Sendable {
     private let keeping: MountKeeping
     private let cachePath: String
     private let log: Log
+    private let confinement: ConfinementStatus?
     private let readTable: @Sendable () throws(Errno) -> MountTable
     private let startedAt = WallTime.now
     private let state = Lock(State())
@@ -46,15 +47,18 @@ package final class MountService: Sendable {
     ///   - keeping: told of every mount.
     ///   - cachePath: shown by `status`, and not to be mounted on.
     ///   - log: told about every change.
+    ///   - confinement: what this process has given up, for `status`.
     ///   - readTable: the kernel's mount table, as of the call.
     init(
         backend: any MountBackend, keeping: MountKeeping, cachePath: String, log: Log,
+        confinement: ConfinementStatus? = nil,
         readTable: @escaping @Sendable () throws(Errno) -> MountTable = MountTable.current
     ) {
         self.backend = backend
         self.keeping = keeping
         self.cachePath = cachePath
         self.log = log
+        self.confinement = confinement
         self.readTable = readTable
     }
 
@@ -195,7 +199,8 @@ package final class MountService: Sendable {
             processID: getpid(), version: programVersion, startedAt: startedAt.iso8601,
             cachePath: cachePath, mounts: mounts.sorted { $0.mountpoint < $1.mountpoint },
             fileSystem: backend.status(),
-            problems: log.recentProblems.map(DaemonStatus.Problem.init))
+            problems: log.recentProblems.map(DaemonStatus.Problem.init),
+            confinement: confinement)
     }
 
     /// Lets go of the mounts that the kernel's table no longer has.

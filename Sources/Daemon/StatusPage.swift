@@ -39,6 +39,7 @@ package struct StatusPage {
         writeFetches()
         writeRefusals()
         writeCounts("Messages from the kernel", status.fileSystem.kernelMessages)
+        writeConfinement()
         writeProblems()
     }
 
@@ -154,6 +155,13 @@ package struct StatusPage {
                 "\(setting.name): \(granted) instead of \(grouped(setting.wanted)), "
                     + "\(setting.reason ?? "not known why")", indent: 2)
         }
+    }
+
+    private mutating func writeConfinement() {
+        guard let confinement = status.confinement else { return }
+        heading("Confinement")
+        paragraph("the daemon " + confinement.words.joined(separator: ", "), indent: 2)
+        if let reason = confinement.reason { paragraph("not more: \(reason)", indent: 2) }
     }
 
     private mutating func paragraph(_ words: String, indent: Int) {

@@ -118,6 +118,34 @@ private func status() -> DaemonStatus {
                 """)
     }
 
+    @Test func whatIsGivenUp() {
+        var confinement = ConfinementStatus(
+            isConfined: true, capabilities: ["DAC_OVERRIDE", "SYS_ADMIN"], gainsPrivileges: false,
+            bindablePorts: [9464], signalsOthers: false, reason: nil)
+        #expect(
+            confinement.words == [
+                "has the capabilities DAC_OVERRIDE, SYS_ADMIN alone",
+                "starts nothing with more privileges", "binds no TCP port but 9464",
+                "signals nobody else",
+            ])
+        confinement.capabilities = Array(repeating: "CHOWN", count: 41)
+        confinement.gainsPrivileges = true
+        confinement.bindablePorts = nil
+        confinement.signalsOthers = true
+        #expect(
+            confinement.words == ["has 41 capabilities", "may start programs with more privileges"])
+        confinement.capabilities = []
+        confinement.bindablePorts = []
+        #expect(confinement.words.first == "has no capability")
+        #expect(confinement.words.last == "binds no TCP port")
+        var status = status()
+        status.confinement = confinement
+        status.confinement?.reason = "--confine none"
+        let page = StatusPage(status, style: .plain, secondsSince1970: 1_795_222_800).rendered()
+        #expect(page.contains("\nConfinement\n  the daemon has no capability, "))
+        #expect(page.contains("\n  not more: --confine none\n"))
+    }
+
     @Test func listsAreBounded() {
         var backend = BackendStatus()
         let fetch = FetchStatus(file: "f", doneBytes: 1, totalBytes: 2)

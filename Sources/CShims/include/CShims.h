@@ -2,6 +2,7 @@
 #pragma once
 
 #include "blake3.h"
+#include "confine.h"
 #include "crashes.h"
 #include "decompositions.h"
 #include "floats.h"

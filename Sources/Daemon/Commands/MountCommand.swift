@@ -85,6 +85,12 @@ extension ModelFSCommand {
             Serve counts and sizes for Prometheus there, at /metrics. Nobody is asked for a \
             password, so name an address that only the right ones reach, such as 127.0.0.1:9464.
             """)
+    private static let confine = Option(
+        "--confine", "MODE", .word(ConfinementMode.allCases.map(\.rawValue)),
+        help: """
+            auto, which it is without this: as root, the daemon gives up at its start what it does \
+            not need: capabilities, privileges, ports, signals. none: it keeps all that.
+            """)
     private static let allowOther = Flag(
         "--allow-other",
         help: "Let all users of the machine look into it; this is so when root mounts.")
@@ -123,6 +129,7 @@ extension ModelFSCommand {
                 [
                     cacheOption, cacheSize, hotSize, checkReads, readDeadline, proof, refLifetime,
                     prefetch, endpointOption, offline, foreground, logLevel, logFormat, metrics,
+                    confine,
                 ], heading: "Options of the daemon"),
             OptionGroup(
                 [allowOther, noAllowOther, userID, groupID], heading: "Options of the mounts"),
@@ -227,6 +234,7 @@ extension ModelFSCommand {
         if arguments[logLevel] != nil { unused.append("--log-level") }
         if arguments[logFormat] != nil { unused.append("--log-format") }
         if arguments[metrics] != nil { unused.append("--metrics") }
+        if arguments[confine] != nil { unused.append("--confine") }
         let endpoints = arguments.all(endpointOption)
         let comparison = DaemonComparison(cache, arguments.environment, endpoints: endpoints)
         if let comparison {
@@ -280,6 +288,7 @@ extension ModelFSCommand {
         if let level = arguments[logLevel] { configuration.logLevel = level }
         configuration.logFormat = arguments[logFormat]
         configuration.metricsAddress = arguments[metrics]?.description
+        configuration.confinement = arguments[confine].flatMap(ConfinementMode.init(rawValue:))
         configuration.endpoints = try chosenEndpoints(arguments)
         configuration.isOffline =
             arguments[offline] || arguments.environment.isTrue("HF_HUB_OFFLINE")
