@@ -139,7 +139,10 @@ class ProxyTest(unittest.TestCase):
             with self.subTest(ask=ask.__name__, endpoint=endpoint, variables=variables):
                 self.proxy.seen.clear()
                 self.assertEqual(ask(endpoint, variables), is_answered)
-                seen = self.proxy.seen[0].split("?")[0] if self.proxy.seen else None
+                # The official client may also ask the public Hub for things of its own.
+                requests = [request for request in self.proxy.seen
+                            if ask == self.mounted or HOST in request]
+                seen = requests[0].split("?")[0] if requests else None
                 self.assertEqual(seen and seen.rsplit("/revision/", 1)[0], first_seen)
 
     def test_the_proxy_of_http(self):
