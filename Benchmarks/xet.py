@@ -237,43 +237,42 @@ class Bench:
             return {"seconds": seconds, "memory": memory.peak, **costs}
 
     def random_reads(self, path, thread_count):
-        """Seconds for each read of one of the threads, all of which read at the same time."""
+        """How fast threads read, while all of them do.
+
+        They begin at times that are spread over one read: threads that begin at once ask for all
+        their plans at once, then for all their data, and wait for each other in a row.
+        """
         places = list(range(self.size // APART))
         random.Random(5).shuffle(places)
         each = min(self.arguments.reads + 1, len(places) // thread_count)
-        barrier = threading.Barrier(thread_count + 1)
-        slow = []
-        rates = []
+        barrier = threading.Barrier(thread_count)
+        times = [[] for _ in range(thread_count)]
 
-        def read(mine):
+        def read(index):
             descriptor = os.open(path, os.O_RDONLY)
-            start = 0.0
-            for number, place in enumerate(mine):
+            for number, place in enumerate(places[index::thread_count][:each]):
                 if number == 1:
                     barrier.wait()
-                    start = time.perf_counter()
+                    time.sleep(2 * LATENCY * index / thread_count)
                 began = time.perf_counter()
                 if len(os.pread(descriptor, SMALL, place * APART + 12_345)) != SMALL:
                     raise ProgramError("a read is short")
+                # The first one of a thread connects.
                 if number > 0:
-                    slow.append(time.perf_counter() - began)
-            rates.append((len(mine) - 1) / (time.perf_counter() - start))
+                    times[index].append((began, time.perf_counter()))
             os.close(descriptor)
-            barrier.wait()
-        threads = [threading.Thread(target=read, args=(places[index::thread_count][:each],))
-                   for index in range(thread_count)]
+        threads = [threading.Thread(target=read, args=(index,)) for index in range(thread_count)]
         for thread in threads:
             thread.start()
-        barrier.wait()
-        began = time.perf_counter()
-        barrier.wait()
-        seconds = time.perf_counter() - began
         for thread in threads:
             thread.join()
-        return {"seconds": seconds / (each - 1), "reads": each * thread_count,
-                "rate": sum(rates),
-                "rate until the last": (each - 1) * thread_count / seconds,
-                "round trips": statistics.median(slow) / LATENCY}
+        begin = max(each[0][0] for each in times)
+        end = min(each[-1][1] for each in times)
+        reads = [pair for each in times for pair in each]
+        rate = sum(max(0.0, min(end, last) - max(begin, first)) / (last - first)
+                   for first, last in reads) / (end - begin)
+        return {"seconds": 1 / rate, "reads": each * thread_count, "rate": rate,
+                "round trips": statistics.median(last - first for first, last in reads) / LATENCY}
 
     def run(self):
         self.prepare()
