@@ -154,6 +154,8 @@ extension ChunkStore {
     }
 
     /// Reads bytes of a pack; nil if they cannot be read, else what its headers are salted with.
+    ///
+    /// - Throws: what is passing (no descriptor, no memory): nothing is damaged then.
     func readRecords(
         at location: RecordLocation, into bytes: UnsafeMutableRawBufferPointer
     ) throws(StoreError) -> UInt64? {
@@ -164,11 +166,18 @@ extension ChunkStore {
     func readRecords(
         at location: RecordLocation, into parts: [UnsafeMutableRawBufferPointer]
     ) throws(StoreError) -> UInt64? {
-        guard let pack = try? packs.pack(location.pack) else { return nil }
+        let pack: PackFile
+        do throws(StoreError) {
+            pack = try packs.pack(location.pack)
+        } catch {
+            if error.isPassing { throw error }
+            return nil
+        }
         do throws(Errno) {
             let count = try unsafe pack.file.read(into: parts, at: Int64(location.offset))
             return unsafe count == parts.reduce(0) { $0 + $1.count } ? pack.salt : nil
         } catch {
+            if StoreError(error).isPassing { throw StoreError(error) }
             counters.diskFailures.add()
             log.error(
                 "the cache disk failed to read",

@@ -30,6 +30,12 @@ package enum StoreError: Error, Equatable, Sendable {
         }
     }
 
+    /// Whether something is lacking that says nothing of what is stored.
+    var isPassing: Bool {
+        guard case .disk(let error) = self else { return false }
+        return [.tooManyDescriptors, .tooManyOpenFiles, .outOfMemory].contains(error)
+    }
+
     init(_ error: DatabaseError) {
         switch error {
         case .full: self = .full

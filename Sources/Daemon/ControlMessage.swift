@@ -39,7 +39,8 @@ package enum ControlRequest: Equatable, Sendable, Codable {
 package enum ControlReply: Equatable, Sendable, Codable {
     case progress(String)
     /// Notices are sentences for the user, about what was done on the way.
-    case mounted(MountInfo, notices: [String])
+    /// `wasThere` tells that somebody else had mounted it before; nil from an older daemon.
+    case mounted(MountInfo, notices: [String], wasThere: Bool?)
     case unmounted
     case status(DaemonStatus)
     /// Nil without a token.

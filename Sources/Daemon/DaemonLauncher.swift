@@ -40,7 +40,7 @@ package struct DaemonLauncher {
         self.environment = environment
     }
 
-    /// Returns when all mounts answer; when one fails, none of them stays.
+    /// Returns when all mounts answer; when one fails, none of those that are new stays.
     package func mount(_ requests: [MountRequest]) throws(MountFailure) -> Outcome {
         let deadline = MonotonicInstant.now + DaemonLauncher.handOverSecondsMax
         var pause = 0.01
@@ -60,6 +60,8 @@ package struct DaemonLauncher {
     /// Asks the daemon that is there; nil when there is none, or it is about to end.
     private func handOver(_ requests: [MountRequest]) throws(MountFailure) -> Outcome? {
         var infos: [MountInfo] = []
+        // What was there before is nobody's to take away.
+        var own: [MountInfo] = []
         var allNotices: [String] = []
         for request in requests {
             let reply: ControlReply
@@ -71,11 +73,12 @@ package struct DaemonLauncher {
                 throw error.failure(cache: cache)
             }
             switch reply {
-            case .mounted(let info, let notices):
+            case .mounted(let info, let notices, let wasThere):
                 infos.append(info)
+                if wasThere != true { own.append(info) }
                 allNotices += notices
             case .failed(let failure):
-                for info in infos.reversed() { undo(info) }
+                for info in own.reversed() { undo(info) }
                 throw failure
             default: return nil
             }

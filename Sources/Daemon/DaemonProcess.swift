@@ -11,7 +11,8 @@ internal import Telemetry
 /// Runs as the daemon of one cache.
 package struct DaemonProcess {
     private enum Event: Sendable {
-        case started(StartReply)
+        /// `own` are the mounts that are nobody else's.
+        case started(StartReply, own: [MountInfo])
         case signal(CInt)
         case stopRequested
         case mountsChanged
@@ -111,6 +112,8 @@ package struct DaemonProcess {
         report: (StartReply) -> Bool
     ) throws(MountFailure) -> ExitCode {
         let log = makeLog()
+        // Flat files, packs and connections have one each; a shell's limit is for a shell.
+        ProcessLimits.raiseDescriptorCount()
         // Before the first thread, which would be left out.
         let confinement = Confinement.apply(configuration, log)
         let events = Mailbox<Event>()
@@ -212,7 +215,7 @@ package struct DaemonProcess {
             let event = events.receive(until: .now + DaemonProcess.housekeepingSeconds)
             if DaemonLog.rotateIfLarge(cache) { keeping.tellOutput(STDERR_FILENO) }
             switch event {
-            case .started(let reply):
+            case .started(let reply, let own):
                 hasStarted = true
                 // Before it is reported: who has heard of the mount can rely on it.
                 if case .ready = reply { keeping.tellReady() }
@@ -223,7 +226,12 @@ package struct DaemonProcess {
                     keeping.tellReady()
                 } else if !isHeard {
                     log.warning("whoever started the daemon has gone away")
-                    return .failure
+                    for info in own.reversed() {
+                        _ = service.unmount(info.mountpoint, isLazy: true)
+                    }
+                    // Others may have been given mounts meanwhile; those are served.
+                    if service.closeIfIdle() { return .failure }
+                    keeping.tellReady()
                 }
             case .signal(let number):
                 log.info("signal received", ["signal": Signals.name(of: number)])
@@ -234,7 +242,9 @@ package struct DaemonProcess {
                 }
                 return .success
             case .stopRequested: return .success
-            case .replaced: return nil
+            case .replaced:
+                if keeping.isAnswering { return nil }
+                log.error("nobody would follow this process, which goes on")
             case .mountsChanged:
                 service.reconcile()
             case .keeperLost:
@@ -256,7 +266,8 @@ package struct DaemonProcess {
     ) throws(MountFailure) {
         do {
             let thread = try Thread(named: "start") {
-                events.send(.started(DaemonProcess.mountAll(mounts, service)))
+                let (reply, own) = DaemonProcess.mountAll(mounts, service)
+                events.send(.started(reply, own: own))
             }
             thread.detach()
         } catch {
@@ -266,24 +277,26 @@ package struct DaemonProcess {
 
     private static func mountAll(
         _ mounts: [MountRequest], _ service: MountService
-    ) -> StartReply {
+    ) -> (StartReply, own: [MountInfo]) {
         var infos: [MountInfo] = []
+        var own: [MountInfo] = []
         var allNotices = service.openingNotices
         for request in mounts {
             switch service.mount(request) {
-            case .mounted(let info, let notices):
+            case .mounted(let info, let notices, let wasThere):
                 infos.append(info)
+                if wasThere != true { own.append(info) }
                 allNotices += notices
             case .failed(let failure):
-                for info in infos.reversed() {
+                for info in own.reversed() {
                     _ = service.unmount(info.mountpoint, isLazy: true)
                 }
-                return .failed(failure)
+                return (.failed(failure), [])
             default:
-                return .failed(.failed(detail: "the daemon was stopped while it started"))
+                return (.failed(.failed(detail: "the daemon was stopped while it started")), [])
             }
         }
-        return .ready(infos, notices: allNotices)
+        return (.ready(infos, notices: allNotices), own)
     }
 
     private func answer(

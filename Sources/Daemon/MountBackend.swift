@@ -17,7 +17,9 @@ package protocol MountBackend: Sendable {
     func begin(_ keeping: MountKeeping)
 
     /// Counts a mount that an earlier process made among its own.
-    func adopt(mountpoint: String)
+    ///
+    /// - Returns: whether it is served: what could not be taken over is not.
+    func adopt(mountpoint: String) -> Bool
 
     /// Mounts, and returns when the mount answers.
     func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo

@@ -8,6 +8,7 @@ internal import FoundationEssentials
 package import FuseSession
 internal import Keeping
 package import Platform
+internal import Synchronization
 package import Telemetry
 
 /// A mountpoint, as the successor needs to know it.
@@ -43,13 +44,25 @@ package final class MountKeeping: Sendable {
     private static let mountPrefix = "mount "
 
     private let link: KeeperLink?
+    private let isLost = Atomic<Bool>(false)
 
     init(_ link: KeeperLink?) {
         self.link = link
     }
 
-    /// Whether there is a keeper.
-    var isKept: Bool { link != nil }
+    /// Whether there is a keeper, as far as is known.
+    var isKept: Bool { link != nil && !isLost.load(ordering: .relaxed) }
+
+    /// Whether the keeper still takes messages.
+    var isAnswering: Bool {
+        guard let link, isKept else { return false }
+        do throws(Errno) {
+            try link.tellAlive()
+            return true
+        } catch {
+            return false
+        }
+    }
 
     /// Whether a daemon served before, and this one takes over.
     var isSuccessor: Bool { takeoverCount > 0 }
@@ -63,7 +76,10 @@ package final class MountKeeping: Sendable {
     ) throws(MountFailure) -> Pulse? {
         guard let link else { return nil }
         do throws(Errno) {
-            return try Pulse(link, log, lost: lost)
+            return try Pulse(link, log) { [self] in
+                isLost.store(true, ordering: .relaxed)
+                lost()
+            }
         } catch {
             throw .failed(detail: "there is no room for a thread: \(error)")
         }

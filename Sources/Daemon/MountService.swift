@@ -100,7 +100,7 @@ package final class MountService: Sendable {
         if wanted.groupID != options.groupID {
             throw .optionConflict(option: "--gid", held: "\(options.groupID)")
         }
-        return .mounted(info, notices: ["It was mounted already."])
+        return .mounted(info, notices: ["It was mounted already."], wasThere: true)
     }
 
     /// REQUIRES: the mountpoint is reserved.
@@ -131,7 +131,7 @@ package final class MountService: Sendable {
                 info: mounted, options: request.options, number: state.mountCount)
         }
         log.info("mounted", ["source": info.source, "mountpoint": info.mountpoint])
-        return .mounted(info, notices: notices)
+        return .mounted(info, notices: notices, wasThere: false)
     }
 
     /// Takes over the mounts of an earlier daemon that the kernel's table still has.
@@ -146,7 +146,10 @@ package final class MountService: Sendable {
             }
             var info = record.info ?? MountInfo(source: record.request.source, mountpoint: place)
             info.deviceID = info.deviceID ?? entry.deviceID
-            backend.adopt(mountpoint: place)
+            guard backend.adopt(mountpoint: place) else {
+                removeDead(place)
+                continue
+            }
             let known = info
             state.withLock { state in
                 state.mountCount += 1
@@ -155,6 +158,17 @@ package final class MountService: Sendable {
             }
         }
         reconcile()
+    }
+
+    /// Takes away a mount of an earlier daemon that could not be taken over.
+    private func removeDead(_ mountpoint: String) {
+        keeping.dropMount(at: mountpoint)
+        do throws(MountFailure) {
+            try StaleMount.remove(mountpoint)
+            log.error("a mount that nobody serves was taken away", ["mountpoint": mountpoint])
+        } catch {
+            log.error("a mount that nobody serves stays", ["reason": error.message])
+        }
     }
 
     /// Takes one mount away.

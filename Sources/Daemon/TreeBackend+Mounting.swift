@@ -135,9 +135,12 @@ extension TreeBackend {
         }
     }
 
-    package func adopt(mountpoint: String) {
+    package func adopt(mountpoint: String) -> Bool {
         mounts.withLock { mounts in
-            if mounts.sessions[mountpoint] == nil { mounts.binds.insert(mountpoint) }
+            if mounts.sessions[mountpoint] != nil { return true }
+            guard mounts.shared != nil else { return false }
+            mounts.binds.insert(mountpoint)
+            return true
         }
     }
 

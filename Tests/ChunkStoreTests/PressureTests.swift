@@ -214,6 +214,32 @@ import Testing
         store.close()
     }
 
+    @Test(arguments: [Errno.tooManyDescriptors, .tooManyOpenFiles, .outOfMemory])
+    func whatIsLackingForAMomentDamagesNothing(error: Errno) throws {
+        // One that is stored as it is, and one that is coded.
+        let contents = [
+            Content(random: 700_000, seed: 9),
+            Content((0..<700_000).map { UInt8(truncatingIfNeeded: $0 / 64) }),
+        ]
+        let files = FailingFiles()
+        let store = try openStore(directory.path, files: files)
+        defer { store.close() }
+        for content in contents {
+            try store.write(content)
+            #expect(try store.cool(content.hash, size: content.size))
+        }
+        files.fail(.read, with: error)
+        for content in contents {
+            let outcome = Result { try store.read(content) == nil }
+            #expect(throws: StoreError.disk(error)) { try outcome.get() }
+        }
+        files.fail(nil, with: error)
+        for content in contents {
+            #expect(try store.read(content) == content.bytes)
+            #expect(store.missing(content).isEmpty)
+        }
+    }
+
     @Test func aReadOnlyDirectoryIsRefused() {
         #expect(throws: StoreError.self) { try openStore(directory.path + "/no/where") }
     }

@@ -11,11 +11,15 @@ final class FixtureBackend: MountBackend {
 
     func begin(_ keeping: MountKeeping) {}
 
-    func adopt(mountpoint: String) { state.withLock { $0[mountpoint] = -1 } }
+    func adopt(mountpoint: String) -> Bool {
+        state.withLock { $0[mountpoint] = -1 }
+        return true
+    }
 
     func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo {
         let words = request.source.split(separator: "/").map(String.init)
         if words.contains("slow") { sleep(seconds: 0.5) }
+        if words.contains("slower") { sleep(seconds: 4) }
         if words.contains("stuck") { sleep(seconds: 600) }
         if words.contains("crash") { abort() }
         if words.contains("gated") {

@@ -14,7 +14,7 @@ private final class NotingBackend: MountBackend {
 
     func begin(_ keeping: MountKeeping) {}
 
-    func adopt(mountpoint: String) {}
+    func adopt(mountpoint: String) -> Bool { !mountpoint.contains("dead") }
 
     func mount(_ request: MountRequest) throws(MountFailure) -> MountInfo {
         notes.withLock { $0.append("mount") }
@@ -81,7 +81,9 @@ private struct Site {
     func mount() {
         table.text.withLock { $0 = entry }
         let reply = service.mount(request)
-        guard case .mounted(let info, notices: []) = reply, info.deviceID == "0:45" else {
+        guard case .mounted(let info, notices: [], wasThere: false) = reply,
+            info.deviceID == "0:45"
+        else {
             Issue.record("not mounted: \(reply)")
             return
         }
@@ -131,7 +133,7 @@ private struct Site {
         let site = try Site()
         site.mount()
         guard
-            case .mounted(_, notices: ["It was mounted already."]) =
+            case .mounted(_, notices: ["It was mounted already."], wasThere: true) =
                 site.service.mount(site.request)
         else {
             Issue.record("the same again failed")

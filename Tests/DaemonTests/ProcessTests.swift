@@ -206,7 +206,26 @@ private func wait(_ seconds: Double, until condition: () -> Bool) -> Bool {
         let refused = try site.run("mount", "hf://x", second, "hf://gated", third)
         #expect(refused.code == ExitCode.accessDenied.rawValue)
         #expect(try site.run("umount", second).code == ExitCode.notFound.rawValue)
+        // What was there before is not its own.
+        let repeated = try site.run("mount", first, "hf://gated", third)
+        #expect(repeated.code == ExitCode.accessDenied.rawValue)
         #expect(try site.run("umount", first).code == 0)
+    }
+
+    @Test func aStarterThatGoesAwayTakesOnlyItsOwnMounts() throws {
+        let site = try Site()
+        let first = try site.temporary.folder("first")
+        let second = try site.temporary.folder("second")
+        let starter = try site.start(["mount", "hf://slower", first], name: "starter")
+        #expect(wait(10) { site.daemon != nil })
+        #expect(try site.run("mount", "hf://x", second).code == 0)
+        kill(starter.processID, SIGKILL)
+        _ = try site.finish(starter)
+        #expect(wait(20) { text(of: "\(site.cache)/daemon.log").contains("has gone away") })
+        #expect(wait(10) { (try? site.run("status").output)?.contains(first) == false })
+        #expect(try site.run("status").output.contains(second))
+        #expect(try site.run("umount", second).code == 0)
+        #expect(site.daemonEnds())
     }
 
     @Test func aKilledDaemonIsSucceeded() throws {

@@ -278,6 +278,12 @@ def of_several_none_stays(stage):
             "--cache", stage.path("cache-several"), wanted=["there is no"])
     equal([path for path in mounts_of(stage) if "several" in path], [])
     stage.modelfs("status", "--cache", stage.path("cache-several"), code=9)
+    # What was there before is not this command's to take away.
+    stage.modelfs("mount", "hf://models", places[0], "--cache", stage.path("cache-several"))
+    failing(stage, 7, "mount", "hf://models", places[0], "hf://acme/nothing@main", places[1],
+            "--cache", stage.path("cache-several"), wanted=["there is no"])
+    equal([path for path in mounts_of(stage) if "several" in path], [places[0]])
+    stage.modelfs("umount", places[0], "--cache", stage.path("cache-several"))
 
 
 @promise("S53", "A mount that fails says what is wrong and what to do")

@@ -282,6 +282,8 @@ def a_dead_keeper_is_not_the_end(stage):
     keeper, pid = mount.keeper(), mount.daemon()
     os.kill(keeper, signal.SIGKILL)
     wait_for(lambda: "the keeper has died" in mount.log(), 5, "a line in the log")
+    # Nobody would follow it.
+    says(stage.modelfs("upgrade", "--cache", mount.cache, code=1), "has no keeper")
     equal(mount.daemon(), pid)
     equal(read(f"{mount.path}/{NAME}@v1/large0.bin"), stage.data["large0.bin"])
     mount.kill()
