@@ -40,8 +40,8 @@ package struct TreeLayout: Sendable {
     package static let pathByteCountMax = 4095
     /// Deeper paths are no model's; the bound keeps the work for one entry small.
     package static let depthMax = 64
-    /// 2^50 bytes: larger than anything the Hub stores, small enough for every sum of sizes.
-    package static let sizeBytesMax: Int64 = 1 << 50
+    /// 2^40 bytes: larger than anything the Hub stores, small enough for the sum of five million.
+    package static let sizeBytesMax: Int64 = 1 << 40
     private static let exampleCountMax = 3
     private static let slash = UInt8(ascii: "/")
 

@@ -310,7 +310,12 @@ struct ActiveContent {
     ) -> AfterFailure {
         guard transfers[number] != nil, let left = plan.failed(number) else { return .nothing }
         transfers[number]?.fetch = nil
-        if case .unreachable(let cause) = error { absence = cause }
+        switch error {
+        case .unreachable(let cause): absence = cause
+        // The Hub has answered, whatever that brought.
+        case .dataUnreachable, .server, .rateLimited, .malformed: absence = nil
+        default: break
+        }
         if case .malformed = error { transfers[number]?.malformedCount += 1 }
         let patience =
             left.hasWaiters
@@ -425,7 +430,8 @@ struct ActiveContent {
         // Of the transfer; who came later may wait for longer.
         case .deadline: failure = .transport(.stalled)
         case .rateLimited(let seconds): failure = .status(429, pauseSeconds: seconds)
-        case .server(let status): failure = .status(status, pauseSeconds: nil)
+        case .server(let status, let seconds):
+            failure = .status(status, pauseSeconds: seconds)
         case .unreachable(let cause), .dataUnreachable(let cause): failure = .transport(cause)
         case .malformed: failure = .transport(.closedEarly)
         }

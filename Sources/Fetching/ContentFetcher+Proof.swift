@@ -13,6 +13,9 @@ internal import Telemetry
 internal import Xet
 
 extension ContentFetcher {
+    /// After a proof that failed for another reason than wrong bytes.
+    private static let proveAgainSeconds = 5.0
+
     /// How fast a content is hashed at the least, in bytes a second: what a busy machine does.
     private static let hashBytesPerSecond = 200e6
 
@@ -81,8 +84,18 @@ extension ContentFetcher {
                 noteDamaged(content)
             }
         } catch {
-            log.warning("a content could not be proven", ["error": "\(error)"])
-            fetchAgainIfAwaited(content)
+            proveAgainLater(content, error)
+        }
+    }
+
+    /// What kept a content from being proven may pass, and nothing else would come to ask again of
+    /// one that is complete.
+    private func proveAgainLater(_ content: Content, _ error: StoreError) {
+        log.warning("a content could not be proven", ["error": "\(error)"])
+        fetchAgainIfAwaited(content)
+        if error == .closed { return }
+        alarms.at(scheduling.now + ContentFetcher.proveAgainSeconds) { [weak self] in
+            self?.enqueueProof(content)
         }
     }
 
@@ -105,8 +118,7 @@ extension ContentFetcher {
             noteProven(content.id)
             if options.servesPages { pages.send(.renew(content)) }
         } catch {
-            log.warning("a content could not be proven", ["error": "\(error)"])
-            fetchAgainIfAwaited(content)
+            proveAgainLater(content, error)
         }
     }
 

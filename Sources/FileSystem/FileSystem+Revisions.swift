@@ -165,7 +165,7 @@ extension FileSystem {
     private static func meansNoListings(_ error: FetchError) -> Bool {
         switch error {
         case .hub(.repositoryNotFound), .hub(.entryNotFound), .hub(.revisionNotFound): true
-        case .hub(.server(let status)): (400..<500).contains(status) || status == 501
+        case .hub(.server(let status, _)): (400..<500).contains(status) || status == 501
         case .hub, .catalog, .notProven, .noRoom, .noSource, .tooLarge, .stopped: false
         }
     }

@@ -321,9 +321,9 @@ extension ContentFetch {
     private func note(_ error: HubError) {
         switch error {
         case .unreachable(let reason): client.noteFailure(of: endpoint, reason)
-        case .dataUnreachable, .server:
+        case .dataUnreachable:
             client.noteUseless(endpoint, pauseSeconds: nil, error)
-        case .rateLimited(let seconds):
+        case .rateLimited(let seconds), .server(_, let seconds):
             client.noteUseless(endpoint, pauseSeconds: seconds, error)
         case .malformed: client.noteContradiction(request, by: endpoint, error)
         case .repositoryNotFound, .revisionNotFound, .entryNotFound, .gated, .tokenRefused,

@@ -149,16 +149,16 @@ final class Credentials: Sendable {
             return .some(state.stamp)
         }
         guard let known else { return }
-        guard let file = try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK),
-            let stamp = Credentials.stamp(of: file)
-        else {
-            // No file, or none that we may read: not logged in.
-            state.withLock { state in
-                state.token = nil
-                state.stamp = nil
-            }
+        let file: FileDescriptor
+        do throws(Errno) {
+            file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK)
+        } catch {
+            // What is lacking for a moment says nothing of the file.
+            if Credentials.meansNoFile(error) { forget() }
             return
         }
+        // Nothing that can be read: not logged in.
+        guard let stamp = Credentials.stamp(of: file) else { return forget() }
         if stamp == known && !force { return }
         let token =
             if let line {
@@ -170,6 +170,19 @@ final class Credentials: Sendable {
             state.token = token
             state.stamp = stamp
         }
+    }
+
+    private func forget() {
+        state.withLock { state in
+            state.token = nil
+            state.stamp = nil
+        }
+    }
+
+    /// Whether there is no file, or none that we may read.
+    private static func meansNoFile(_ error: Errno) -> Bool {
+        [ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG, ENXIO, EISDIR].map { Errno($0) }
+            .contains(error)
     }
 
     private func isDue(_ state: State, _ now: MonotonicInstant) -> Bool {

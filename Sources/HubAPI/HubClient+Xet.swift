@@ -180,7 +180,7 @@ extension HubError {
         case .gated, .disabled, .forbidden: 403
         case .repositoryNotFound, .revisionNotFound, .entryNotFound: 404
         case .rateLimited: 429
-        case .server(let status): status
+        case .server(let status, _): status
         case .malformed: 200
         case .unreachable, .dataUnreachable, .deadline, .cancelled, .offline: nil
         }

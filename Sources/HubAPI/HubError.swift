@@ -28,8 +28,9 @@ package enum HubError: Error, Equatable, Hashable, Sendable {
     case unreachable(TransportError)
     /// The same of a host that the Hub sent us to for a file's bytes; the Hub itself may be there.
     case dataUnreachable(TransportError)
-    /// An answer with this HTTP status that means nothing more precise.
-    case server(status: Int)
+    /// An answer with this HTTP status that means nothing more precise; the Hub wants that long a
+    /// pause, if it said so.
+    case server(status: Int, retryAfterSeconds: Double? = nil)
     /// The answer contradicts the request, the protocol or a limit.
     case malformed(reason: String)
     /// The deadline passed before an answer was complete.
@@ -58,7 +59,7 @@ extension HubError: CustomStringConvertible {
                 ?? "rate limit reached"
         case .unreachable(let error): "the Hub is not reachable: \(error)"
         case .dataUnreachable(let error): "the host of the data is not reachable: \(error)"
-        case .server(let status): "the Hub answered with HTTP status \(status)"
+        case .server(let status, _): "the Hub answered with HTTP status \(status)"
         case .malformed(let reason): "the Hub's answer cannot be used: \(reason)"
         case .deadline: "no complete answer before the deadline"
         case .cancelled: "cancelled"
@@ -117,7 +118,9 @@ extension HubError {
                 return .repositoryNotFound
             }
         case 429: return .rateLimited(retryAfterSeconds: requestedPause(headers, status: status))
-        default: return .server(status: status)
+        default:
+            return .server(
+                status: status, retryAfterSeconds: requestedPause(headers, status: status))
         }
     }
 

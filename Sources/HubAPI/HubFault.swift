@@ -50,7 +50,7 @@ package enum HubFault: String, CaseIterable, Hashable, Sendable {
     init?(_ error: HubError) {
         switch error {
         case .rateLimited: self = .tooManyRequests
-        case .server(let status): self.init(status: status)
+        case .server(let status, _): self.init(status: status)
         case .malformed: self = .wrongAnswer
         case .deadline: self = .deadline
         case .unreachable(let cause), .dataUnreachable(let cause): self.init(cause)

@@ -49,7 +49,7 @@ struct SignedLocations {
 
     private var entries: [Key: Entry] = [:]
     /// The keys by age; may name keys that are gone.
-    private var order: [Key] = []
+    private(set) var order: [Key] = []
 
     /// Where to go for a file; nil when that has to be asked first.
     mutating func location(of key: Key, at now: WallTime) -> HTTPURL? {
@@ -68,6 +68,8 @@ struct SignedLocations {
             Entry(url: url, until: WallTime(secondsSince1970: until)), forKey: key) == nil
         {
             order.append(key)
+            // What was forgotten and came again is named twice.
+            if order.count > 2 * SignedLocations.countMax { orderAnew() }
         }
         if entries.count > SignedLocations.countMax { dropOldest() }
     }
@@ -78,9 +80,16 @@ struct SignedLocations {
 
     var count: Int { entries.count }
 
+    /// Leaves each key that is there where it was named last.
+    private mutating func orderAnew() {
+        var seen: Set<Key> = []
+        let last = order.reversed().filter { entries[$0] != nil && seen.insert($0).inserted }
+        order = last.reversed()
+    }
+
     /// Drops a quarter at a time, so that it is rarely done.
     private mutating func dropOldest() {
-        order.removeAll { entries[$0] == nil }
+        orderAnew()
         let dropped = order.prefix(SignedLocations.countMax / 4)
         for key in dropped { entries[key] = nil }
         order.removeFirst(dropped.count)

@@ -73,12 +73,13 @@ package struct TransferQueue {
 
     /// Gives a slot to the transfer that is next; nil when none may start now.
     package mutating func startNext() -> TransferID? {
-        for priority in TransferPriority.allCases where runningCount < slotCount(for: priority) {
+        for priority in TransferPriority.allCases
+        where runningCount < slotCount(for: priority, of: transfersMax) {
             let line = waiting[priority] ?? []
             for (index, id) in line.enumerated() {
                 guard let entry = entries[id] else { continue }
                 let busy = runningByOrigin[entry.origin] ?? 0
-                if busy >= transfersPerHostMax { continue }
+                if busy >= slotCount(for: priority, of: transfersPerHostMax) { continue }
                 waiting[priority]?.remove(at: index)
                 entries[id]?.place = .running
                 runningByOrigin[entry.origin] = busy + 1
@@ -89,11 +90,12 @@ package struct TransferQueue {
         return nil
     }
 
-    /// How many slots a transfer of that priority may find taken, exclusive.
-    private func slotCount(for priority: TransferPriority) -> Int {
+    /// How many of the slots a transfer of that priority may find taken, exclusive: a quarter is
+    /// kept for those that somebody waits for, at each host as well as in all.
+    private func slotCount(for priority: TransferPriority, of count: Int) -> Int {
         switch priority {
-        case .reader, .metadata: transfersMax
-        case .prefetch: max(1, transfersMax - transfersMax / 4)
+        case .reader, .metadata: count
+        case .prefetch: max(1, count - count / 4)
         }
     }
 }

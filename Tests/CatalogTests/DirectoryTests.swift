@@ -17,7 +17,7 @@ import Testing
         }
         return .file(
             ContentID(row: .random(in: 1..<1 << 40, using: &random)),
-            sizeBytes: .random(in: 0...1 << 50, using: &random),
+            sizeBytes: .random(in: 0...1 << 40, using: &random),
             modified: .random(in: -1 << 40...1 << 40, using: &random))
     }
 

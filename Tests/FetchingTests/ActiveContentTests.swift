@@ -51,6 +51,32 @@ import Transport
             1, error, isAway: isAway, deadline: deadline.map { now + $0 }, now: now + seconds)
     }
 
+    @Test func aHubThatAnsweredIsNotAway() throws {
+        let answers: [HubError] = [
+            .dataUnreachable(.stalled), .server(status: 503), .malformed(reason: "short"),
+            .rateLimited(retryAfterSeconds: nil),
+        ]
+        for answer in answers {
+            var (active, _) = try reading()
+            guard case .retry = fail(&active, .unreachable(.stalled)) else {
+                Issue.record("given up")
+                return
+            }
+            _ = fail(&active, answer)
+            #expect(active.expire(1, at: now) == nil, "\(answer)")
+        }
+    }
+
+    @Test func aServerSaysHowLongToWait() throws {
+        var (active, _) = try reading()
+        let next = fail(&active, .server(status: 503, retryAfterSeconds: 31))
+        guard case .retry(let seconds) = next else {
+            Issue.record("given up")
+            return
+        }
+        #expect(seconds >= 31 && seconds < 60)
+    }
+
     @Test func aContentWithoutASourceIsNone() throws {
         var withSource = try active(sourceCount: 1)
         withSource.replace(sources: [])

@@ -286,7 +286,9 @@ import Transport
             let cut = client.fetch("cut", size: 10)
             // What came before the end was passed on.
             #expect(cut.error == .unreachable(.closedEarly) && cut.text == "0123")
-            #expect(client.fetch("busy", size: 10).error == .server(status: 503))
+            #expect(
+                client.fetch("busy", size: 10).error
+                    == .server(status: 503, retryAfterSeconds: 3))
             #expect(server.seen.count == 2)
         }
     }

@@ -125,4 +125,17 @@ import Transport
         let newest = try key("\(3 * SignedLocations.countMax - 1)")
         #expect(locations.location(of: newest, at: now) == signed)
     }
+
+    @Test func whatComesAndGoesTakesNoMore() throws {
+        var locations = SignedLocations()
+        let now = WallTime(secondsSince1970: 0)
+        let signed = try url("http://h/x")
+        for number in 0..<(5 * SignedLocations.countMax) {
+            locations.remember(signed, for: try key("\(number % 3)"), at: now)
+            locations.forget(try key("\(number % 3)"))
+        }
+        locations.remember(signed, for: try key("kept"), at: now)
+        #expect(locations.order.count <= 2 * SignedLocations.countMax + 1)
+        #expect(locations.location(of: try key("kept"), at: now) == signed)
+    }
 }

@@ -63,6 +63,19 @@ private final class Line {
         #expect(queue.startNext() == id(7))
     }
 
+    @Test func prefetchLeavesAQuarterOfAHostToo() {
+        let queue = line(transfers: 12, perHost: 8)
+        for number in 1...10 {
+            _ = queue.add(id(UInt64(number)), priority: .prefetch, origin: host)
+        }
+        for _ in 0..<6 { #expect(queue.startNext() != nil) }
+        #expect(queue.startNext() == nil)
+        for number in 11...13 { _ = queue.add(id(UInt64(number)), priority: .reader, origin: host) }
+        #expect(queue.startNext() == id(11))
+        #expect(queue.startNext() == id(12))
+        #expect(queue.startNext() == nil)
+    }
+
     @Test func aBusyHostDoesNotHoldUpOthers() {
         let queue = line(perHost: 1)
         _ = queue.add(id(1), priority: .reader, origin: host)
