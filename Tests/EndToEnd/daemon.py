@@ -279,7 +279,8 @@ def of_several_none_stays(stage):
     equal([path for path in mounts_of(stage) if "several" in path], [])
     stage.modelfs("status", "--cache", stage.path("cache-several"), code=9)
     # What was there before is not this command's to take away.
-    stage.modelfs("mount", "hf://models", places[0], "--cache", stage.path("cache-several"))
+    stage.modelfs("mount", "hf://models", places[0], "--cache", stage.path("cache-several"),
+                  HF_ENDPOINT=stage.server.endpoint)
     failing(stage, 7, "mount", "hf://models", places[0], "hf://acme/nothing@main", places[1],
             "--cache", stage.path("cache-several"), wanted=["there is no"])
     equal([path for path in mounts_of(stage) if "several" in path], [places[0]])
