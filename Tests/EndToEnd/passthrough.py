@@ -188,6 +188,8 @@ def any_order_of_opens_mappings_closes_and_changes(stage):
 @promise("S70", "A file is read one way at a time, and changes it between uses")
 def what_is_evicted_stays_readable_where_it_is_open(stage):
     path = stage.top + "/part-1.bin"
+    # What was evicted is fetched again only if its pages are not in memory.
+    drop_pages(path)
     proven(path)
 
     def is_flat_again():
