@@ -112,8 +112,8 @@ let package = Package(
         module(
             "LocalHub",
             [
-                "Platform", "Telemetry", "Settings", "Hashing", "Compression", "Xet", "HubAPI",
-                "HTTPService",
+                "Platform", "JSON", "Telemetry", "Settings", "Hashing", "Compression", "Xet",
+                "HubAPI", "HTTPService",
             ]),
         module(
             "Inference",

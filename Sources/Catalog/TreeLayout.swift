@@ -40,8 +40,6 @@ package struct TreeLayout: Sendable {
     package static let pathByteCountMax = 4095
     /// Deeper paths are no model's; the bound keeps the work for one entry small.
     package static let depthMax = 64
-    /// 2^40 bytes: larger than anything the Hub stores, small enough for the sum of five million.
-    package static let sizeBytesMax: Int64 = 1 << 40
     private static let exampleCountMax = 3
     private static let slash = UInt8(ascii: "/")
 
@@ -109,7 +107,7 @@ package struct TreeLayout: Sendable {
     }
 
     private static func reason(against entry: TreeEntry, _ path: [UInt8]) -> Rejection? {
-        if entry.kind == .file, !(0...sizeBytesMax).contains(entry.size) { return .badSize }
+        if entry.kind == .file, !(0...TreeEntry.sizeMax).contains(entry.size) { return .badSize }
         if path.count > pathByteCountMax { return .tooLong }
         let parts = path.split(separator: slash, omittingEmptySubsequences: false)
         if parts.count > depthMax { return .tooDeep }

@@ -74,7 +74,7 @@ package struct TreeEntry: Equatable, Sendable {
     /// The largest size believed of a file, in bytes: 1 TiB; the Hub takes 500 GB.
     ///
     /// The sizes of the largest tree that is taken then have a sum.
-    static let sizeMax: Int64 = 1 << 40
+    package static let sizeMax: Int64 = 1 << 40
 
     /// From the root of the repository, parts separated by `/`; unchecked.
     package let path: String

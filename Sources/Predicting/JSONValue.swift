@@ -122,7 +122,7 @@ extension JSONValue {
         // JSON has no word for what is no number.
         case .number(let value): out += (value.isFinite ? value.description : "null").utf8
         case .count(let value): out += value.description.utf8
-        case .string(let text): JSONValue.quote(text, to: &out)
+        case .string(let text): appendJSONText(text, to: &out)
         case .array(let items):
             JSONValue.list(items, "[", "]", to: &out) { $0.write(to: &$1) }
         case .floats(let values):
@@ -131,7 +131,7 @@ extension JSONValue {
             }
         case .object(let members):
             JSONValue.list(members, "{", "}", to: &out) { member, out in
-                JSONValue.quote(member.name, to: &out)
+                appendJSONText(member.name, to: &out)
                 out.append(UInt8(ascii: ":"))
                 member.value.write(to: &out)
             }
@@ -148,21 +148,5 @@ extension JSONValue {
             write(item, &out)
         }
         out.append(UInt8(ascii: close))
-    }
-
-    private static func quote(_ text: String, to out: inout [UInt8]) {
-        out.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                out.append(UInt8(ascii: "\\"))
-                out.append(byte)
-            case 0..<0x20:
-                let digits = String(byte, radix: 16)
-                out += "\\u00\(digits.utf8.count == 1 ? "0" : "")\(digits)".utf8
-            default: out.append(byte)
-            }
-        }
-        out.append(UInt8(ascii: "\""))
     }
 }

@@ -73,14 +73,8 @@ package struct HTTPURL: Hashable, Sendable {
     }
 
     /// Whether the bytes begin so, in either case of letters.
-    private static func begins(_ bytes: [UInt8], with scheme: StaticString) -> Bool {
-        let wanted = scheme.description.utf8
-        return bytes.count >= wanted.count
-            && zip(bytes, wanted).allSatisfy { byte, wanted in
-                byte == wanted
-                    || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
-                        && byte | 0x20 == wanted
-            }
+    private static func begins(_ bytes: [UInt8], with scheme: String) -> Bool {
+        isSameIgnoringCase(bytes.prefix(scheme.utf8.count), scheme.utf8)
     }
 
     /// As it is requested.

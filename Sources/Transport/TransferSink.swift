@@ -51,22 +51,22 @@ package struct HTTPHeaders: Sendable {
 
     /// The value of the first field with that name.
     package subscript(name: String) -> String? {
-        fields.first { isSameName($0.name, name) }?.value
+        fields.first { isSameIgnoringCase($0.name.utf8, name.utf8) }?.value
     }
 
     /// The values of all fields with that name, in order.
     package func all(_ name: String) -> [String] {
-        fields.filter { isSameName($0.name, name) }.map(\.value)
+        fields.filter { isSameIgnoringCase($0.name.utf8, name.utf8) }.map(\.value)
     }
 }
 
-/// Whether two names of fields, which are ASCII, differ in nothing but the case of letters.
-private func isSameName(_ name: String, _ other: String) -> Bool {
+/// Whether two texts, such as names of fields, differ in nothing but the case of ASCII letters.
+func isSameIgnoringCase(_ one: some Collection<UInt8>, _ other: some Collection<UInt8>) -> Bool {
     func lowered(_ byte: UInt8) -> UInt8 {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
     }
-    let (name, other) = (name.utf8, other.utf8)
-    return name.count == other.count && zip(name, other).allSatisfy { lowered($0) == lowered($1) }
+    return one.count == other.count
+        && zip(one, other).allSatisfy { lowered($0) == lowered($1) }
 }
 
 /// What a transfer that came to its end was like.

@@ -295,7 +295,7 @@ extension Reconstruction {
         _ place: ReconstructionPlace, _ version: ReconstructionVersion, to out: inout [UInt8]
     ) {
         out += "{\"url\":".utf8
-        appendQuoted(place.url, to: &out)
+        appendJSONText(place.url, to: &out)
         out += (version == .one ? ",\"range\":" : ",\"ranges\":[{\"chunks\":").utf8
         append(Int64(place.chunks.lowerBound), Int64(place.chunks.upperBound), to: &out)
         out += (version == .one ? ",\"url_range\":" : ",\"bytes\":").utf8
@@ -305,24 +305,5 @@ extension Reconstruction {
 
     private static func append(_ start: Int64, _ end: Int64, to out: inout [UInt8]) {
         out += "{\"start\":\(start),\"end\":\(end)}".utf8
-    }
-
-    private static func appendQuoted(_ text: String, to out: inout [UInt8]) {
-        out.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                out.append(UInt8(ascii: "\\"))
-                out.append(byte)
-            case 0..<0x20:
-                let digits = Array("0123456789abcdef".utf8)
-                out += "\\u00".utf8
-                out.append(digits[Int(byte >> 4)])
-                out.append(digits[Int(byte & 15)])
-            default:
-                out.append(byte)
-            }
-        }
-        out.append(UInt8(ascii: "\""))
     }
 }

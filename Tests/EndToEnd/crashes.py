@@ -5,12 +5,11 @@
 import hashlib
 import mmap
 import os
-import shutil
 import signal
 import time
 
-from suite import (TOP, Skip, alive, drop_pages, equal, expect, main, noise, promise, raises,
-                   read, run, says, wait_for, write)
+from suite import (alive, drop_pages, equal, expect, main, noise, promise, raises, read, says,
+                   wait_for, write)
 
 NAME = "acme/crashes"
 SIZE = 3_000_000
@@ -26,12 +25,7 @@ def prepare(stage):
     hub.add(NAME, folder, "--tag", "v1")
     hub.start()
     stage.server = hub
-    stage.library = stage.path("crashing_read.so")
-    compiler = shutil.which("cc") or shutil.which("clang")
-    if not compiler:
-        raise Skip("there is no C compiler for what crashes a daemon")
-    run(compiler, "-shared", "-fPIC", "-O1", "-o", stage.library,
-        os.path.join(TOP, "Tests/Support/crashing_read.c"), "-ldl")
+    stage.library = stage.preloaded("crashing_read")
 
 
 class Crashes:

@@ -361,6 +361,17 @@ class Stage:
         self.predictors.append(predictor)
         return predictor
 
+    def preloaded(self, name):
+        """A library from Tests/Support that is loaded before a daemon's own; made once."""
+        library = self.path(name + ".so")
+        if not os.path.exists(library):
+            compiler = shutil.which("cc") or shutil.which("clang")
+            if not compiler:
+                raise Skip(f"there is no C compiler for {name}.c")
+            run(compiler, "-shared", "-fPIC", "-O1", "-o", library,
+                os.path.join(TOP, f"Tests/Support/{name}.c"), "-ldl")
+        return library
+
     def python(self, text, *arguments, **options):
         """A process that runs some Python; ended with the stage at the latest."""
         process = subprocess.Popen([sys.executable, "-c", text, *arguments],

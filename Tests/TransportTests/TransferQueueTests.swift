@@ -42,8 +42,10 @@ private final class Line {
         #expect((0..<5).map { _ in queue.startNext()?.number } == [3, 4, 2, 1, nil])
     }
 
-    @Test func prefetchLeavesAQuarter() {
-        let queue = line(transfers: 8)
+    /// In all, and of a host that may have fewer.
+    @Test(arguments: [8, 12])
+    func prefetchLeavesAQuarter(transfers: Int) {
+        let queue = line(transfers: transfers, perHost: 8)
         for number in 1...10 {
             _ = queue.add(id(UInt64(number)), priority: .prefetch, origin: host)
         }
@@ -61,19 +63,6 @@ private final class Line {
         queue.remove(id(3))
         queue.remove(id(4))
         #expect(queue.startNext() == id(7))
-    }
-
-    @Test func prefetchLeavesAQuarterOfAHostToo() {
-        let queue = line(transfers: 12, perHost: 8)
-        for number in 1...10 {
-            _ = queue.add(id(UInt64(number)), priority: .prefetch, origin: host)
-        }
-        for _ in 0..<6 { #expect(queue.startNext() != nil) }
-        #expect(queue.startNext() == nil)
-        for number in 11...13 { _ = queue.add(id(UInt64(number)), priority: .reader, origin: host) }
-        #expect(queue.startNext() == id(11))
-        #expect(queue.startNext() == id(12))
-        #expect(queue.startNext() == nil)
     }
 
     @Test func aBusyHostDoesNotHoldUpOthers() {
