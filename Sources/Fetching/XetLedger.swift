@@ -71,11 +71,16 @@ final class XetLedger: Sendable {
         state.withLock { $0.places[Name(xorb: xorb, index: index)] }
     }
 
-    /// Whether the store is still to be asked for the chunks of a xorb; true once.
-    func isToLearn(_ xorb: XetHash) -> Bool {
+    /// Whether all is here that the store knows of the chunks of a xorb.
+    func hasLearned(_ xorb: XetHash) -> Bool {
+        state.withLock { $0.learned.contains(xorb) }
+    }
+
+    /// All that the store knows of the chunks of a xorb was added.
+    func noteLearned(_ xorb: XetHash) {
         state.withLock { state in
             if state.learned.count >= XetLedger.learnedCountMax { state.learned = [] }
-            return state.learned.insert(xorb).inserted
+            state.learned.insert(xorb)
         }
     }
 

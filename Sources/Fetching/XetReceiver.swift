@@ -103,10 +103,13 @@ final class XetReceiver: XetSink {
     private func place(_ xorb: XetHash, _ index: Int) -> XetLedger.Place? {
         let ledger = fetcher.xetChunks
         if let known = ledger.place(xorb, index) { return known }
-        if !ledger.isToLearn(xorb) { return nil }
-        for found in fetcher.store.chunks(ofXorb: xorb) {
-            let source = XetLedger.Source(hash: found.content, sizeBytes: found.size)
-            ledger.add(found.chunk, of: source)
+        if !ledger.hasLearned(xorb) {
+            for found in fetcher.store.chunks(ofXorb: xorb) {
+                let source = XetLedger.Source(hash: found.content, sizeBytes: found.size)
+                ledger.add(found.chunk, of: source)
+            }
+            // Not before: another plan of the same xorb would miss what is still being added.
+            ledger.noteLearned(xorb)
         }
         return ledger.place(xorb, index)
     }

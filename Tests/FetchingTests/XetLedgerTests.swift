@@ -52,12 +52,14 @@ import Xet
     @Test func `the store is asked once for a xorb, and again for what was forgotten`() {
         let chunks = pieces(2)
         let xorb = chunks[0].xorb
-        #expect(ledger.isToLearn(xorb))
-        #expect(!ledger.isToLearn(xorb))
+        #expect(!ledger.hasLearned(xorb))
+        #expect(!ledger.hasLearned(xorb), "asking is not learning")
+        ledger.noteLearned(xorb)
+        #expect(ledger.hasLearned(xorb))
         for chunk in chunks { ledger.add(chunk, of: source(1, 2)) }
-        #expect(!ledger.isToLearn(xorb))
+        #expect(ledger.hasLearned(xorb))
         ledger.forget(source(1, 2))
-        #expect(ledger.isToLearn(xorb))
+        #expect(!ledger.hasLearned(xorb))
     }
 
     @Test func `what is remembered has a limit`() throws {
