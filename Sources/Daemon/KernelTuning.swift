@@ -2,17 +2,14 @@
 //
 // The readahead is the mount's own (`bdi` of its device), holds for files that are opened later,
 // and is raised here: FUSE mounts begin with 128 KiB, and what a filesystem asks for at INIT can
-// only lower it. The other settings were asked for at INIT (FuseSession), and are looked up here.
+// only lower it. One that is opened before all of it is here gets less
+// (`Readahead`). The other settings were asked for at INIT (FuseSession), and are looked up here.
 
 internal import FuseSession
 internal import Glibc
 internal import Platform
 
 enum KernelTuning {
-    /// As long as the longest request of the kernel (256 pages): cold mapped reads of an in-memory
-    /// FUSE server came at 2.4 GiB/s with it, and at 1.5 GiB/s with the default.
-    static let readaheadKiB: Int64 = 1024
-
     /// Raises what may be raised of a mount, and tells what it has now.
     ///
     /// - Parameter deviceID: such as `0:45`; nil if the mount table does not know the mount.
@@ -40,15 +37,14 @@ enum KernelTuning {
     }
 
     private static func readahead(_ deviceID: String?) -> KernelSetting {
-        var setting = KernelSetting(name: "readahead_bytes", wanted: readaheadKiB * 1024)
+        var setting = KernelSetting(name: "readahead_bytes", wanted: Readahead.usualKiB * 1024)
         guard let deviceID else {
             setting.reason = "the mount's device is not known"
             return setting
         }
-        let path = "/sys/class/bdi/\(deviceID)/read_ahead_kb"
+        let path = Readahead.path(deviceID: deviceID)
         do throws(Errno) {
-            let file = try FileDescriptor.open(path, O_WRONLY)
-            try file.writeBytes(Array("\(readaheadKiB)\n".utf8))
+            try Readahead(deviceID: deviceID).set(kibibytes: Readahead.usualKiB)
         } catch {
             setting.reason = "\(path): \(error)"
         }

@@ -300,8 +300,9 @@ extension TreeBackend {
     /// Faster where it is allowed, and as it was where it is not.
     private func tune(_ session: FuseSession) {
         let table = try? MountTable.current()
-        let settings = KernelTuning.tune(
-            deviceID: table?.topmost(at: session.mountpoint)?.deviceID, session.settings)
+        let deviceID = table?.topmost(at: session.mountpoint)?.deviceID
+        let settings = KernelTuning.tune(deviceID: deviceID, session.settings)
+        if let deviceID { session.shortenReadahead(deviceID: deviceID) }
         for setting in settings {
             guard let reason = setting.reason else { continue }
             log.info(

@@ -67,6 +67,7 @@ struct ActiveContent {
 
     let content: Content
     private(set) var plan: ContentPlan
+    private var pace: LinePace
     /// Never empty.
     private(set) var sources: [Catalog.Source]
     /// Sources that refused or sent wrong bytes; never all of them.
@@ -111,10 +112,16 @@ struct ActiveContent {
     /// Answers that contradict the request, one after another, are no passing trouble.
     private static let malformedAttemptCountMax = 4
 
-    init?(_ content: Content, plan: ContentPlan, sources: [Catalog.Source]) {
+    /// - Parameter sharedByteCountMax: ahead of several readers together, however fast the line is.
+    init?(
+        _ content: Content, plan: ContentPlan, sources: [Catalog.Source],
+        sharedByteCountMax: Int64 = ContentPlan.sharedByteCountMax
+    ) {
         if sources.isEmpty { return nil }
         self.content = content
         self.plan = plan
+        pace = LinePace(byteCountMax: sharedByteCountMax)
+        self.plan.share(pace.byteCount)
         self.sources = sources
     }
 
@@ -244,9 +251,18 @@ struct ActiveContent {
         return transfers[number]?.fetch
     }
 
+    /// The first bytes of an attempt have come over the network.
+    mutating func began(_ number: ContentPlan.TransferNumber, at now: MonotonicInstant) {
+        guard let transfer = transfers[number] else { return }
+        pace.began(afterSeconds: now.seconds(since: transfer.askedAt), at: now)
+        plan.share(pace.byteCount)
+    }
+
     mutating func arrived(
-        _ number: ContentPlan.TransferNumber, _ range: Range<Int64>
+        _ number: ContentPlan.TransferNumber, _ range: Range<Int64>, at now: MonotonicInstant
     ) -> [ContentPlan.Action] {
+        pace.came(Int64(range.count), at: now)
+        plan.share(pace.byteCount)
         absence = nil
         hasExpired = false
         transfers[number]?.malformedCount = 0

@@ -222,17 +222,20 @@ extension ContentFetcher {
             && (sources ?? []).contains { ContentFetcher.isNamedLikeWeights($0.path) }
             && store.hasIdleRoom(
                 for: min(content.sizeBytes, ContentPlan.openingByteCountMax))
+        let sharedByteCountMax =
+            ContentFetcher.xetHash(of: content) == nil || hub.configuration.disablesXet
+            ? ContentPlan.sharedByteCountMax : ContentPlan.sharedByteCountMaxInXet
         let plan = ContentPlan(
             sizeBytes: content.sizeBytes,
             unitByteCount: ContentFetcher.isFetchedWhole(content)
                 ? max(1, content.sizeBytes) : Int64(ChunkStore.blockByteCount),
             present: present, readsAhead: options.prefetch != .nothing,
             openingByteCount: isLikelyWeights
-                ? ContentPlan.openingByteCountMax : ContentPlan.windowByteCountMin,
-            sharedByteCount: ContentFetcher.xetHash(of: content) == nil
-                || hub.configuration.disablesXet
-                ? ContentPlan.sharedByteCountMax : ContentPlan.sharedByteCountMaxInXet)
-        guard let active = ActiveContent(content, plan: plan, sources: sources ?? [])
+                ? ContentPlan.openingByteCountMax : ContentPlan.windowByteCountMin)
+        guard
+            let active = ActiveContent(
+                content, plan: plan, sources: sources ?? [],
+                sharedByteCountMax: sharedByteCountMax)
         else { throw .noSource }
         return Prepared(
             content: content, awaitsProof: awaitsProof, active: active, sources: nil,

@@ -88,6 +88,12 @@ extension ContentFetcher {
         }
     }
 
+    /// The first bytes of a transfer have come over the network.
+    func noteBeginning(_ id: ContentID, _ number: ContentPlan.TransferNumber) {
+        let now = scheduling.now
+        state.withLock { $0.active[id]?.began(number, at: now) }
+    }
+
     // MARK: On the fill threads
 
     func carryOut(_ item: Work) {
@@ -144,7 +150,8 @@ extension ContentFetcher {
         _ id: ContentID, _ number: ContentPlan.TransferNumber, _ range: Range<Int64>
     ) {
         noteArrival(id, range)
-        let actions = state.withLock { $0.active[id]?.arrived(number, range) ?? [] }
+        let now = scheduling.now
+        let actions = state.withLock { $0.active[id]?.arrived(number, range, at: now) ?? [] }
         carryOut(actions, id)
     }
 

@@ -69,7 +69,8 @@ package struct ContentPlan: Sendable {
     private let unitByteCount: Int64
     /// The window of the very first read, if that is at the beginning.
     private let openingByteCount: Int64
-    private let sharedByteCount: Int64
+    /// How much is on its way ahead of several readers together.
+    private(set) var sharedByteCount: Int64
     /// The transfers that the first read has begun have numbers up to this.
     private var openingTransferMax = 0
     /// What is stored, as far as the plan was told.
@@ -99,11 +100,11 @@ package struct ContentPlan: Sendable {
     /// The same of a file that is likely a weight file, of which all is wanted: the first tensor is
     /// on its way together with the directory that says where it is.
     package static let openingByteCountMax: Int64 = 64 << 20
-    /// Ahead of all readers of a file together, when there are several.
+    /// Ahead of all readers of a file together, when there are several, however much the line holds
+    /// (`LinePace`).
     ///
     /// What is on its way for one delays what another one comes to want: 48 MiB by a quarter of a
     /// second at 200 MB/s, where a window of 128 MiB for each of 16 readers is the whole file.
-    /// Such a line holds 20 MB over 100 ms.
     package static let sharedByteCountMax: Int64 = 48 << 20
     /// The same through Xet, where bytes are asked for two round trips before they come.
     package static let sharedByteCountMaxInXet: Int64 = 96 << 20
@@ -257,6 +258,11 @@ package struct ContentPlan: Sendable {
         lastReadEnd = range.upperBound
         guard let window = advanceStream(range) else { return [] }
         return fill(window)
+    }
+
+    /// How much is to be on its way ahead of several readers together, from now on.
+    package mutating func share(_ byteCount: Int64) {
+        sharedByteCount = byteCount
     }
 
     /// What is fetched first of what nobody waits for.

@@ -21,6 +21,7 @@ final class TransferReceiver: ContentSink {
     private struct State {
         var fetch: FetchID?
         var isPaused = false
+        var hasBegun = false
         /// The next byte, where they come in order.
         var position: Int64
         /// By where they begin, or the transfer where that is later.
@@ -69,7 +70,17 @@ final class TransferReceiver: ContentSink {
         if let fetch { hub.resume(fetch) }
     }
 
+    /// Bytes come over the network.
+    func noteBeginning() {
+        let isFirst = state.withLock { state in
+            defer { state.hasBegun = true }
+            return !state.hasBegun
+        }
+        if isFirst { fetcher.noteBeginning(content, number) }
+    }
+
     func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective {
+        noteBeginning()
         let directive = unsafe receive(bytes, at: state.withLock { $0.position })
         if directive == .proceed { state.withLock { $0.position += Int64(bytes.count) } }
         return directive

@@ -43,6 +43,8 @@ final class XetReceiver: XetSink {
             : fetcher.store.beginDelivery(of: content.hash, size: content.sizeBytes, range)
     }
 
+    func contentDidBegin() { receiver.noteBeginning() }
+
     func contentDidReceive(
         _ bytes: UnsafeRawBufferPointer, at offset: Int64, of chunk: IdentifiedChunk?
     ) -> TransferDirective {

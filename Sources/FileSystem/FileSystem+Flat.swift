@@ -48,6 +48,12 @@ extension FileSystem {
         return .notReady(.packed)
     }
 
+    /// Whether something of a content is still to come.
+    package func isIncomplete(_ id: NodeID) -> Bool {
+        guard let content = try? known(id) else { return false }
+        return !store.state(of: content.hash, size: content.sizeBytes).isComplete
+    }
+
     /// The kernel reads a content by itself from now on: its file is looked through soon.
     package func noteReadByKernel(_ id: NodeID) {
         guard let content = try? known(id) else { return }

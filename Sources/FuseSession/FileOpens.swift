@@ -37,6 +37,8 @@ final class FileOpens: Sendable {
     /// Has the kernel drop the pages of a content, without waiting for it.
     private let dropPages: @Sendable (NodeID) -> Void
     private let state: Lock<State>
+    /// Nil where it cannot be set.
+    private let readahead = Lock<Readahead?>(nil)
 
     /// - Parameters:
     ///   - device: the connection's descriptor, which somebody else owns; INIT is answered.
@@ -81,6 +83,11 @@ final class FileOpens: Sendable {
         case .wait: break
         case .decide: decide(node)
         }
+    }
+
+    /// Files that are not all here when they are opened are read ahead less, from now on.
+    func shorten(_ readahead: Readahead) {
+        self.readahead.withLock { $0 = readahead }
     }
 
     /// A RELEASE has come.
@@ -160,8 +167,18 @@ final class FileOpens: Sendable {
     }
 
     private func answer(_ unique: UInt64, _ node: NodeID, _ mode: OpenMode) {
+        if mode == .cached { setReadahead(for: node) }
         // An OPEN whose program is gone takes no answer, and sends no RELEASE.
         if !write(KernelAnswer.opened(unique, mode)) { forget(node) }
+    }
+
+    /// Before the kernel gives it to the file that is being opened.
+    private func setReadahead(for node: NodeID) {
+        guard let readahead = readahead.withLock({ $0 }) else { return }
+        let isIncomplete = fileSystem.isIncomplete(node)
+        // Where that fails it stays as it was, which costs some speed.
+        try? readahead.set(
+            kibibytes: isIncomplete ? Readahead.shortKiB : Readahead.usualKiB)
     }
 
     private func forget(_ node: NodeID) {

@@ -237,6 +237,15 @@ package final class FuseSession: @unchecked Sendable {
     /// does not tell.
     package var readings: [FileReading] { opens?.list() ?? [] }
 
+    /// Has files that are not all here when they are opened read ahead less, where opens are
+    /// answered and it may be set.
+    ///
+    /// - Parameter deviceID: the mount's, such as `0:45`.
+    package func shortenReadahead(deviceID: String) {
+        guard let opens, let readahead = try? Readahead(deviceID: deviceID) else { return }
+        opens.shorten(readahead)
+    }
+
     /// What the mount asked of the kernel.
     package var settings: ConnectionSettings? { context.handshake.settings }
 

@@ -15,6 +15,9 @@ package import Xet
 /// All calls come on one thread at a time, which is shared with other fetches, and none may wait
 /// for the network; only `localChunk` may read a disk.
 package protocol XetSink: AnyObject, Sendable {
+    /// The first bytes have come from a server, before they are decoded; once or more often.
+    func contentDidBegin()
+
     /// Bytes of the range, in any order, each of them once; `offset` is their place in the file,
     /// and `chunk` is the chunk that they are of, which may begin before the range or end after
     /// it; nil for bytes that come over plain HTTP. With `.pause` these bytes count as not taken,
@@ -48,6 +51,8 @@ package struct LocalChunk: Sendable {
 }
 
 extension XetSink {
+    /// Nothing.
+    package func contentDidBegin() {}
     /// No: what is here is as good.
     package var wantsFresh: Bool { false }
     /// No: everything is fetched.

@@ -81,6 +81,10 @@ extension XetFetch {
             if ahead < XetBoard.aheadByteCountMax || isNext(item.planned) {
                 (item.pieces, item.end) = attempt.take()
             }
+            if !hasBegun && !item.pieces.isEmpty {
+                hasBegun = true
+                sink.contentDidBegin()
+            }
             if item.pieces.isEmpty && item.end == nil {
                 running[id] = item
                 return false

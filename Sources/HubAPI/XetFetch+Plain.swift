@@ -94,6 +94,7 @@ final class PlainRest: ContentSink {
     }
 
     func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective {
+        sink.contentDidBegin()
         let (start, gaps) = state.withLock { state in
             let range = state.position..<state.position + Int64(bytes.count)
             return (range.lowerBound, state.delivered.gaps(in: range))

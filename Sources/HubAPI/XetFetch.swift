@@ -78,6 +78,8 @@ final class XetFetch: @unchecked Sendable {
     var locals: [LocalRun] = []
     var held: HeldChunk?
     var isPlanRead = false
+    /// Whether bytes have come from a server.
+    var hasBegun = false
     /// Whether chunks that seemed to be here were not, so that all are fetched from then on.
     var ignoresLocal = false
     var isSinkPaused = false

@@ -325,6 +325,29 @@ def pages_are_there_before_they_are_touched(stage):
 
 
 @promise("S73", "What the kernel granted a mount is told")
+def what_is_still_to_come_is_read_ahead_less(stage):
+    mount = stage.mount(stage.server, name="ahead", cache="cache-ahead").start()
+    path = f"{mount.path}/{NAME}@v1/model.safetensors"
+    device = os.stat(mount.path).st_dev
+
+    def readahead():
+        """What the kernel gives to a file that is opened now, in KiB."""
+        return int(read(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb"))
+
+    equal(readahead(), 1024, "before anything is opened")
+    first = os.open(path, os.O_RDONLY)
+    equal(readahead(), 256, "of a file of which nothing is here")
+    equal(os.pread(first, len(WEIGHTS), 0), WEIGHTS)
+    wait_for(lambda: int(os.getxattr(path, "user.modelfs.cached")) == len(WEIGHTS), 10, "all of it")
+    second = os.open(path, os.O_RDONLY)
+    expect(not way(mount, "model.safetensors")["isByKernel"])
+    equal(readahead(), 1024, "of a file that is all here")
+    os.close(first)
+    os.close(second)
+    mount.end()
+
+
+@promise("S73", "What the kernel granted a mount is told")
 def settings_are_told(stage):
     told = {entry["name"]: entry for entry in reading(stage.tree)["settings"]}
     equal(set(told), {"readahead_bytes", "max_background", "congestion_threshold",

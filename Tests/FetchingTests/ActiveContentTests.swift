@@ -51,6 +51,18 @@ import Transport
             1, error, isAway: isAway, deadline: deadline.map { now + $0 }, now: now + seconds)
     }
 
+    @Test func whatSeveralReadersShareGrowsWithTheLine() throws {
+        var (active, _) = try reading()
+        #expect(active.plan.sharedByteCount == LinePace.startByteCount)
+        active.began(1, at: now + 0.2)
+        for number in 1...20 {
+            _ = active.arrived(1, 0..<4 << 20, at: now + Double(number) * 0.1)
+        }
+        // 40 MiB in a second, for 0.2 s and a little more.
+        let shared = active.plan.sharedByteCount
+        #expect((9 << 20...10 << 20).contains(shared))
+    }
+
     @Test func aHubThatAnsweredIsNotAway() throws {
         let answers: [HubError] = [
             .dataUnreachable(.stalled), .server(status: 503), .malformed(reason: "short"),
@@ -189,7 +201,7 @@ import Transport
         #expect(active.expire(1, at: now) == .stalled)
         // An arrival shows that it is there after all.
         _ = active.read(0..<10, lost: [], waiter: 2, readsAhead: false)
-        _ = active.arrived(1, 0..<131_072)
+        _ = active.arrived(1, 0..<131_072, at: now)
         #expect(active.expire(3, at: now) == nil)
     }
 
