@@ -115,6 +115,11 @@ package struct ContentPlan: Sendable {
     /// What a single read elsewhere fetches at least: a few chunks, so that the read next to it
     /// asks for nothing.
     package static let touchByteCount: Int64 = 256 << 10
+    /// A first read that is long brings as much again with it, and more, up to this: the kernel
+    /// asks for more than a page where it expects to be asked for the rest, and what it asks for
+    /// next would be a request of its own.
+    private static let touchWindowByteCountMax: Int64 = 1 << 20
+    private static let touchGrowth: Int64 = 4
     /// A window is so many times what its reader has read in order, so whoever ends early has
     /// asked for no more than that for nothing.
     ///
@@ -489,7 +494,7 @@ package struct ContentPlan: Sendable {
                     from: 0, readCount == 1 ? openingByteCount : ContentPlan.windowByteCountMin)
             }
             if loneReadCount > ContentPlan.loneReadCountMax { return nil }
-            return window(from: range.lowerBound, ContentPlan.touchByteCount)
+            return window(from: range.lowerBound, ContentPlan.touchWindow(of: range))
         }
         streams[index].lastUse = readCount
         // A read that waited comes once more, when its bytes are there.
@@ -502,6 +507,12 @@ package struct ContentPlan: Sendable {
         return window(
             from: streams[index].next,
             min(max(wanted, ContentPlan.touchByteCount), windowByteCountLimit))
+    }
+
+    /// How much a first read elsewhere brings.
+    private static func touchWindow(of range: Range<Int64>) -> Int64 {
+        let wanted = min(Int64(range.count) * touchGrowth, touchWindowByteCountMax)
+        return max(wanted, touchByteCount)
     }
 
     private func window(from start: Int64, _ byteCount: Int64) -> Window? {
