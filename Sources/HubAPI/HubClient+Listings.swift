@@ -20,9 +20,14 @@ extension HubClient {
     /// The files of a repository: the Hub recommends to stay below 100,000.
     static let treeEntryCountMax = 5_000_000
 
+    /// How long a listing may take in all, in seconds: the largest, at 0.3 seconds for a page,
+    /// takes half of it.
+    static let listingSecondsMax = 3_600.0
+
     /// Every file and directory of a commit.
     ///
     /// - Parameters:
+    ///   - deadline: of the first page; each further one may take as long as that.
     ///   - goesOn: asked before each further page; if not, the listing ends with `.cancelled`.
     ///   - completion: called once, on the hub thread.
     package func tree(
@@ -35,8 +40,9 @@ extension HubClient {
             path: "/api/\(id)/tree/\(commit)",
             query: "recursive=true&expand=false&limit=\(HubClient.pageEntryCount)")
         let pages = PageWalk<TreePage>(
-            kind: .tree, subject: id.description, deadline: deadline, priority: priority,
-            entryCountMax: HubClient.treeEntryCountMax, stopsAtMax: false, goesOn: goesOn)
+            kind: .tree, subject: id.description, from: scheduling.now, deadline: deadline,
+            priority: priority, entryCountMax: HubClient.treeEntryCountMax, stopsAtMax: false,
+            goesOn: goesOn)
         walk(
             pages, target, decode: { json throws(HubError) in try TreePage(json: json) }
         ) { result in
@@ -53,6 +59,7 @@ extension HubClient {
     ///
     /// - Parameters:
     ///   - countMax: how many are enough; 1 to 100,000.
+    ///   - deadline: of the first page; each further one may take as long as that.
     ///   - completion: called once, on the hub thread.
     package func repositories(
         _ kind: RepositoryKind, author: String, countMax: Int, deadline: MonotonicInstant,
@@ -76,8 +83,8 @@ extension HubClient {
         let target = HubTarget.any(
             path: "/api/\(kind.plural)", query: "author=\(author)&limit=\(limit)&full=true")
         let pages = PageWalk<RepositoryPage>(
-            kind: .repositories, subject: "\(kind.plural) of \(author)", deadline: deadline,
-            priority: priority, entryCountMax: countMax, stopsAtMax: true)
+            kind: .repositories, subject: "\(kind.plural) of \(author)", from: scheduling.now,
+            deadline: deadline, priority: priority, entryCountMax: countMax, stopsAtMax: true)
         walk(
             pages, target,
             decode: { json throws(HubError) in try RepositoryPage(json: json, kind: kind) }
@@ -121,6 +128,7 @@ extension HubClient {
                 }
                 if let next = try walk.next(answer.headers, after: url, on: endpoint) {
                     if !walk.goesOn() { return completion(.failure(.cancelled)) }
+                    walk.giveTime(at: scheduling.now)
                     self.walk(
                         walk, .one(next, endpoint: answer.endpoint), decode: decode,
                         completion: completion)
@@ -130,7 +138,8 @@ extension HubClient {
             } catch {
                 guard case .one(_, let endpoint) = target, let first = walk.first,
                     error != .cancelled, hasOther(than: endpoint),
-                    let again = walk.beginAgain(atMost: configuration.endpoints.count)
+                    let again = walk.beginAgain(
+                        atMost: configuration.endpoints.count, at: scheduling.now)
                 else { return completion(.failure(error)) }
                 self.walk(again, first, decode: decode, completion: completion)
             }
@@ -152,7 +161,12 @@ protocol ListingPage: Sendable {
 private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     let kind: HubRequestKind
     let subject: String
-    let deadline: MonotonicInstant
+    /// Of the page that is asked for.
+    private(set) var deadline: MonotonicInstant
+    /// What a page may take.
+    private let pageSeconds: Double
+    /// Of all pages.
+    private let lastDeadline: MonotonicInstant
     let priority: TransferPriority
     private(set) var page = Page()
     private(set) var isCut = false
@@ -170,24 +184,31 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     private var visited: Set<HTTPURL> = []
 
     init(
-        kind: HubRequestKind, subject: String, deadline: MonotonicInstant,
-        priority: TransferPriority, entryCountMax: Int, stopsAtMax: Bool,
-        goesOn: @escaping @Sendable () -> Bool = { true }
+        kind: HubRequestKind, subject: String, from now: MonotonicInstant,
+        deadline: MonotonicInstant, priority: TransferPriority, entryCountMax: Int,
+        stopsAtMax: Bool, goesOn: @escaping @Sendable () -> Bool = { true }
     ) {
         self.kind = kind
         self.subject = subject
         self.deadline = deadline
+        pageSeconds = max(0, deadline.seconds(since: now))
+        lastDeadline = max(deadline, now + HubClient.listingSecondsMax)
         self.priority = priority
         self.entryCountMax = entryCountMax
         self.stopsAtMax = stopsAtMax
         self.goesOn = goesOn
     }
 
+    /// A page has come, and the next one may take as long.
+    func giveTime(at now: MonotonicInstant) {
+        deadline = min(now + pageSeconds, lastDeadline)
+    }
+
     /// The same listing with nothing of it; nil when it has begun too often.
-    func beginAgain(atMost countMax: Int) -> PageWalk? {
+    func beginAgain(atMost countMax: Int, at now: MonotonicInstant) -> PageWalk? {
         guard beginCount < countMax else { return nil }
         let again = PageWalk(
-            kind: kind, subject: subject, deadline: deadline, priority: priority,
+            kind: kind, subject: subject, from: now, deadline: deadline, priority: priority,
             entryCountMax: entryCountMax, stopsAtMax: stopsAtMax, goesOn: goesOn)
         again.beginCount = beginCount + 1
         return again

@@ -46,6 +46,21 @@ import Transport
         }
     }
 
+    /// A large tree comes in many pages; that each of them comes is what has to be in time.
+    @Test func eachPageHasTheTimeOfTheFirst() throws {
+        let pageCount = 12
+        try withHub(script: { request in
+            let number = Int(request.target.split(separator: "=").last ?? "") ?? 0
+            let next = number % 1000 + 1
+            return [.wait(0.5)]
+                + answer(
+                    200, next < pageCount ? [Self.link("/next?page=\(next)")] : [],
+                    body: "[\(Self.file("f\(next)"))]")
+        }) { client, _ in
+            #expect(client.tree(seconds: 5).value?.entries.count == pageCount)
+        }
+    }
+
     @Test(arguments: ["same", "pair"])
     func refusesLoops(kind: String) throws {
         try withHub(script: { request in
