@@ -1,7 +1,7 @@
 // The transfer thread: takes commands, starts what may start, lets libcurl work, ends what ended.
 //
 // Owns the running transfers and calls every sink. Nothing else in the process touches libcurl's
-// multi handle, except to wake it. The thread waits in one place, `curl_multi_poll`, for sockets,
+// multi handle, except to ring it. The thread waits in one place, `MultiHandle.wait`, for sockets,
 // for a command or for the next instant at which some transfer may have run out of time.
 
 internal import CCurl
@@ -14,44 +14,6 @@ struct TransferInbox {
     var isClosed = false
 }
 
-/// libcurl's multi handle.
-///
-/// Sendable because libcurl allows `curl_multi_wakeup` from any thread, and everything else is
-/// done by the transfer thread alone. It lives as long as anyone can wake it.
-@safe
-final class MultiHandle: @unchecked Sendable {
-    let pointer: UnsafeMutableRawPointer
-
-    init?(_ configuration: TransportConfiguration) {
-        guard curlIsReady, let pointer = unsafe curl_multi_init() else { return nil }
-        unsafe self.pointer = pointer
-        set(CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
-        set(CURLMOPT_MAX_HOST_CONNECTIONS, configuration.transfersPerHostMax)
-        set(CURLMOPT_MAX_TOTAL_CONNECTIONS, configuration.transfersMax)
-        set(CURLMOPT_MAXCONNECTS, configuration.transfersMax)
-        set(CURLMOPT_MAX_CONCURRENT_STREAMS, configuration.streamsPerConnectionMax)
-    }
-
-    deinit {
-        unsafe curl_multi_cleanup(pointer)
-    }
-
-    /// Makes `curl_multi_poll` return.
-    ///
-    /// Any thread.
-    func wake() {
-        unsafe curl_multi_wakeup(pointer)
-    }
-
-    private func set(_ option: CURLMoption, _ value: Int) {
-        let status = unsafe modelfs_curl_multi_set_long(pointer, option, value)
-        precondition(status == CURLM_OK)
-    }
-}
-
-/// libcurl's global state, set up once a process, on first use.
-private let curlIsReady = curl_global_init(modelfs_curl_global_all()) == CURLE_OK
-
 /// The state of the transfer thread; made and used on it alone.
 @safe
 final class TransferLoop {
@@ -60,8 +22,9 @@ final class TransferLoop {
         let sink: any TransferSink
     }
 
-    /// The longest wait; deadlines and commands end it earlier.
-    private static let pollSecondsMax = 60.0
+    /// All transfers are looked at so often, whatever libcurl waits for: what it forgets to ask for,
+    /// such as bytes that it has read already, is late and not lost.
+    private static let sweepSeconds = 0.25
 
     private let multi: MultiHandle
     private let configuration: TransportConfiguration
@@ -71,6 +34,7 @@ final class TransferLoop {
     private var running: [TransferID: Transfer] = [:]
     /// No transfer can run out of time before this.
     private var nextCheck = MonotonicInstant.distantFuture
+    private var nextSweep = MonotonicInstant.distantFuture
 
     init(
         multi: MultiHandle, configuration: TransportConfiguration, counters: TransportCounters
@@ -93,22 +57,26 @@ final class TransferLoop {
             for command in inbox.commands { apply(command) }
             if inbox.isClosed { break }
             startWhatMay()
-            var runningCount: CInt = 0
-            unsafe curl_multi_perform(multi.pointer, &runningCount)
+            multi.runTimer()
+            sweepIfDue(.now)
             let ended = finishWhatEnded()
             endWhatTimedOut(.now)
             // A slot that became free is filled before waiting.
             if ended && queue.waitingCount > 0 { continue }
-            poll()
+            multi.wait(until: min(nextCheck, nextSweep))
         }
         shutDown()
     }
 
-    private func poll() {
-        let seconds = min(TransferLoop.pollSecondsMax, nextCheck.seconds(since: .now))
-        // Rounded up, so that the instant has come when the wait ends.
-        let milliseconds = CInt(max(0, (seconds * 1000).rounded(.up)))
-        unsafe curl_multi_poll(multi.pointer, nil, 0, milliseconds, nil)
+    private func sweepIfDue(_ now: MonotonicInstant) {
+        if running.isEmpty {
+            nextSweep = .distantFuture
+        } else if nextSweep == .distantFuture {
+            nextSweep = now + TransferLoop.sweepSeconds
+        } else if now >= nextSweep {
+            multi.runAll()
+            nextSweep = now + TransferLoop.sweepSeconds
+        }
     }
 
     private func apply(_ command: TransferCommand) {

@@ -94,7 +94,7 @@ private final class CurlEngine: TransferEngine {
     init(
         _ configuration: TransportConfiguration, _ counters: TransportCounters
     ) throws(Errno) {
-        guard let multi = MultiHandle(configuration) else { throw Errno(ENOMEM) }
+        let multi = try MultiHandle(configuration)
         let mailroom = Mailroom(multi: multi)
         self.mailroom = mailroom
         thread = Lock(
@@ -131,13 +131,13 @@ private final class Mailroom: Sendable {
             return (true, inbox.commands.count == 1)
         }
         // Commands after the first find the thread awake, or about to look.
-        if isFirst { multi.wake() }
+        if isFirst { multi.ring() }
         return isTaken
     }
 
     func close() {
         inbox.withLock { $0.isClosed = true }
-        multi.wake()
+        multi.ring()
     }
 
     func take() -> TransferInbox {

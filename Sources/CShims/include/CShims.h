@@ -5,6 +5,7 @@
 #include "confine.h"
 #include "crashes.h"
 #include "decompositions.h"
+#include "events.h"
 #include "floats.h"
 #include "groups.h"
 #include "handover.h"

@@ -1,5 +1,7 @@
 // libcurl, and its variadic functions once for each kind of argument: Swift imports no variadics.
 #pragma once
+// One function is deprecated in favour of others that are used beside it here.
+#define CURL_DISABLE_DEPRECATION
 #include <curl/curl.h>
 
 static inline CURLcode modelfs_curl_set_long(CURL *easy, CURLoption option, long value) {
@@ -37,6 +39,22 @@ static inline CURLcode modelfs_curl_info_pointer(CURL *easy, CURLINFO info, void
 
 static inline CURLMcode modelfs_curl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
     return curl_multi_setopt(multi, option, value);
+}
+
+static inline CURLMcode modelfs_curl_multi_set_pointer(CURLM *multi, CURLMoption option, void *value) {
+    return curl_multi_setopt(multi, option, value);
+}
+
+static inline CURLMcode modelfs_curl_multi_set_socket(CURLM *multi, curl_socket_callback value) {
+    return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, value);
+}
+
+static inline CURLMcode modelfs_curl_multi_set_timer(CURLM *multi, curl_multi_timer_callback value) {
+    return curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, value);
+}
+
+static inline CURLMcode modelfs_curl_multi_socket_all(CURLM *multi, int *running) {
+    return curl_multi_socket_all(multi, running);
 }
 
 // The result of a finished transfer: the message keeps it in a union.
