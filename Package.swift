@@ -244,8 +244,8 @@ let package = Package(
         tests(
             "DaemonTests",
             [
-                "Platform", "Telemetry", "Settings", "Hashing", "HubAPI", "Catalog", "ChunkStore",
-                "FileSystem", "Daemon", "daemon-fixture",
+                "Platform", "Telemetry", "Settings", "Keeping", "Hashing", "HubAPI", "Catalog",
+                "ChunkStore", "FileSystem", "Daemon", "daemon-fixture",
             ]),
         .target(
             name: "ScriptedServer", dependencies: ["Platform"], path: "Tests/ScriptedServer",

@@ -84,14 +84,26 @@ long modelfs_receive_message(int socket, void *room, size_t count, int *descript
     *descriptor = -1;
     ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (received < 0) return -1;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS
-        && header->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(descriptor, CMSG_DATA(header), sizeof(int));
-    if (message.msg_flags & MSG_TRUNC) {
+    // The room is rounded up, so more than the one may have come; all are this process's now.
+    size_t came = 0;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL;
+         header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        const unsigned char *data = CMSG_DATA(header);
+        for (size_t end = CMSG_LEN(sizeof(int)); end <= header->cmsg_len; end += sizeof(int)) {
+            int number;
+            memcpy(&number, data, sizeof number);
+            data += sizeof number;
+            if (came++ == 0) *descriptor = number;
+            else close(number);
+        }
+    }
+    int isCut = message.msg_flags & MSG_TRUNC;
+    // Set also where this process had no room for the descriptor.
+    if (isCut || message.msg_flags & MSG_CTRUNC || came > 1) {
         if (*descriptor >= 0) close(*descriptor);
         *descriptor = -1;
-        errno = EMSGSIZE;
+        errno = isCut ? EMSGSIZE : EBADMSG;
         return -1;
     }
     return received;

@@ -70,6 +70,7 @@ extension ChunkStore {
         do throws(StoreError) {
             switch request {
             case .look: try coolToLimit()
+            case .clean: removeLeftovers()
             case .warm(let key): try warmIfRoom(key)
             case .keepFlatMap(let key):
                 flush()

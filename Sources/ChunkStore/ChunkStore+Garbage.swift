@@ -16,10 +16,11 @@ extension ChunkStore {
     package func collectGarbage() throws(StoreError) -> Int64 {
         flush()
         let before = usedByteCount
-        reapCondemned()
         // Nothing is packed meanwhile, or it would seem unused.
         cooler.pause()
         defer { cooler.resume() }
+        removeLeftovers()
+        reapCondemned()
         flush()
         do throws(DatabaseError) {
             try index.writer.perform { (connection) throws(DatabaseError) in

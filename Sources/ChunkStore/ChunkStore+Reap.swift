@@ -1,7 +1,8 @@
 // Giving space back: condemned incarnations are taken apart, holes are punched, packs cut.
 //
 // The index comes first: a record that no recipe uses is removed there, and its space noted as a
-// hole, before a byte of it is given back. What a crash leaves half done is gone on with.
+// hole, before a byte of it is given back. What a crash leaves half done is gone on with
+// (ChunkStore+Leftovers.swift).
 
 internal import Database
 internal import Hashing
@@ -12,32 +13,15 @@ extension ChunkStore {
     /// The unit in which a disk takes space back.
     private static let pageByteCount = 4_096
 
-    /// Takes apart what an earlier run has left.
+    /// Takes apart all that is condemned.
     func reapCondemned() {
-        do throws(DatabaseError) {
-            let ids = try index.condemned()
-            if ids.isEmpty {
-                punchHoles()
-                return
-            }
-            for id in ids { reap(id, flatFile: nil) }
-        } catch {
-            noteFailure(error)
-        }
+        do throws(DatabaseError) { reap(try index.condemned()) } catch { noteFailure(error) }
     }
 
-    /// Removes flat files that no content of the index has: those of condemned incarnations, and
-    /// of contents whose first bytes were not committed before a crash.
-    func removeOrphans() {
-        let root = "\(directory)/flat"
-        guard let folders = try? files.names(in: root) else { return }
-        for folder in folders {
-            for name in (try? files.names(in: "\(root)/\(folder)")) ?? [] {
-                let id = name.split(separator: ".").last.flatMap { Int64($0) }
-                if let id, (try? index.hasFlat(id)) != false { continue }
-                try? files.remove("\(root)/\(folder)/\(name)")
-            }
-        }
+    /// Takes apart what an earlier run has condemned.
+    func reap(_ ids: [Int64]) {
+        if ids.isEmpty { punchHoles() }
+        for id in ids { reap(id, flatFile: nil) }
     }
 
     /// Removes all that belongs to a condemned incarnation.
@@ -121,40 +105,15 @@ extension ChunkStore {
             try unsafe pack.file.write(bytes, at: Int64(range.lowerBound))
         }
     }
-
-    /// After a crash: cuts what was appended and is not in the index, and removes empty packs.
-    func trimPacks() {
-        guard packs.active == nil,
-            let numbers = try? PackSet.numbers(in: packs.directory, files)
-        else { return }
-        for number in numbers {
-            guard let end = try? index.end(ofPack: number) else { continue }
-            guard let pack = try? packs.pack(number) else {
-                log.warning(
-                    "a pack is damaged or of another cache and is left alone",
-                    ["path": PackSet.path(packs.directory, number)])
-                continue
-            }
-            if end == 0 {
-                try? packs.remove(number)
-                continue
-            }
-            guard let size = try? pack.file.size(), size > Int64(end) else { continue }
-            log.info(
-                "the end of a pack was not committed before a crash and is cut",
-                ["pack": "\(number)", "bytes": "\(size - Int64(end))"])
-            try? pack.file.truncate(to: Int64(end))
-        }
-    }
 }
 
 extension StoreIndex {
-    /// Whether an incarnation is in use and has a flat file.
-    func hasFlat(_ id: Int64) throws(DatabaseError) -> Bool {
+    /// Whether an incarnation that is in use has bytes in a flat file; nil if it is not in use.
+    func hasFlat(_ id: Int64) throws(DatabaseError) -> Bool? {
         try readers.withReader { (connection) throws(DatabaseError) in
             try connection.first(
-                "SELECT 1 FROM content WHERE id = ? AND flat > 0", [.integer(id)]
-            ) { (_) throws(DatabaseError) in true } ?? false
+                "SELECT flat > 0 FROM content WHERE id = ?", [.integer(id)]
+            ) { (row) throws(DatabaseError) in row.integer(0) == 1 }
         }
     }
 

@@ -44,6 +44,8 @@ package final class ChunkStore: Sendable {
     let deliveries: DeliveryBook
     let cooler: Cooler
     let scrubber: Scrubber
+    /// More ids than were ever given between two commits.
+    private static let uncommittedMax: Int64 = 1 << 20
     /// 16 of 128 KiB are 2 MiB.
     let buffers = BlockBufferPool(byteCount: ChunkStore.blockByteCount, idleCountMax: 16)
     let recentChunks = RecentChunks()
@@ -65,6 +67,8 @@ package final class ChunkStore: Sendable {
     let useClock: UseClock
     let isInUse: Lock<@Sendable (ContentHash) -> Bool>
     let wrongObserver = Lock<(@Sendable (ContentHash, Int64) -> Void)?>(nil)
+    /// What an earlier run has left, until somebody takes it away.
+    let leftovers = Lock<Leftovers?>(nil)
     private let lockFile: Lock<(any StoreFile)?>
 
     /// Opens the cache in a directory, which is made if its parent exists.
@@ -97,7 +101,12 @@ package final class ChunkStore: Sendable {
         (index, opening) = try ChunkStore.openSoundIndex(directory, files, scheduling, log)
         flatUsed = Atomic(opening.flatByteCount)
         packedUsed = Atomic(opening.packedByteCount)
-        table = ContentTable(newestID: opening.newestID, scheduling: scheduling)
+        let flat = ChunkStore.flatFiles(directory, files)
+        // What a crash kept from being committed is not to be the file of something new; numbers
+        // far beyond are no ids.
+        let ids = flat.compactMap(\.id).filter { $0 - opening.newestID < ChunkStore.uncommittedMax }
+        let newestID = max(opening.newestID, ids.max() ?? 0)
+        table = ContentTable(newestID: newestID, scheduling: scheduling)
         packs = try ChunkStore.openPacks(directory, opening, index, files, scheduling, log)
         deliveries = DeliveryBook(newestNumber: opening.newestDelivery)
         committer = Committer(
@@ -117,13 +126,11 @@ package final class ChunkStore: Sendable {
         self.log = log
         evictionTurn.send(())
         holeTurn.send(())
+        leftovers.withLock { [found = findLeftovers(flat)] in $0 = found }
         try start()
     }
 
     private func start() throws(StoreError) {
-        reapCondemned()
-        removeOrphans()
-        trimPacks()
         try committer.start(
             Committer.Callbacks(
                 afterRound: { [self] in keepWithinLimit() },
@@ -131,6 +138,7 @@ package final class ChunkStore: Sendable {
                 onFailure: { [self] error in noteFailure(error) },
                 onPacked: { [self] byteCount in addPacked(byteCount) }))
         try cooler.start { [self] request in serve(request) }
+        cooler.clean()
     }
 
     /// Bytes that the cache takes on the disk: valid flat blocks, and living records in packs.
@@ -172,6 +180,7 @@ package final class ChunkStore: Sendable {
     package func close() {
         scrubber.close()
         cooler.close()
+        removeLeftovers()
         committer.close()
         rememberTail()
         index.close()

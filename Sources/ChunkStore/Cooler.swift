@@ -13,6 +13,8 @@ final class Cooler: Sendable {
         case warm(ContentKey)
         /// Keep a copy of what the index knows about a flat content.
         case keepFlatMap(ContentKey)
+        /// Take away what an earlier run has left.
+        case clean
     }
 
     /// Requests that may wait; more are dropped, since they are only wishes.
@@ -70,6 +72,9 @@ final class Cooler: Sendable {
     func keepFlatMap(_ key: ContentKey) {
         if mailbox.count < Cooler.queueCountMax { mailbox.send(.keepFlatMap(key)) }
     }
+
+    /// Has taken away what an earlier run has left.
+    func clean() { mailbox.send(.clean) }
 
     /// Whether work under way should be given up.
     var isClosing: Bool { closing.load(ordering: .acquiring) }

@@ -9,6 +9,8 @@ package struct DiskFiles: StoreFiles {
     package init() {}
 
     package func makeDirectory(_ path: String) throws(Errno) {
+        // Making one that is there waits for whoever changes the folder above it.
+        if unsafe access(path, F_OK) == 0 { return }
         if unsafe mkdir(path, 0o700) != 0 && Errno.current != .alreadyExists {
             throw Errno.current
         }

@@ -50,8 +50,8 @@ final class PackSet: Sendable {
 
     let directory: String
     let cacheID: CacheID
-    /// Whether the disk takes space back from the middle of a file.
-    let canPunch: Bool
+    /// Whether the disk takes space back from the middle of a file; nil before it was tried.
+    private let punches = Lock<Bool?>(nil)
     private let files: any StoreFiles
     private let log: Log
     private let state: Lock<State>
@@ -72,7 +72,6 @@ final class PackSet: Sendable {
         self.directory = directory
         self.cacheID = cacheID
         self.files = files
-        canPunch = PackSet.probe(directory, files)
         var fileByteCount: Int64 = 0
         for number in (try? PackSet.numbers(in: directory, files)) ?? [] {
             let file = try? files.open(PackSet.path(directory, number), create: false)
@@ -81,6 +80,17 @@ final class PackSet: Sendable {
         state = Lock(State(nextNumber: nextNumber, fileByteCount: fileByteCount))
         turn.send(())
         synchronizing.send(())
+    }
+
+    /// Whether the disk takes space back from the middle of a file.
+    ///
+    /// Tried by the first who asks: it changes the disk, which readers of a successor need not
+    /// wait for. Where two ask at once both try, and find the same.
+    var canPunch: Bool {
+        if let known = punches.withLock({ $0 }) { return known }
+        let found = PackSet.probe(directory, files)
+        punches.withLock { $0 = found }
+        return found
     }
 
     /// Whether holes can be punched, tried on a file of two pages.

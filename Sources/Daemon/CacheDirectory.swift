@@ -34,7 +34,8 @@ package final class CacheDirectory: Sendable {
     /// - Throws: when it cannot be made or written, belongs to somebody else, is a folder with
     ///   other things in it, or has another format.
     package static func open(creating path: String) throws(MountFailure) -> CacheDirectory {
-        try makeFolders(path)
+        // Making one that is there waits for whoever changes the folder above it.
+        if unsafe access(path, F_OK) != 0 { try makeFolders(path) }
         guard let cache = try openIfPresent(path) else {
             throw .cacheNotWritable(path: path, .noEntry)
         }

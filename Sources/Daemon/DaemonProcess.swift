@@ -119,10 +119,14 @@ package struct DaemonProcess {
         let events = Mailbox<Event>()
         try watchSignals(events, log)
         let pulse = try keeping.beginPulse(log) { events.send(.keeperLost) }
-        try cache.noteHolder(lock, processID: getpid())
+        // Readers of a successor wait meanwhile, so what changes the disk comes after.
+        if mounts != nil { try cache.noteHolder(lock, processID: getpid()) }
         try cache.prepare(holding: lock)
+        StartStages.current.mark("cache")
         let backend = try makeBackend(configuration, cache, log)
         backend.begin(keeping)
+        StartStages.current.mark("mounts")
+        if mounts == nil { try cache.noteHolder(lock, processID: getpid()) }
         pulse?.watch { backend.vitalSigns() }
         let service = MountService(
             backend: backend, keeping: keeping, cachePath: cache.path, log: log,
@@ -146,6 +150,10 @@ package struct DaemonProcess {
         if mounts == nil {
             tellTakeover(log)
             keeping.tellReady()
+            StartStages.current.mark("control")
+            if let stages = StartStages.current.slowStart() {
+                log.warning("the start was slow; milliseconds by stage", ["stages": stages])
+            }
             events.send(.mountsChanged)
         }
         guard

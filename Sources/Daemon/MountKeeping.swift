@@ -6,6 +6,7 @@
 
 internal import FoundationEssentials
 package import FuseSession
+internal import Glibc
 internal import Keeping
 package import Platform
 internal import Synchronization
@@ -45,9 +46,12 @@ package final class MountKeeping: Sendable {
 
     private let link: KeeperLink?
     private let isLost = Atomic<Bool>(false)
+    private let log: Lock<Log>
 
-    init(_ link: KeeperLink?) {
+    /// - Parameter log: until `beginPulse` gives another.
+    init(_ link: KeeperLink?, log: Log = Log()) {
         self.link = link
+        self.log = Lock(log)
     }
 
     /// Whether there is a keeper, as far as is known.
@@ -75,6 +79,7 @@ package final class MountKeeping: Sendable {
         _ log: Log, lost: @escaping @Sendable () -> Void
     ) throws(MountFailure) -> Pulse? {
         guard let link else { return nil }
+        self.log.withLock { $0 = log }
         do throws(Errno) {
             return try Pulse(link, log) { [self] in
                 isLost.store(true, ordering: .relaxed)
@@ -87,6 +92,9 @@ package final class MountKeeping: Sendable {
 
     /// How many daemons served before this one.
     var takeoverCount: Int { link?.earlierWorkerCount ?? 0 }
+
+    /// When the keeper began to start this daemon; nil where that is not known.
+    var begin: MonotonicInstant? { link?.begin }
 
     // MARK: What an earlier daemon left
 
@@ -130,7 +138,7 @@ package final class MountKeeping: Sendable {
     /// Whether the earlier daemon ended to be followed by what is installed now.
     func takeUpgrade() -> Bool {
         guard let link, link.take(MountKeeping.upgradeName) != nil else { return false }
-        try? link.drop(MountKeeping.upgradeName)
+        drop(MountKeeping.upgradeName)
         return true
     }
 
@@ -152,7 +160,7 @@ package final class MountKeeping: Sendable {
     // MARK: What this one leaves
 
     func keep(_ lock: borrowing CacheLock) {
-        try? link?.keep(MountKeeping.lockName, [], descriptor: lock.descriptorNumber)
+        put(MountKeeping.lockName, [], lock.descriptorNumber)
     }
 
     func keep(_ configuration: DaemonConfiguration) {
@@ -164,7 +172,7 @@ package final class MountKeeping: Sendable {
     }
 
     func dropMount(at mountpoint: String) {
-        try? link?.drop(MountKeeping.mountPrefix + mountpoint)
+        drop(MountKeeping.mountPrefix + mountpoint)
     }
 
     /// - Parameter device: the descriptor of /dev/fuse, which stays the caller's.
@@ -173,27 +181,93 @@ package final class MountKeeping: Sendable {
     }
 
     func dropConnection(at mountpoint: String) {
-        try? link?.drop(MountKeeping.connectionPrefix + mountpoint)
+        drop(MountKeeping.connectionPrefix + mountpoint)
     }
 
     /// Requests are answered: a successor follows when this process dies.
-    func tellReady() { try? link?.tellReady() }
+    func tellReady() {
+        tell { link throws(Errno) in
+            try link.tellReady()
+        } failed: { log, reason in
+            log.error("no daemon follows when this one dies", ["reason": reason])
+        }
+    }
 
     /// This process is about to end, and the program that is installed now is to follow.
     func tellReplace() {
-        try? link?.keep(MountKeeping.upgradeName, [])
-        try? link?.tellReplace()
+        put(MountKeeping.upgradeName, [], nil)
+        tell { link throws(Errno) in
+            try link.tellReplace()
+        } failed: { log, reason in
+            log.error("the keeper goes on with the program of before", ["reason": reason])
+        }
     }
 
     /// This process ends in order, and nobody follows.
-    func tellFinishing() { try? link?.tellFinishing() }
+    func tellFinishing() {
+        tell { link throws(Errno) in
+            try link.tellFinishing()
+        } failed: { log, reason in
+            log.error("the keeper starts a daemon although this one ends", ["reason": reason])
+        }
+    }
 
     /// The log is another file now.
-    func tellOutput(_ descriptor: CInt) { try? link?.tellOutput(descriptor) }
+    func tellOutput(_ descriptor: CInt) {
+        tell { link throws(Errno) in
+            try link.tellOutput(descriptor)
+        } failed: { log, reason in
+            log.warning("the keeper goes on with the log of before", ["reason": reason])
+        }
+    }
 
     private func keep(_ name: String, _ record: some Encodable, _ descriptor: CInt? = nil) {
-        guard let link, let json = try? JSONEncoder().encode(record) else { return }
-        try? link.keep(name, Array(json), descriptor: descriptor)
+        guard link != nil else { return }
+        guard let json = try? JSONEncoder().encode(record) else {
+            tellLoss(of: name, "it cannot be encoded", log.withLock { $0 })
+            return
+        }
+        put(name, Array(json), descriptor)
+    }
+
+    private func put(_ name: String, _ bytes: [UInt8], _ descriptor: CInt?) {
+        tell { link throws(Errno) in
+            try link.keep(name, bytes, descriptor: descriptor)
+        } failed: { log, reason in
+            tellLoss(of: name, reason, log)
+        }
+    }
+
+    private func drop(_ name: String) {
+        tell { link throws(Errno) in
+            try link.drop(name)
+        } failed: { log, reason in
+            log.warning(
+                "the next daemon is told of what is gone", ["what": name, "reason": reason])
+        }
+    }
+
+    /// What users lose is said, since they notice nothing until this process dies.
+    private func tellLoss(of name: String, _ reason: String, _ log: Log) {
+        for prefix in [MountKeeping.connectionPrefix, MountKeeping.mountPrefix]
+        where name.hasPrefix(prefix) {
+            log.error(
+                "a mount ends with this daemon: the next one will not take it over",
+                ["mountpoint": String(name.dropFirst(prefix.count)), "reason": reason])
+            return
+        }
+        log.error("the mounts end with this daemon", ["unkept": name, "reason": reason])
+    }
+
+    /// Says something to the keeper; that it has gone is noticed and told elsewhere.
+    private func tell(
+        _ body: (KeeperLink) throws(Errno) -> Void, failed: (Log, String) -> Void
+    ) {
+        guard let link else { return }
+        do throws(Errno) { try body(link) } catch {
+            if error == Errno(EPIPE) || error == Errno(ECONNRESET) { return }
+            failed(log.withLock { $0 }, "\(error)")
+        }
     }
 
     private static func decoded<Record: Decodable>(_ bytes: [UInt8]) -> Record? {

@@ -76,8 +76,10 @@ package final class TreeBackend: MountBackend {
         let hubConfiguration = try TreeBackend.hubConfiguration(configuration)
         let hadIndex = TreeBackend.fileNumber("\(cache.path)/store.db")
         store = try TreeBackend.openStore(cache, configuration, log)
+        StartStages.current.mark("store")
         let opened = try TreeBackend.openCatalog(cache, store, log)
         catalog = opened.catalog
+        StartStages.current.mark("catalog")
         notices = TreeBackend.notices(
             isIndexNew: hadIndex != TreeBackend.fileNumber("\(cache.path)/store.db"),
             hasContents: TreeBackend.hasContents(store), isCatalogNew: opened.isRebuilt)
@@ -110,6 +112,7 @@ package final class TreeBackend: MountBackend {
             catalog: catalog, store: store, fetcher: fetcher, options: treeOptions, log: log)
         turn.send(())
         observe()
+        StartStages.current.mark("hub")
     }
 
     /// Ties the parts together.

@@ -39,6 +39,8 @@ package struct FuseSessionOptions: Sendable {
     package var crashes: CrashRecords?
     /// Threads that take messages.
     package var threadCount = 4
+    /// Where threads come from.
+    package var scheduling = Scheduling.system
 
     package init(
         sourceName: String, root: NodeID, owner: Ownership, allowsOthers: Bool,
@@ -88,7 +90,7 @@ package final class FuseSession: @unchecked Sendable {
     let crashes: CrashRecords?
     /// The connection, as `crashes` knows it.
     let connectionNumber: UInt64
-    private let threadCount: Int
+    private let scheduling: Scheduling
     private let threads: Lock<Threads>
     private let ended = Mailbox<Void>()
     private let notices = Mailbox<KernelNotice>()
@@ -98,6 +100,8 @@ package final class FuseSession: @unchecked Sendable {
         var boxes: [ThreadBox] = []
         /// Those that have not ended.
         var liveCount = 0
+        /// Those that take messages.
+        var servingCount = 0
     }
 
     /// How long the threads are waited for when the session is closed.
@@ -147,7 +151,7 @@ package final class FuseSession: @unchecked Sendable {
         unsafe self.handle = handle
         self.context = context
         self.mountpoint = mountpoint
-        threadCount = options.threadCount
+        scheduling = options.scheduling
         threads = Lock(Threads())
         crashes = options.resends ? options.crashes : nil
         connectionNumber = CrashRecords.connection(at: mountpoint)
@@ -176,27 +180,47 @@ package final class FuseSession: @unchecked Sendable {
         do throws(Errno) {
             try start(threadCount: options.threadCount, device)
         } catch {
-            unsafe fuse_session_exit(handle)
-            unsafe fuse_session_unmount(handle)
+            // None of them reads from the connection, so they end, and the connection is free.
+            notices.close()
+            context.pusher.close()
+            for box in threads.withLock({ $0.boxes }) { box.join() }
+            unsafe FuseSession.abandon(handle, context)
             throw .noThread(error)
         }
     }
 
+    /// Starts the threads, those that take messages last: nothing brings one back from the kernel.
+    ///
+    /// - Throws: when not even one of those can be had; some of the others run then.
     private func start(threadCount: Int, _ device: CInt) throws(Errno) {
-        for _ in 0..<threadCount { try start("kernel") { $0.serve() } }
         try start("notices") { $0.notify() }
         for _ in 0..<PagePusher.threadCount { try start("pages") { $0.pushPages(device) } }
+        for index in 0..<threadCount {
+            // Counted before: it is at work at once.
+            threads.withLock { $0.servingCount += 1 }
+            do throws(Errno) { try start("kernel") { $0.serve() } } catch {
+                threads.withLock { $0.servingCount -= 1 }
+                // With fewer it is slower.
+                if index == 0 { throw error }
+                return
+            }
+        }
     }
 
     private func start(
         _ name: String, _ body: @escaping @Sendable (FuseSession) -> Void
     ) throws(Errno) {
         threads.withLock { $0.liveCount += 1 }
-        let box = try ThreadBox(named: name) {
-            body(self)
-            self.leave()
+        do throws(Errno) {
+            let box = try ThreadBox(named: name, scheduling) {
+                body(self)
+                self.leave()
+            }
+            threads.withLock { $0.boxes.append(box) }
+        } catch {
+            threads.withLock { $0.liveCount -= 1 }
+            throw error
         }
-        threads.withLock { $0.boxes.append(box) }
     }
 
     /// Has the kernel forget what it was told of a node.
@@ -258,7 +282,7 @@ package final class FuseSession: @unchecked Sendable {
     /// For how long the kernel's messages have been taken by no thread, since all are at work on
     /// earlier ones; 0 while one waits for a message.
     package func secondsSilent(now: MonotonicInstant) -> Double {
-        activity.secondsSilent(threadCount: threadCount, now: now)
+        activity.secondsSilent(threadCount: threads.withLock { $0.servingCount }, now: now)
     }
 
     /// Messages of the kernel by kind.
@@ -313,6 +337,7 @@ package final class FuseSession: @unchecked Sendable {
                 default: unsafe fuse_session_process_buf(handle, &buffer)
                 }
             }
+            StartStages.current.noteAnswer()
         }
         unsafe free(buffer.mem)
         unsafe fuse_session_exit(handle)

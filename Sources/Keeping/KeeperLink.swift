@@ -14,6 +14,9 @@ package final class KeeperLink: Sendable {
     package static let programVariable = "MODELFS_PROGRAM"
     /// Which descriptor that is.
     static let descriptor: CInt = 4
+    /// Under this name comes when the start began, of the keeper's making: 8 bytes, the lowest
+    /// first, in nanoseconds of the monotonic clock, which all processes share.
+    static let beginName = "keeper's begin"
     /// How long a keeper may take to say what it keeps, or to read, in seconds.
     private static let answerSecondsMax = 30.0
 
@@ -21,6 +24,9 @@ package final class KeeperLink: Sendable {
     private let kept: Lock<[String: Keepsake]>
     /// How many workers there were before this one.
     package let earlierWorkerCount: Int
+
+    /// When the keeper began to start this worker; nil where it does not say.
+    package let begin: MonotonicInstant?
 
     /// Takes over the conversation that a keeper began with this process, and hears what is kept.
     ///
@@ -41,6 +47,12 @@ package final class KeeperLink: Sendable {
                     name: name, bytes: bytes, descriptor: received.descriptor.take())
             case .begin(let count)?:
                 earlierWorkerCount = Int(count)
+                let begin = kept.removeValue(forKey: KeeperLink.beginName)?.bytes ?? []
+                self.begin =
+                    begin.count != 8
+                    ? nil
+                    : MonotonicInstant(
+                        nanoseconds: begin.reversed().reduce(0) { $0 << 8 | Int64($1) })
                 self.kept = Lock(kept)
                 return
             default: continue

@@ -111,13 +111,18 @@ package struct KeeperProcess: ~Copyable {
         case .pausing(let seconds):
             letGo()
             log.error("workers end again and again; waiting", ["seconds": "\(seconds)"])
-        case .end(let how): ending = how
+        case .end(let how):
+            ending = how
+            if isStoring && !keepsakes.all.isEmpty {
+                log.error("ending with mounts that nobody serves; the next mount cleans them up")
+            }
         }
     }
 
     // MARK: Workers
 
     private mutating func start(_ which: Succession.Program) {
+        let begin = MonotonicInstant.now
         letGo()
         do throws(Errno) {
             let pair = try MessageSocketPair()
@@ -132,6 +137,8 @@ package struct KeeperProcess: ~Copyable {
         unsent = keepsakes.all.map {
             (.kept(name: $0.name, bytes: $0.bytes), $0.descriptorNumber)
         }
+        let bytes = (0..<8).map { UInt8(truncatingIfNeeded: begin.nanoseconds >> ($0 * 8)) }
+        unsent.append((.kept(name: KeeperLink.beginName, bytes: bytes), nil))
         unsent.append((.begin(workerCount: workerCount), nil))
         workerCount += 1
         sendKept()
@@ -244,7 +251,9 @@ package struct KeeperProcess: ~Copyable {
         switch message {
         case .keep(let name, let bytes)?:
             let item = Keepsake(name: name, bytes: bytes, descriptor: descriptor)
-            if !keepsakes.keep(item) { log.error("there is no room for more to keep") }
+            if !keepsakes.keep(item) {
+                log.error("there is no room for more to keep", ["name": name])
+            }
             if isStoring { service?.store(item) }
         case .drop(let name)?:
             service?.remove(name)

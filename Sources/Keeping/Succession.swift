@@ -2,7 +2,8 @@
 //
 // A pure state machine: it is told what happened and when, and returns what is to be done. It
 // knows one worker at a time. Until a worker has once said that it answers requests, its end is
-// the keeper's end; from then on only an end that was announced, or asked for by a signal, is.
+// the keeper's end; from then on only an end that was announced, or asked for by a signal, is. Who
+// asks while no worker serves gets one more, which takes the mounts away: the keeper cannot.
 
 internal import Platform
 
@@ -74,6 +75,8 @@ struct Succession {
     static let reapSecondsMax = 10.0
     /// Who was not asked for the time for so long was stopped, and its worker maybe too.
     static let stoppedSeconds = 5.0
+    /// So many workers in a row may die before one of them could be asked to end.
+    static let lastLifeCount = 3
     /// How often the time is to be told.
     static let tickSeconds = 1.0
 
@@ -83,6 +86,9 @@ struct Succession {
     private var isEstablished = false
     private var isEnding = false
     private var isReplacing = false
+    /// The signal that the next worker to serve is to be sent, which ends in order then.
+    private var pendingSignal: CInt?
+    private var lastLives = 0
     private var lastSign: MonotonicInstant
     private var lastTick: MonotonicInstant
     private var readySince: MonotonicInstant?
@@ -123,7 +129,7 @@ struct Succession {
             isEnding = true
             return [.dropAll]
         case .replace: isReplacing = true
-        case .terminate(let number): return terminate(number)
+        case .terminate(let number): return terminate(number, now)
         case .hungUp: return hungUp(now)
         case .notStarted: return gone(now)
         case .ended(let ending):
@@ -142,15 +148,25 @@ struct Succession {
         isEstablished = true
         lastSign = now
         readySince = now
-        return [.settle]
+        guard let number = pendingSignal.take() else { return [.settle] }
+        return [.settle, .signal(number)]
     }
 
-    private mutating func terminate(_ number: CInt) -> [Action] {
+    private mutating func terminate(_ number: CInt, _ now: MonotonicInstant) -> [Action] {
+        let isFirst = !isEnding
         isEnding = true
         switch phase {
-        case .pausing: return [.end(.killed(signal: number))]
         case .over: return []
-        case .starting, .running, .killed: return [.signal(number)]
+        case .pausing:
+            pendingSignal = number
+            return start(.proven, now)
+        case .starting, .killed:
+            // One that starts would die of it, before it could take anything away. Who asks twice
+            // does not want to wait.
+            if !isEstablished || !isFirst { return [.signal(number)] }
+            pendingSignal = number
+            return []
+        case .running: return [.signal(number)]
         }
     }
 
@@ -163,6 +179,10 @@ struct Succession {
 
     private mutating func gone(_ now: MonotonicInstant) -> [Action] {
         if isEnding || !isEstablished {
+            if pendingSignal != nil && lastLives < Succession.lastLifeCount {
+                lastLives += 1
+                return start(.proven, now)
+            }
             phase = .over(since: now)
             return ending.map { [.end($0)] } ?? []
         }

@@ -51,7 +51,8 @@ package struct MessageSocket: ~Copyable, Sendable {
     /// The next message.
     ///
     /// - Returns: nil when the other end has gone.
-    /// - Throws: `EAGAIN` when there is none yet, `EMSGSIZE` for one that is too long.
+    /// - Throws: `EAGAIN` when there is none yet, `EMSGSIZE` for one that is too long, `EBADMSG`
+    ///   for one whose descriptor was lost on the way.
     package borrowing func receive() throws(Errno) -> ReceivedMessage? {
         var bytes = [UInt8](repeating: 0, count: MessageSocket.byteCountMax)
         let number = socket.rawValue

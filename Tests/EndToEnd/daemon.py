@@ -141,6 +141,27 @@ def a_signal_with_files_in_use_detaches(stage):
         os.close(file)
 
 
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+@promise("S28", "An unmount is orderly")
+def a_signal_while_no_daemon_runs_unmounts(stage):
+    mount = stage.mount(stage.server, name="paused", cache="cache-paused").start()
+    keeper = mount.keeper()
+    # Crashes in a row cost pauses that grow; this one is long enough for any machine.
+    while "seconds=6.4" not in mount.log():
+        for pid in children(keeper):
+            os.kill(pid, signal.SIGSEGV)
+        time.sleep(0.02)
+    equal(children(keeper), [], "workers in a pause")
+    os.kill(keeper, signal.SIGTERM)
+    wait_for(lambda: not alive(keeper), 15, "the keeper's end")
+    expect(mount.path not in mounts_of(stage))
+    expect("that nobody serves" not in mount.log(), mount.log()[-500:])
+
+
 def error_of(call, *arguments):
     try:
         call(*arguments)

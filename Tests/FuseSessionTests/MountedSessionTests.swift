@@ -184,6 +184,82 @@ private func checksum(of path: String) -> OwnedProcess {
         second.close()
         small.close()
     }
+
+    /// Whoever hangs in a mount is freed when the session that was to answer finds no threads.
+    @Test(.enabled(if: canMount), .timeLimit(.minutes(1)), arguments: [0, 2, 3])
+    func aTakeoverWithoutThreadsFreesTheConnection(threadsLeft: Int) throws {
+        let small = try SmallTree()
+        let mountpoint = "\(small.folder.path)/mount"
+        #expect(mkdir(mountpoint, 0o700) == 0)
+        var options = FuseSessionOptions(
+            sourceName: "test", root: small.tree.root, owner: Ownership(user: 0, group: 0),
+            allowsOthers: false, passthrough: .unwanted(.checkedReads))
+        options.threadCount = 0
+        let first = try FuseSession(small.tree, at: mountpoint, options: options)
+        let kept = try first.keep()
+        // As if its process had ended: nothing but what was kept has the connection.
+        first.close()
+        defer { try? Mounting.unmount(mountpoint, isLazy: true) }
+        options.threadCount = 2
+        options.scheduling = Scheduling(ScarceThreads(left: threadsLeft))
+        var failure: FuseSessionError?
+        do throws(FuseSessionError) {
+            _ = try FuseSession(small.tree, continuing: kept, options: options)
+        } catch {
+            failure = error
+        }
+        #expect(failure == .noThread(Errno(EAGAIN)))
+        let said = OwnedProcess([
+            "/usr/bin/timeout", "--signal=KILL", "10", "/usr/bin/stat", "-f", mountpoint, "2>&1",
+        ]).output()
+        #expect(said.contains("not connected") || said.contains("connection abort"))
+        small.close()
+    }
+
+    /// Slower, and that is all.
+    @Test(.enabled(if: canMount), .timeLimit(.minutes(1)))
+    func oneThreadIsEnoughToAnswer() throws {
+        let small = try SmallTree()
+        let mountpoint = "\(small.folder.path)/mount"
+        #expect(mkdir(mountpoint, 0o700) == 0)
+        var options = FuseSessionOptions(
+            sourceName: "test", root: small.tree.root, owner: Ownership(user: 0, group: 0),
+            allowsOthers: false, passthrough: .unwanted(.checkedReads))
+        options.scheduling = Scheduling(ScarceThreads(left: 4))
+        let session = try FuseSession(small.tree, at: mountpoint, options: options)
+        defer { try? Mounting.unmount(mountpoint, isLazy: true) }
+        #expect(
+            checksum(of: "\(mountpoint)/models/org/name/0.bin").output().hasPrefix(
+                SHA256Hasher.digest(of: small.contents[0]).hex))
+        try Mounting.unmount(mountpoint, isLazy: true)
+        session.close()
+        small.close()
+    }
+}
+
+/// A system that has room for so many threads.
+private final class ScarceThreads: ThreadScheduler {
+    private let left: Lock<Int>
+
+    init(left: Int) { self.left = Lock(left) }
+
+    var now: MonotonicInstant { .now }
+    var wallNanoseconds: Int64 { 0 }
+
+    func start(
+        named name: String, _ body: @escaping @Sendable () -> Void
+    ) throws(Errno) -> @Sendable () -> Void {
+        let hasRoom = left.withLock { left in
+            left -= 1
+            return left >= 0
+        }
+        if !hasRoom { throw Errno(EAGAIN) }
+        let box = try ThreadBox(named: name, .system, body)
+        return { box.join() }
+    }
+
+    func wait(on object: AnyObject, until deadline: MonotonicInstant) {}
+    func wake(_ object: AnyObject, all: Bool) {}
 }
 
 /// A program whose output is read.

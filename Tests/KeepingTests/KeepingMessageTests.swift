@@ -87,6 +87,50 @@ import Testing
         #expect(throws: Errno.wouldBlock) { _ = try receive(other) }
     }
 
+    /// Whether more fit into the receiver's room, or are cut off by the kernel.
+    @Test(arguments: [2, 3])
+    func moreDescriptorsThanOneAreAnErrorAndLeakNothing(count: Int) throws {
+        let pair = try MessageSocketPair()
+        let other = MessageSocket(owning: try pair.second.duplicate())
+        var pipe: [CInt] = [-1, -1]
+        #expect(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &pipe) == 0)
+        defer { close(pipe[1]) }
+        send(KeepingMessage.drop(name: "x").encoded, pipe[0], count, over: pair.first.rawValue)
+        #expect(throws: Errno(EBADMSG)) { _ = try receive(other) }
+        close(pipe[0])
+        // Nobody has the other end any more.
+        var byte: UInt8 = 0
+        #expect(recv(pipe[1], &byte, 1, CInt(MSG_DONTWAIT)) == 0)
+        // What comes after is received as ever.
+        try MessageSocket(owning: pair.first.duplicate()).send(KeepingMessage.ready.encoded)
+        #expect(try receive(other) == Received(message: .ready, descriptor: nil))
+    }
+
+    /// One descriptor so many times, in one message.
+    private func send(_ bytes: [UInt8], _ descriptor: CInt, _ count: Int, over socket: CInt) {
+        // struct cmsghdr, whose macros Swift does not import: length, level, type, descriptors.
+        var control = [UInt64](repeating: 0, count: 4)
+        control[0] = UInt64(16 + 4 * count)
+        control[1] = UInt64(SOL_SOCKET) | UInt64(SCM_RIGHTS) << 32
+        control.withUnsafeMutableBytes { room in
+            for index in 0..<count {
+                room.storeBytes(of: descriptor, toByteOffset: 16 + 4 * index, as: CInt.self)
+            }
+            var bytes = bytes
+            bytes.withUnsafeMutableBytes { text in
+                var part = iovec(iov_base: text.baseAddress, iov_len: text.count)
+                withUnsafeMutablePointer(to: &part) { part in
+                    var message = msghdr()
+                    message.msg_iov = part
+                    message.msg_iovlen = 1
+                    message.msg_control = room.baseAddress
+                    message.msg_controllen = (16 + 4 * count + 7) / 8 * 8
+                    #expect(sendmsg(socket, &message, 0) == text.count)
+                }
+            }
+        }
+    }
+
     private struct Received: Equatable {
         let message: KeepingMessage?
         let descriptor: CInt?

@@ -160,9 +160,39 @@ private struct Life {
         #expect(life.tell(.ready) == [.settle])
     }
 
-    @Test func aPauseCanBeEndedBySignal() {
+    /// The keeper itself cannot take mounts away, so one more worker does.
+    @Test func whoAsksAPausingKeeperToEndGetsAWorkerThatUnmounts() {
         var life = Life(isEstablished: true)
         while life.tell(.hungUp) == [.start(.proven)] {}
-        #expect(life.tell(.terminate(15)) == [.end(.killed(signal: 15))])
+        #expect(life.tell(.terminate(15)) == [.start(.proven)])
+        #expect(life.tell(.ready, after: 0.1) == [.settle, .signal(15)])
+        #expect(life.tell(.finishing) == [.dropAll])
+        #expect(life.tell(.hungUp) == [])
+        #expect(life.tell(.ended(.exited(0))) == [.end(.exited(0))])
+    }
+
+    @Test func aSuccessorThatStartsIsAskedOnceItServes() {
+        var life = Life()
+        _ = life.tell(.ready)
+        #expect(life.tell(.hungUp, after: 60) == [.start(.proven)])
+        #expect(life.tell(.terminate(2)) == [])
+        #expect(life.tell(.ready) == [.settle, .signal(2)])
+        // One who asks twice does not want to wait.
+        life = Life(isEstablished: true)
+        #expect(life.tell(.terminate(15)) == [])
+        #expect(life.tell(.terminate(15)) == [.signal(15)])
+        // The first worker has nothing to take away.
+        life = Life()
+        #expect(life.tell(.terminate(15)) == [.signal(15)])
+    }
+
+    @Test func workersThatCannotServeDoNotKeepTheKeeperFromItsEnd() {
+        var life = Life(isEstablished: true)
+        while life.tell(.hungUp) == [.start(.proven)] {}
+        #expect(life.tell(.terminate(15)) == [.start(.proven)])
+        for _ in 0..<Succession.lastLifeCount {
+            #expect(life.tell(.ended(.killed(signal: 11))) == [.start(.proven)])
+        }
+        #expect(life.tell(.ended(.killed(signal: 11))) == [.end(.killed(signal: 11))])
     }
 }

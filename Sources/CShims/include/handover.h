@@ -11,7 +11,8 @@ long modelfs_notify_service(
     const char *address, const void *bytes, size_t count, int descriptor);
 
 // Receives one message. `descriptor` becomes what came with it, closed on exec, or -1.
-// 0 when the other end has gone; -1 and EMSGSIZE when the message did not fit.
+// 0 when the other end has gone; -1 and EMSGSIZE when the message did not fit, -1 and EBADMSG when
+// a descriptor did not, or more than one came. Nothing of such a message stays open.
 long modelfs_receive_message(int socket, void *room, size_t count, int *descriptor);
 
 // A file in memory, closed on exec; -1 and errno.

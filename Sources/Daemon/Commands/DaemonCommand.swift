@@ -5,6 +5,7 @@
 internal import Glibc
 internal import Platform
 internal import Settings
+internal import Telemetry
 
 extension ModelFSCommand {
     private static let fits = Option(
@@ -34,6 +35,7 @@ extension ModelFSCommand {
             }
             return .success
         }
+        let entered = MonotonicInstant.now
         Signals.blockTermination()
         // Started by way of /proc/self/exe, it would be called "exe".
         Thread.nameCurrent("modelfs")
@@ -41,7 +43,12 @@ extension ModelFSCommand {
         _ = unsafe chdir("/")
         _ = umask(0o077)
         let keeping = MountKeeping(KeeperProgram.link())
-        if keeping.isSuccessor { return try takeOver(keeping, makeBackend) }
+        if keeping.isSuccessor {
+            StartStages.current.begin(at: keeping.begin ?? entered)
+            StartStages.current.mark("program", at: entered)
+            StartStages.current.mark("keeper")
+            return try takeOver(keeping, makeBackend)
+        }
         let number = DaemonLauncher.orderDescriptor
         guard fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else {
             throw CommandFailure(
