@@ -10,7 +10,7 @@ set -euo pipefail
 packages=(
     libfuse3-dev fuse3 libcurl4-openssl-dev libsqlite3-dev liblz4-dev libssl-dev libxxhash-dev
     libmicrohttpd-dev libopenblas-dev pkg-config python3 python3-venv ca-certificates
-    attr curl gcc git libc6-dev make procps rsync tar util-linux "$@"
+    attr curl gcc git libc6-dev make nghttp2-proxy procps rsync tar util-linux "$@"
 )
 
 fail() {

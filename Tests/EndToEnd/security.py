@@ -365,17 +365,6 @@ def a_token_stays_with_its_host(stage):
     other.stop()
 
 
-def certificate(stage, name, *subjects):
-    """A certificate of our own for these names: (certificate, key)."""
-    paths = stage.path(f"{name}.pem"), stage.path(f"{name}.key")
-    if not shutil.which("openssl"):
-        raise Skip("there is no openssl")
-    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-out", paths[0],
-        "-keyout", paths[1], "-subj", "/CN=modelfs test", "-addext",
-        "subjectAltName=" + ",".join(subjects))
-    return paths
-
-
 def serving(pair, newest=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*pair)
@@ -406,7 +395,7 @@ def refused(stage, name, endpoint, server, **variables):
 
 @promise("G7", "TLS is verified, and its floor is 1.2")
 def certificates_are_verified(stage):
-    pair = certificate(stage, "own", "DNS:localhost")
+    pair = stage.certificate("own", "DNS:localhost")
     server = serving(pair)
     refused(stage, "unknown", f"https://localhost:{server.port}", server)
     # The same is trusted when it is said to be.
@@ -420,14 +409,14 @@ def certificates_are_verified(stage):
     mount.end()
     server.stop()
     # Trusted, and of another name.
-    other = certificate(stage, "other", "DNS:other.example")
+    other = stage.certificate("other", "DNS:other.example")
     server = serving(other)
     refused(stage, "misnamed", f"https://localhost:{server.port}", server, SSL_CERT_FILE=other[0])
 
 
 @promise("G7", "TLS is verified, and its floor is 1.2")
 def an_old_protocol_is_refused(stage):
-    pair = certificate(stage, "old", "DNS:localhost")
+    pair = stage.certificate("old", "DNS:localhost")
     server = serving(pair, ssl.TLSVersion.TLSv1_1)
     # Somebody less careful gets an answer, so that the refusal below is ours.
     client = ssl.create_default_context(cafile=pair[0])
@@ -444,7 +433,7 @@ def an_old_protocol_is_refused(stage):
 
 @promise("G7", "TLS is verified, and its floor is 1.2")
 def no_redirect_leaves_tls(stage):
-    pair = certificate(stage, "leaving", "DNS:localhost")
+    pair = stage.certificate("leaving", "DNS:localhost")
     server, plain = serving(pair), Script()
     plain.routes["/a"] = lambda _: (200, {}, b"over TLS")
     server.routes[f"/acme/safe/resolve/{COMMIT}/a.txt"] = lambda _: (

@@ -372,6 +372,16 @@ class Stage:
                 os.path.join(TOP, f"Tests/Support/{name}.c"), "-ldl")
         return library
 
+    def certificate(self, name, *subjects):
+        """A certificate of our own for these names: (certificate, key)."""
+        paths = self.path(f"{name}.pem"), self.path(f"{name}.key")
+        if not shutil.which("openssl"):
+            raise Skip("there is no openssl")
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-out",
+            paths[0], "-keyout", paths[1], "-subj", "/CN=modelfs test", "-addext",
+            "subjectAltName=" + ",".join(subjects))
+        return paths
+
     def python(self, text, *arguments, **options):
         """A process that runs some Python; ended with the stage at the latest."""
         process = subprocess.Popen([sys.executable, "-c", text, *arguments],
