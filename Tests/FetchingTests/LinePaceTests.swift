@@ -49,7 +49,7 @@ struct LinePaceTests {
     }
 
     @Test func nothingIsKnownAtFirst() {
-        #expect(LinePace(byteCountMax: 48 << 20).byteCount == 16 << 20)
+        #expect(LinePace(byteCountMax: 48 << 20).byteCount == 8 << 20)
         #expect(LinePace(byteCountMax: 1 << 20).byteCount == 1 << 20)
     }
 

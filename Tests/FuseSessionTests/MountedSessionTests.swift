@@ -49,6 +49,19 @@ private final class SmallTree {
         try learn()
     }
 
+    /// An empty directory to mount at.
+    func makeMountpoint() -> String {
+        let path = "\(folder.path)/mount"
+        #expect(mkdir(path, 0o700) == 0)
+        return path
+    }
+
+    func options(_ passthrough: PassthroughWish) -> FuseSessionOptions {
+        FuseSessionOptions(
+            sourceName: "test", root: tree.root, owner: Ownership(user: 0, group: 0),
+            allowsOthers: false, passthrough: passthrough)
+    }
+
     private func learn() throws {
         let id = try #require(RepositoryID(kind: .model, name: "org/name"))
         let commit = try #require(GitObjectID(hex: String(repeating: "1", count: 40)))
@@ -93,13 +106,10 @@ private func checksum(of path: String) -> OwnedProcess {
     @Test(.enabled(if: canMount), .timeLimit(.minutes(1)))
     func plannedPagesAreThereBeforeTheyAreTouched() throws {
         let small = try SmallTree()
-        let mountpoint = "\(small.folder.path)/mount"
-        #expect(mkdir(mountpoint, 0o700) == 0)
+        let mountpoint = small.makeMountpoint()
         let session = try FuseSession(
             small.tree, at: mountpoint,
-            options: FuseSessionOptions(
-                sourceName: "test", root: small.tree.root, owner: Ownership(user: 0, group: 0),
-                allowsOthers: false, passthrough: .unwanted(.checkedReads)))
+            options: small.options(.unwanted(.checkedReads)))
         defer { try? Mounting.unmount(mountpoint, isLazy: true) }
         let path = "\(mountpoint)/models/org/name/0.bin"
         let row = ContentID(row: small.nodes[0].row)
@@ -125,15 +135,12 @@ private func checksum(of path: String) -> OwnedProcess {
     func aClosedSessionLetsGoOfWhatItHad() throws {
         let small = try SmallTree()
         defer { small.close() }
-        let mountpoint = "\(small.folder.path)/mount"
-        #expect(mkdir(mountpoint, 0o700) == 0)
+        let mountpoint = small.makeMountpoint()
         weak var context: MountContext?
         do {
             let session = try FuseSession(
                 small.tree, at: mountpoint,
-                options: FuseSessionOptions(
-                    sourceName: "test", root: small.tree.root, owner: Ownership(user: 0, group: 0),
-                    allowsOthers: false, passthrough: .unwanted(.checkedReads)))
+                options: small.options(.unwanted(.checkedReads)))
             context = session.context
             try Mounting.unmount(mountpoint, isLazy: true)
             session.close()
@@ -147,12 +154,9 @@ private func checksum(of path: String) -> OwnedProcess {
     @Test(.enabled(if: canMount), .timeLimit(.minutes(1)))
     func requestsWaitForASuccessorAndModesStay() throws {
         let small = try SmallTree()
-        let mountpoint = "\(small.folder.path)/mount"
-        #expect(mkdir(mountpoint, 0o700) == 0)
-        var options = FuseSessionOptions(
-            sourceName: "test", root: small.tree.root, owner: Ownership(user: 0, group: 0),
-            allowsOthers: false,
-            passthrough: .wanted(
+        let mountpoint = small.makeMountpoint()
+        var options = small.options(
+            .wanted(
                 PassthroughOptions(
                     probePath: "\(small.folder.path)/store.lock",
                     recordPath: "\(small.folder.path)/opens", stackDepth: 1)))
@@ -189,11 +193,8 @@ private func checksum(of path: String) -> OwnedProcess {
     @Test(.enabled(if: canMount), .timeLimit(.minutes(1)), arguments: [0, 2, 3])
     func aTakeoverWithoutThreadsFreesTheConnection(threadsLeft: Int) throws {
         let small = try SmallTree()
-        let mountpoint = "\(small.folder.path)/mount"
-        #expect(mkdir(mountpoint, 0o700) == 0)
-        var options = FuseSessionOptions(
-            sourceName: "test", root: small.tree.root, owner: Ownership(user: 0, group: 0),
-            allowsOthers: false, passthrough: .unwanted(.checkedReads))
+        let mountpoint = small.makeMountpoint()
+        var options = small.options(.unwanted(.checkedReads))
         options.threadCount = 0
         let first = try FuseSession(small.tree, at: mountpoint, options: options)
         let kept = try first.keep()
@@ -220,11 +221,8 @@ private func checksum(of path: String) -> OwnedProcess {
     @Test(.enabled(if: canMount), .timeLimit(.minutes(1)))
     func oneThreadIsEnoughToAnswer() throws {
         let small = try SmallTree()
-        let mountpoint = "\(small.folder.path)/mount"
-        #expect(mkdir(mountpoint, 0o700) == 0)
-        var options = FuseSessionOptions(
-            sourceName: "test", root: small.tree.root, owner: Ownership(user: 0, group: 0),
-            allowsOthers: false, passthrough: .unwanted(.checkedReads))
+        let mountpoint = small.makeMountpoint()
+        var options = small.options(.unwanted(.checkedReads))
         options.scheduling = Scheduling(ScarceThreads(left: 4))
         let session = try FuseSession(small.tree, at: mountpoint, options: options)
         defer { try? Mounting.unmount(mountpoint, isLazy: true) }

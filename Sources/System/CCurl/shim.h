@@ -41,7 +41,8 @@ static inline CURLMcode modelfs_curl_multi_set_long(CURLM *multi, CURLMoption op
     return curl_multi_setopt(multi, option, value);
 }
 
-static inline CURLMcode modelfs_curl_multi_set_pointer(CURLM *multi, CURLMoption option, void *value) {
+static inline CURLMcode modelfs_curl_multi_set_pointer(
+    CURLM *multi, CURLMoption option, void *value) {
     return curl_multi_setopt(multi, option, value);
 }
 
@@ -49,7 +50,8 @@ static inline CURLMcode modelfs_curl_multi_set_socket(CURLM *multi, curl_socket_
     return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, value);
 }
 
-static inline CURLMcode modelfs_curl_multi_set_timer(CURLM *multi, curl_multi_timer_callback value) {
+static inline CURLMcode modelfs_curl_multi_set_timer(
+    CURLM *multi, curl_multi_timer_callback value) {
     return curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, value);
 }
 
