@@ -22,8 +22,9 @@ final class TransferLoop {
         let sink: any TransferSink
     }
 
-    /// All transfers are looked at so often, whatever libcurl waits for: what it forgets to ask for,
-    /// such as bytes that it has read already, is late and not lost.
+    /// All transfers are looked at so often, whatever libcurl waits for.
+    ///
+    /// What it forgets to ask for, such as bytes that it has read already, is late and not lost.
     private static let sweepSeconds = 0.25
 
     private let multi: MultiHandle
