@@ -11,6 +11,8 @@ package import Transport
 extension HubClient {
     /// Entries of a tree that we ask for in a page: the most that the Hub gives.
     static let pageEntryCount = 1000
+    /// Who gives fewer in a page than a tenth of it has no more time for the next one.
+    fileprivate static let fullPageEntryCount = 100
     /// Repositories that we ask for in a page.
     ///
     /// Each comes with its files: 200 of 50 KB fit.
@@ -181,6 +183,8 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     var endpoint = 0
     private var beginCount = 1
     private var pageCount = 0
+    /// Of the newest page.
+    private var lastEntryCount = 0
     private var visited: Set<HTTPURL> = []
 
     init(
@@ -199,8 +203,10 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
         self.goesOn = goesOn
     }
 
-    /// A page has come, and the next one may take as long.
+    /// A page has come, and the next one may take as long, if it was worth it: a Hub that sends
+    /// small pages without end has the time of one.
     func giveTime(at now: MonotonicInstant) {
+        if lastEntryCount < HubClient.fullPageEntryCount { return }
         deadline = min(now + pageSeconds, lastDeadline)
     }
 
@@ -217,6 +223,7 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     /// Adds a page.
     func take(_ next: Page) throws(HubError) {
         pageCount += 1
+        lastEntryCount = next.entryCount
         page.append(next)
         if page.entryCount > entryCountMax && !stopsAtMax {
             throw .malformed(reason: "more than \(entryCountMax) entries")

@@ -47,17 +47,22 @@ import Transport
     }
 
     /// A large tree comes in many pages; that each of them comes is what has to be in time.
-    @Test func eachPageHasTheTimeOfTheFirst() throws {
+    ///
+    /// Small pages without end are no large tree.
+    @Test(arguments: [100, 1])
+    func eachFullPageHasTheTimeOfTheFirst(entryCount: Int) throws {
         let pageCount = 12
         try withHub(script: { request in
             let number = Int(request.target.split(separator: "=").last ?? "") ?? 0
             let next = number % 1000 + 1
+            let files = (0..<entryCount).map { Self.file("f\(next)-\($0)") }
             return [.wait(0.5)]
                 + answer(
                     200, next < pageCount ? [Self.link("/next?page=\(next)")] : [],
-                    body: "[\(Self.file("f\(next)"))]")
+                    body: "[\(files.joined(separator: ","))]")
         }) { client, _ in
-            #expect(client.tree(seconds: 5).value?.entries.count == pageCount)
+            let found = client.tree(seconds: 5).value?.entries.count
+            #expect(found == (entryCount == 1 ? nil : pageCount * entryCount))
         }
     }
 
