@@ -49,7 +49,8 @@ struct LinePace {
     private static let growth = 1.15
     /// Over a near line so much time's worth is on its way: less means requests without number.
     private static let secondsMin = 0.04
-    /// Until something is known.
+    /// Until something is known; through Xet all that may be, since there the end of a request
+    /// costs a chunk that may come twice, and a small file is there before anything is known.
     static let startByteCount: Int64 = 8 << 20
     /// However slow the line is: some transfers of the shortest length.
     static let byteCountMin: Int64 = 4 << 20
@@ -65,7 +66,8 @@ struct LinePace {
     /// - Parameter byteCountMax: whatever the line holds.
     init(byteCountMax: Int64) {
         self.byteCountMax = byteCountMax
-        byteCount = min(LinePace.startByteCount, byteCountMax)
+        let isInXet = byteCountMax > ContentPlan.sharedByteCountMax
+        byteCount = isInXet ? byteCountMax : min(LinePace.startByteCount, byteCountMax)
     }
 
     /// The first bytes of a transfer have come over the network.

@@ -51,6 +51,7 @@ struct LinePaceTests {
     @Test func nothingIsKnownAtFirst() {
         #expect(LinePace(byteCountMax: 48 << 20).byteCount == 8 << 20)
         #expect(LinePace(byteCountMax: 1 << 20).byteCount == 1 << 20)
+        #expect(LinePace(byteCountMax: 96 << 20).byteCount == 96 << 20)
     }
 
     @Test func aLineThatHasBecomeSlowIsFoundOut() {
