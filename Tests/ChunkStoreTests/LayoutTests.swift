@@ -276,6 +276,29 @@ import Testing
         store.close()
     }
 
+    @Test func coolsWhatSharedRecordsThatAreRemovedMeanwhile() throws {
+        let files = FailingFiles()
+        let store = try openStore(directory.path, files: files)
+        let first = Content(random: 24 * block + 7, seed: 1)
+        try store.write(first)
+        #expect(try store.cool(first.hash, size: first.size))
+        let second = Content(first.bytes + [1])
+        try store.write(second)
+        store.flush()
+        let isDropped = Lock(false)
+        files.interrupt {
+            store.drop(first.hash, size: first.size)
+            isDropped.withLock { $0 = true }
+        }
+        #expect(try store.cool(second.hash, size: second.size))
+        #expect(isDropped.withLock { $0 })
+        #expect(try store.read(second) == second.bytes)
+        #expect(store.flatByteCount == 0)
+        store.drop(second.hash, size: second.size)
+        #expect(store.usedByteCount == 0)
+        store.close()
+    }
+
     @Test func layoutsChangeUnderReadersAndWriters() throws {
         let store = try openStore(directory.path)
         let contents = (0..<3).map { Content(random: 24 * block + 7, seed: UInt64($0 + 1)) }
@@ -310,6 +333,7 @@ import Testing
                                 if read != Array(content.bytes[start..<end]) { wrong.add() }
                             }
                         } catch {
+                            Issue.record("thread \(number): \(error)")
                             failures.add()
                         }
                     }

@@ -270,7 +270,16 @@ final class FailingFiles: StoreFiles {
     enum Operation { case read, write, synchronize, punch }
 
     private let failing = Lock<(Operation, Errno)?>(nil)
+    private let interruption = Lock<(@Sendable () -> Void)?>(nil)
     private let disk = DiskFiles()
+
+    /// Has something happen when the next file is synchronized.
+    func interrupt(_ body: @escaping @Sendable () -> Void) { interruption.withLock { $0 = body } }
+
+    func beginSynchronizing() throws(Errno) {
+        if let body = interruption.withLock({ $0.take() }) { body() }
+        try check(.synchronize)
+    }
 
     func fail(_ operation: Operation?, with error: Errno) {
         failing.withLock { $0 = operation.map { ($0, error) } }
@@ -313,7 +322,7 @@ private final class FailingFile: StoreFile {
         try file.write(bytes, at: offset)
     }
 
-    func synchronizeData() throws(Errno) { try files.check(.synchronize) }
+    func synchronizeData() throws(Errno) { try files.beginSynchronizing() }
     func size() throws(Errno) -> Int64 { try file.size() }
     func truncate(to size: Int64) throws(Errno) { try file.truncate(to: size) }
     func duplicate() throws(Errno) -> FileDescriptor { try file.duplicate() }
