@@ -112,15 +112,15 @@ struct ActiveContent {
     /// Answers that contradict the request, one after another, are no passing trouble.
     private static let malformedAttemptCountMax = 4
 
-    /// - Parameter sharedByteCountMax: ahead of several readers together, however fast the line is.
+    /// - Parameter pace: what is worth having on its way for several readers together.
     init?(
         _ content: Content, plan: ContentPlan, sources: [Catalog.Source],
-        sharedByteCountMax: Int64 = ContentPlan.sharedByteCountMax
+        pace: LinePace = LinePace(byteCountMax: ContentPlan.sharedByteCountMax)
     ) {
         if sources.isEmpty { return nil }
         self.content = content
         self.plan = plan
-        pace = LinePace(byteCountMax: sharedByteCountMax)
+        self.pace = pace
         self.plan.share(pace.byteCount)
         self.sources = sources
     }

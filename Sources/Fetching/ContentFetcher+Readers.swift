@@ -222,9 +222,6 @@ extension ContentFetcher {
             && (sources ?? []).contains { ContentFetcher.isNamedLikeWeights($0.path) }
             && store.hasIdleRoom(
                 for: min(content.sizeBytes, ContentPlan.openingByteCountMax))
-        let sharedByteCountMax =
-            ContentFetcher.xetHash(of: content) == nil || hub.configuration.disablesXet
-            ? ContentPlan.sharedByteCountMax : ContentPlan.sharedByteCountMaxInXet
         let plan = ContentPlan(
             sizeBytes: content.sizeBytes,
             unitByteCount: ContentFetcher.isFetchedWhole(content)
@@ -234,11 +231,20 @@ extension ContentFetcher {
                 ? ContentPlan.openingByteCountMax : ContentPlan.windowByteCountMin)
         guard
             let active = ActiveContent(
-                content, plan: plan, sources: sources ?? [],
-                sharedByteCountMax: sharedByteCountMax)
+                content, plan: plan, sources: sources ?? [], pace: firstPace(of: content))
         else { throw .noSource }
         return Prepared(
             content: content, awaitsProof: awaitsProof, active: active, sources: nil,
             missing: missing.filter { $0.overlaps(range) })
+    }
+
+    /// Through Xet all that may be on its way is so from the begin: the end of a request costs a
+    /// chunk that may come twice there, and a small file is here before anything is known.
+    private func firstPace(of content: Content) -> LinePace {
+        if ContentFetcher.xetHash(of: content) == nil || hub.configuration.disablesXet {
+            return LinePace(byteCountMax: ContentPlan.sharedByteCountMax)
+        }
+        let byteCount = ContentPlan.sharedByteCountMaxInXet
+        return LinePace(startByteCount: byteCount, byteCountMax: byteCount)
     }
 }

@@ -49,8 +49,7 @@ struct LinePace {
     private static let growth = 1.15
     /// Over a near line so much time's worth is on its way: less means requests without number.
     private static let secondsMin = 0.04
-    /// Until something is known; through Xet all that may be, since there the end of a request
-    /// costs a chunk that may come twice, and a small file is there before anything is known.
+    /// Until something is known, of a line whose requests cost nothing at their ends.
     static let startByteCount: Int64 = 8 << 20
     /// However slow the line is: some transfers of the shortest length.
     static let byteCountMin: Int64 = 4 << 20
@@ -63,11 +62,12 @@ struct LinePace {
     /// What is worth having on its way, in bytes.
     private(set) var byteCount: Int64
 
-    /// - Parameter byteCountMax: whatever the line holds.
-    init(byteCountMax: Int64) {
+    /// - Parameters:
+    ///   - startByteCount: until something is known.
+    ///   - byteCountMax: whatever the line holds.
+    init(startByteCount: Int64 = LinePace.startByteCount, byteCountMax: Int64) {
         self.byteCountMax = byteCountMax
-        let isInXet = byteCountMax > ContentPlan.sharedByteCountMax
-        byteCount = isInXet ? byteCountMax : min(LinePace.startByteCount, byteCountMax)
+        byteCount = min(startByteCount, byteCountMax)
     }
 
     /// The first bytes of a transfer have come over the network.

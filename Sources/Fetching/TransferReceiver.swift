@@ -28,6 +28,12 @@ final class TransferReceiver: ContentSink {
         var parts: [Int64: Part] = [:]
         /// All that came, of a content that is proven before it is stored.
         var whole: [UInt8] = []
+
+        /// Whether these are the first bytes that come.
+        mutating func begin() -> Bool {
+            defer { hasBegun = true }
+            return !hasBegun
+        }
     }
 
     private let fetcher: ContentFetcher
@@ -72,16 +78,15 @@ final class TransferReceiver: ContentSink {
 
     /// Bytes come over the network.
     func noteBeginning() {
-        let isFirst = state.withLock { state in
-            defer { state.hasBegun = true }
-            return !state.hasBegun
-        }
-        if isFirst { fetcher.noteBeginning(content, number) }
+        if state.withLock({ $0.begin() }) { fetcher.noteBeginning(content, number) }
     }
 
     func contentDidReceive(_ bytes: UnsafeRawBufferPointer) -> TransferDirective {
-        noteBeginning()
-        let directive = unsafe receive(bytes, at: state.withLock { $0.position })
+        let (isFirst, position) = state.withLock { state in
+            (state.begin(), state.position)
+        }
+        if isFirst { fetcher.noteBeginning(content, number) }
+        let directive = unsafe receive(bytes, at: position)
         if directive == .proceed { state.withLock { $0.position += Int64(bytes.count) } }
         return directive
     }
