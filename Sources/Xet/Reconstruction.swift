@@ -76,6 +76,10 @@ package struct Reconstruction: Equatable, Sendable {
             try Self.check(place)
             placesByXorb[place.xorb, default: []].append(place.chunks)
         }
+        // Each term is looked for in all places of its xorb.
+        if placesByXorb.values.contains(where: { $0.count > ChunkStream.mostChunks }) {
+            throw .inconsistentReconstruction("more places in a xorb than it has chunks")
+        }
         for term in terms {
             try Self.check(term)
             let isThere = placesByXorb[term.xorb]?.contains { $0.holds(term.chunks) } ?? false

@@ -42,6 +42,18 @@ import Testing
         #expect(try Reconstruction(json: made.json(version), version: version) == made)
     }
 
+    @Test func `a xorb with more places than chunks is refused`() throws {
+        let place = ReconstructionPlace(xorb: .zero, chunks: 0..<1, url: "http://h", bytes: 0..<99)
+        func make(placeCount: Int) throws -> Reconstruction {
+            try Reconstruction(
+                offsetIntoFirstTerm: 0,
+                terms: [ReconstructionTerm(xorb: .zero, chunks: 0..<1, byteCount: 90)],
+                places: Array(repeating: place, count: placeCount))
+        }
+        #expect(try make(placeCount: 8_192).places.count == 8_192)
+        #expect(throws: XetError.self) { try make(placeCount: 8_193) }
+    }
+
     @Test func `a documented answer of each version is read`() throws {
         let hash = "07060504030201000f0e0d0c0b0a090817161514131211101f1e1d1c1b1a1918"
         let terms = """
