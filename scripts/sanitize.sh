@@ -8,6 +8,8 @@ mkdir -p out
 export MODELFS_SANITIZED=1
 # Bent inputs by the clock, not by their number: each takes many times as long.
 export MODELFS_FUZZ_SECONDS=${MODELFS_FUZZ_SECONDS:-2}
+# Each takes ten times as long, and they are all alike.
+export MODELFS_TINY_FILES=${MODELFS_TINY_FILES:-3000}
 # Swift's own handler of crashes starts a process, which the thread sanitizer does not survive.
 export SWIFT_BACKTRACE=enable=no
 export LSAN_OPTIONS="suppressions=$PWD/scripts/leaks.supp:print_suppressions=0"
