@@ -124,6 +124,7 @@ extension ChunkStore {
         // One thread at a time: two would drop twice as much as needed.
         guard evictionTurn.receive() != nil else { return }
         defer { evictionTurn.send(()) }
+        reapLeftovers()
         let isInUse = isInUse.withLock { $0 }
         let recent = scheduling.now + -ChunkStore.recentSeconds
         var kept = 0

@@ -64,10 +64,30 @@ extension ChunkStore {
 
     /// Takes away what an earlier run has left; once.
     func removeLeftovers() {
+        if leftovers.withLock({ $0 == nil }) { return }
+        // Whoever evicts waits for what is about to be free, and drops nothing else for it.
+        if evictionTurn.receive() != nil {
+            if !reapLeftovers() { punchHoles() }
+            evictionTurn.send(())
+        }
         guard let found = leftovers.withLock({ $0.take() }) else { return }
-        reap(found.condemned)
         for path in found.files { try? files.remove(path) }
         for number in found.packs { trim(number) }
+    }
+
+    /// Takes apart what was condemned before the start.
+    ///
+    /// REQUIRES: the turn to evict.
+    ///
+    /// - Returns: whether there was anything.
+    @discardableResult
+    func reapLeftovers() -> Bool {
+        let condemned = leftovers.withLock { found in
+            defer { found?.condemned = [] }
+            return found?.condemned ?? []
+        }
+        if !condemned.isEmpty { reap(condemned) }
+        return !condemned.isEmpty
     }
 
     /// Cuts what was appended to a pack and is not in the index; removes a pack that has nothing.

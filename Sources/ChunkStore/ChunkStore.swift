@@ -104,7 +104,9 @@ package final class ChunkStore: Sendable {
         let flat = ChunkStore.flatFiles(directory, files)
         // What a crash kept from being committed is not to be the file of something new; numbers
         // far beyond are no ids.
-        let ids = flat.compactMap(\.id).filter { $0 - opening.newestID < ChunkStore.uncommittedMax }
+        let ids = flat.compactMap(\.id).filter {
+            $0 > 0 && $0 - opening.newestID < ChunkStore.uncommittedMax
+        }
         let newestID = max(opening.newestID, ids.max() ?? 0)
         table = ContentTable(newestID: newestID, scheduling: scheduling)
         packs = try ChunkStore.openPacks(directory, opening, index, files, scheduling, log)

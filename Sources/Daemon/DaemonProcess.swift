@@ -126,7 +126,7 @@ package struct DaemonProcess {
         let backend = try makeBackend(configuration, cache, log)
         backend.begin(keeping)
         StartStages.current.mark("mounts")
-        if mounts == nil { try cache.noteHolder(lock, processID: getpid()) }
+        if mounts == nil { noteSuccession(lock, log) }
         pulse?.watch { backend.vitalSigns() }
         let service = MountService(
             backend: backend, keeping: keeping, cachePath: cache.path, log: log,
@@ -189,6 +189,15 @@ package struct DaemonProcess {
             if !isSuccessor { throw error }
             log.error("metrics are not served", ["reason": error.message])
             return nil
+        }
+    }
+
+    /// For people who wonder who has the cache: mounts go on also where the disk does not take it.
+    private func noteSuccession(_ lock: borrowing CacheLock, _ log: Log) {
+        do throws(MountFailure) {
+            try cache.noteHolder(lock, processID: getpid())
+        } catch {
+            log.warning("the cache's lock does not name this daemon", ["reason": error.message])
         }
     }
 

@@ -190,13 +190,14 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     init(
         kind: HubRequestKind, subject: String, from now: MonotonicInstant,
         deadline: MonotonicInstant, priority: TransferPriority, entryCountMax: Int,
-        stopsAtMax: Bool, goesOn: @escaping @Sendable () -> Bool = { true }
+        stopsAtMax: Bool, goesOn: @escaping @Sendable () -> Bool = { true },
+        lastDeadline: MonotonicInstant? = nil
     ) {
         self.kind = kind
         self.subject = subject
-        self.deadline = deadline
         pageSeconds = max(0, deadline.seconds(since: now))
-        lastDeadline = max(deadline, now + HubClient.listingSecondsMax)
+        self.lastDeadline = lastDeadline ?? max(deadline, now + HubClient.listingSecondsMax)
+        self.deadline = min(deadline, self.lastDeadline)
         self.priority = priority
         self.entryCountMax = entryCountMax
         self.stopsAtMax = stopsAtMax
@@ -214,8 +215,9 @@ private final class PageWalk<Page: ListingPage>: @unchecked Sendable {
     func beginAgain(atMost countMax: Int, at now: MonotonicInstant) -> PageWalk? {
         guard beginCount < countMax else { return nil }
         let again = PageWalk(
-            kind: kind, subject: subject, from: now, deadline: deadline, priority: priority,
-            entryCountMax: entryCountMax, stopsAtMax: stopsAtMax, goesOn: goesOn)
+            kind: kind, subject: subject, from: now, deadline: now + pageSeconds,
+            priority: priority, entryCountMax: entryCountMax, stopsAtMax: stopsAtMax,
+            goesOn: goesOn, lastDeadline: lastDeadline)
         again.beginCount = beginCount + 1
         return again
     }

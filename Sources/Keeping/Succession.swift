@@ -2,8 +2,9 @@
 //
 // A pure state machine: it is told what happened and when, and returns what is to be done. It
 // knows one worker at a time. Until a worker has once said that it answers requests, its end is
-// the keeper's end; from then on only an end that was announced, or asked for by a signal, is. Who
-// asks while no worker serves gets one more, which takes the mounts away: the keeper cannot.
+// the keeper's end; from then on only an end that was announced is, or one of a worker that was
+// asked for it twice. Who asks while no worker serves, or one that dies of something else, gets one
+// more, which takes the mounts away: the keeper cannot.
 
 internal import Platform
 
@@ -86,7 +87,8 @@ struct Succession {
     private var isEstablished = false
     private var isEnding = false
     private var isReplacing = false
-    /// The signal that the next worker to serve is to be sent, which ends in order then.
+    /// The signal to end, until a worker has said that it ends in order; a worker that comes in
+    /// place of another is sent it, too.
     private var pendingSignal: CInt?
     private var lastLives = 0
     private var lastSign: MonotonicInstant
@@ -127,6 +129,7 @@ struct Succession {
         case .alive: lastSign = now
         case .finishing:
             isEnding = true
+            pendingSignal = nil
             return [.dropAll]
         case .replace: isReplacing = true
         case .terminate(let number): return terminate(number, now)
@@ -148,24 +151,20 @@ struct Succession {
         isEstablished = true
         lastSign = now
         readySince = now
-        guard let number = pendingSignal.take() else { return [.settle] }
+        guard let number = pendingSignal else { return [.settle] }
         return [.settle, .signal(number)]
     }
 
     private mutating func terminate(_ number: CInt, _ now: MonotonicInstant) -> [Action] {
-        let isFirst = !isEnding
+        // Who asks twice does not want to wait; the first worker has nothing to take away.
+        let isPatient = isEstablished && !isEnding
         isEnding = true
+        pendingSignal = isPatient ? number : nil
         switch phase {
         case .over: return []
-        case .pausing:
-            pendingSignal = number
-            return start(.proven, now)
-        case .starting, .killed:
-            // One that starts would die of it, before it could take anything away. Who asks twice
-            // does not want to wait.
-            if !isEstablished || !isFirst { return [.signal(number)] }
-            pendingSignal = number
-            return []
+        case .pausing: return start(.proven, now)
+        // One that starts would die of it, before it could take anything away.
+        case .starting, .killed: return isPatient ? [] : [.signal(number)]
         case .running: return [.signal(number)]
         }
     }

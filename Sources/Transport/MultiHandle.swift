@@ -82,7 +82,8 @@ final class MultiHandle: @unchecked Sendable {
         unsafe modelfs_curl_multi_set_socket(pointer) { _, socket, what, context, _ in
             guard let context = unsafe context else { return -1 }
             let handle = unsafe Unmanaged<MultiHandle>.fromOpaque(context).takeUnretainedValue()
-            return handle.watch(socket, what)
+            handle.watch(socket, what)
+            return 0
         }
         unsafe modelfs_curl_multi_set_timer(pointer) { _, milliseconds, context in
             guard let context = unsafe context else { return -1 }
@@ -94,21 +95,14 @@ final class MultiHandle: @unchecked Sendable {
 
     /// libcurl waits for something else of a socket now.
     ///
-    /// - Returns: 0, or −1 when that is impossible, which ends the transfers.
-    private func watch(_ socket: CInt, _ what: CInt) -> CInt {
-        if what == CURL_POLL_REMOVE {
-            events.forget(socket)
-            return 0
-        }
+    /// A socket that the kernel has no room to watch is seen to by `runAll`, now and then. libcurl
+    /// would end all transfers if it were told.
+    private func watch(_ socket: CInt, _ what: CInt) {
+        if what == CURL_POLL_REMOVE { return events.forget(socket) }
         var wanted: EventPoll.Event = []
         if what & CURL_POLL_IN != 0 { wanted.insert(.reading) }
         if what & CURL_POLL_OUT != 0 { wanted.insert(.writing) }
-        do throws(Errno) {
-            try events.watch(socket, for: wanted)
-            return 0
-        } catch {
-            return -1
-        }
+        try? events.watch(socket, for: wanted)
     }
 
     private func set(_ option: CURLMoption, _ value: Int) {

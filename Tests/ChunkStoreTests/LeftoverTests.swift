@@ -1,8 +1,10 @@
 // What a crash leaves behind is taken away after the store is open, and nobody waits for it.
 
+import Database
 import Glibc
 import Hashing
 import Platform
+import Telemetry
 import TestSupport
 import Testing
 
@@ -39,6 +41,43 @@ import Testing
         files.letGo()
         store.close()
         #expect(paths.allSatisfy { access($0, F_OK) != 0 })
+    }
+
+    @Test func anEvictionCountsOnWhatIsAboutToBeFree() throws {
+        let folder = TemporaryDirectory()
+        let contents = [64, 64, 128].enumerated().map {
+            Content(random: $0.element * block, seed: UInt64($0.offset + 1))
+        }
+        let size = contents[0].size
+        // The last one fits beside one of the others.
+        let store = try openStore(folder.path, limit: 3 * size + size / 2)
+        for content in contents[..<2] {
+            try store.write(content)
+            #expect(try store.cool(content.hash, size: size))
+        }
+        // As a crash leaves it between an eviction and the end of what was evicted.
+        let key = ContentKey(hash: contents[0].hash, size: size)
+        let id = try #require(try store.index.row(of: key)?.id)
+        try store.index.writer.perform { (connection) throws(DatabaseError) in
+            try StoreIndex.condemn(id, connection)
+        }
+        store.leftovers.withLock { $0 = Leftovers(condemned: [id]) }
+        try store.write(contents[2])
+        #expect(try store.read(contents[1]) == contents[1].bytes)
+        #expect(store.counters.evictions.value == 0)
+        store.close()
+    }
+
+    @Test func aFileWithAnImpossibleNumberIsNoReasonNotToStart() throws {
+        let folder = TemporaryDirectory()
+        let store = try openStore(folder.path)
+        try store.write(Content(random: block, seed: 1))
+        store.close()
+        let path = "\(folder.path)/flat/00/nothing.\(Int64.min)"
+        #expect(mkdir("\(folder.path)/flat/00", 0o700) == 0 || errno == EEXIST)
+        try FileDescriptor.open(path, O_WRONLY | O_CREAT).writeBytes([1])
+        try openStore(folder.path).close()
+        #expect(access(path, F_OK) != 0)
     }
 
     @Test(.timeLimit(.minutes(1)))

@@ -69,6 +69,7 @@ private struct Life {
         var life = Life()
         _ = life.tell(.ready)
         #expect(life.tell(.terminate(15)) == [.signal(15)])
+        #expect(life.tell(.finishing) == [.dropAll])
         #expect(life.tell(.hungUp, after: 1) == [])
         #expect(life.tell(.ended(.exited(0))) == [.end(.exited(0))])
     }
@@ -184,6 +185,32 @@ private struct Life {
         // The first worker has nothing to take away.
         life = Life()
         #expect(life.tell(.terminate(15)) == [.signal(15)])
+    }
+
+    /// A worker that dies, or leaves to a successor, just as it is asked to end took nothing away.
+    @Test func aWorkerThatIsAskedToEndAndDiesIsFollowedByOneThatUnmounts() {
+        for event in [Succession.Event.hungUp, .replace] {
+            var life = Life()
+            _ = life.tell(.ready)
+            #expect(life.tell(.terminate(15), after: 60) == [.signal(15)])
+            _ = event == .replace ? life.tell(.replace) : []
+            #expect(life.tell(.hungUp) == [.start(.proven)])
+            #expect(life.tell(.ready) == [.settle, .signal(15)])
+            #expect(life.tell(.finishing) == [.dropAll])
+            #expect(life.tell(.hungUp) == [])
+            #expect(life.tell(.ended(.exited(0))) == [.end(.exited(0))])
+        }
+        // Asked twice, it ends at once, and nobody follows.
+        var life = Life()
+        _ = life.tell(.ready)
+        #expect(life.tell(.terminate(15), after: 60) == [.signal(15)])
+        #expect(life.tell(.terminate(15)) == [.signal(15)])
+        #expect(life.tell(.ended(.exited(1))) == [.end(.exited(1))])
+        // A successor that starts, too.
+        life = Life(isEstablished: true)
+        #expect(life.tell(.terminate(15)) == [])
+        #expect(life.tell(.terminate(15)) == [.signal(15)])
+        #expect(life.tell(.ended(.killed(signal: 15))) == [.end(.killed(signal: 15))])
     }
 
     @Test func workersThatCannotServeDoNotKeepTheKeeperFromItsEnd() {
