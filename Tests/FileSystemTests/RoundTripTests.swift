@@ -22,11 +22,10 @@ import Testing
             for (name, digit) in tags { repository.tags[name] = SmallHub.id(digit) }
         }
         let flag = Flag()
-        let hub = bench.hub
-        hub.change { state in
+        bench.hub.change { state in
             state.pageEntryCount = 2
-            state.fault = { request in
-                guard request.target.contains("/revision/") else { return nil }
+            state.fault = { [weak hub = bench.hub] request in
+                guard let hub, request.target.contains("/revision/") else { return nil }
                 let until = MonotonicInstant.now + 10
                 while MonotonicInstant.now < until {
                     if hub.targets.contains(where: { $0.contains("/tree/") }) {
