@@ -63,7 +63,7 @@ extension ChunkStore {
                 return false
             }
             if let built, try exchange(work, built, layout) { return true }
-        } catch where error == .incomplete {
+        } catch  where error == .incomplete {
             // A record that was to be shared was removed with its last content in the meantime.
             reap(nextID, flatFile: flatFile)
             return false
