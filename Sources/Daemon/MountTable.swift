@@ -59,11 +59,7 @@ package struct MountTable: Equatable, Sendable {
     static func isStacked(_ folder: String) -> Bool {
         var status = stat()
         guard unsafe stat(folder, &status) == 0, let table = try? current() else { return false }
-        // glibc's `gnu_dev_major` and `gnu_dev_minor`, which are not imported.
-        let number = UInt64(status.st_dev)
-        let major = (number >> 8) & 0xFFF | (number >> 32) & ~0xFFF
-        let minor = number & 0xFF | (number >> 12) & ~0xFF
-        let device = "\(major):\(minor)"
+        let device = BlockDevice(number: UInt64(status.st_dev)).id
         return table.entries.contains { $0.deviceID == device && $0.fileSystemType == "overlay" }
     }
 

@@ -1,10 +1,10 @@
 // Pages of flat files, which the kernel gives to readers by itself, on the "page in" thread.
 //
-// Two things are done here. What an earlier run has touched is read into memory, in its order
-// (`replay`). And the pages that our own writes left in memory are read anew once a content is
-// proven: they came in pieces of 128 KiB and in any order, for which the kernel keeps small folios,
-// and a mapping of those is touched at a tenth of the speed of one that was read in order. What is
-// read anew also comes from where the disk has it.
+// Two things are done here. What an earlier run has touched is read into memory, ahead of its
+// readers (`PageReplay`). And the pages that our own writes left in memory are read anew once a
+// content is proven: they came in pieces of 128 KiB and in any order, for which the kernel keeps
+// small folios, and a mapping of those is touched at a tenth of the speed of one that was read in
+// order. What is read anew also comes from where the disk has it.
 
 internal import Catalog
 internal import ChunkStore
@@ -20,10 +20,10 @@ extension ContentFetcher {
         case renew(Content)
     }
 
-    /// One call to the kernel: not longer than 40 ms of a slow disk, after which closing is seen.
-    private static let pageStepByteCount: Int64 = 8 << 20
     /// Pages take no more than this share of the memory that is available.
     private static let memoryShare: Int64 = 2
+    /// Contents that are remembered as opened; what is beyond is replayed beside its readers.
+    private static let kernelReadCountMax = 65_536
 
     func perform(_ task: PageTask) {
         guard let nowhere = try? FileDescriptor.open("/dev/null", O_WRONLY) else { return }
@@ -32,10 +32,7 @@ extension ContentFetcher {
             guard ContentFetcher.hasMemory(for: trace.byteCount) else {
                 return log.info("no memory for the pages of what was used before")
             }
-            for extent in trace.extents {
-                guard let content = (try? catalog.content(extent.content)) ?? nil else { continue }
-                readPages(of: content, extent.bytes, into: nowhere)
-            }
+            replay(trace, into: nowhere)
         case .renew(let content):
             guard ContentFetcher.hasMemory(for: content.sizeBytes) else { return }
             guard let file = flatFile(of: content), (try? file.synchronizeData()) != nil
@@ -45,12 +42,41 @@ extension ContentFetcher {
         }
     }
 
+    private func replay(_ trace: TouchTrace, into nowhere: borrowing FileDescriptor) {
+        var replay = PageReplay(trace, readaheadByteCount: readahead(for: trace))
+        while let extent = replay.next(hasReader: { id in
+            kernelReads.withLock { $0.contains(id) }
+        }) {
+            if pages.isClosed { return }
+            guard let content = (try? catalog.content(extent.content)) ?? nil else { continue }
+            readPages(of: content, extent.bytes, into: nowhere)
+        }
+    }
+
+    /// That of the disk which the flat files are on.
+    private func readahead(for trace: TouchTrace) -> Int64? {
+        for extent in trace.extents {
+            guard let content = (try? catalog.content(extent.content)) ?? nil,
+                let file = flatFile(of: content)
+            else { continue }
+            return (try? file.device())?.readaheadByteCount
+        }
+        return nil
+    }
+
+    /// A content was opened, and the kernel reads on by itself.
+    func noteKernelReads(_ id: ContentID) {
+        kernelReads.withLock { reads in
+            if reads.count < ContentFetcher.kernelReadCountMax { reads.insert(id) }
+        }
+    }
+
     private func readPages(
         of content: Content, _ range: Range<Int64>, into nowhere: borrowing FileDescriptor
     ) {
         guard let file = flatFile(of: content) else { return }
         let whole = range.clamped(to: 0..<content.sizeBytes)
-        let step = ContentFetcher.pageStepByteCount
+        let step = PageReplay.stepByteCount
         for start in stride(from: whole.lowerBound, to: whole.upperBound, by: Int(step)) {
             if pages.isClosed { return }
             let part = start..<min(start + step, whole.upperBound)

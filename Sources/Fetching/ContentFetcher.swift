@@ -111,6 +111,8 @@ final class ContentFetcher: Sendable {
     /// Those that are known to be right otherwise, so that nobody waits for their hash.
     private let lateHashes: Mailbox<Content>
     let pages: Mailbox<PageTask>
+    /// Contents that were opened since the start, and that the kernel reads by itself.
+    let kernelReads = Lock<Set<ContentID>>([])
     private let threads = Lock<[ThreadBox]>([])
     let damageObserver = Lock<DamageObserver?>(nil)
 

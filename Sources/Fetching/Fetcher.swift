@@ -172,6 +172,12 @@ package final class Fetcher: Sendable {
         contents.readPages(of: trace)
     }
 
+    /// Somebody has opened a content that the kernel reads by itself: its pages are not read in
+    /// that reader's way any more.
+    package func noteKernelReads(_ content: ContentID) {
+        contents.noteKernelReads(content)
+    }
+
     /// The contents that are being fetched.
     package var progress: [FetchProgress] { contents.progress }
 

@@ -46,6 +46,7 @@ extension FileSystem {
 
     /// A content was opened, and the kernel reads on by itself.
     func noteKernelReads(_ content: Content) {
+        fetcher.noteKernelReads(content.id)
         noteRead(content.id, 0..<content.sizeBytes)
     }
 
