@@ -1,7 +1,8 @@
 // A pool of connections for reading, for threads that must not wait for the writer.
 //
 // Connections are opened when needed, up to `connectionCountMax`, and the one used last is used
-// next, so that its pages are warm. More readers than that wait for one another.
+// next, so that its pages are warm. More readers than that wait for one another; so do those for
+// whom none can be opened, where descriptors have run out, as long as somebody has one.
 
 package import Platform
 
@@ -12,9 +13,18 @@ package final class DatabaseReaders: Sendable {
     /// Pages that all connections together keep, in KiB.
     package static let pageCacheKiB = 4_096
 
+    private struct State {
+        var idle: [LentConnection] = []
+        /// Idle and lent.
+        var openCount = 0
+        /// Those who get the next one that is given back.
+        var waiting: [Mailbox<LentConnection>] = []
+    }
+
     private let path: String
     private let vfs: String?
-    private let idle = Lock<[LentConnection]>([])
+    private let scheduling: Scheduling
+    private let state = Lock(State())
     /// One element for each connection that may be in use: a counting semaphore.
     private let permits: Mailbox<Void>
 
@@ -22,6 +32,7 @@ package final class DatabaseReaders: Sendable {
     package init(path: String, vfs: String? = nil, scheduling: Scheduling = .system) {
         self.path = path
         self.vfs = vfs
+        self.scheduling = scheduling
         permits = Mailbox(scheduling)
         for _ in 0..<DatabaseReaders.connectionCountMax { permits.send(()) }
     }
@@ -32,16 +43,8 @@ package final class DatabaseReaders: Sendable {
     ) throws(DatabaseError) -> Result {
         guard permits.receive() != nil else { throw .closed }
         defer { permits.send(()) }
-        let lent: LentConnection
-        if let waiting = idle.withLock({ $0.popLast() }) {
-            lent = waiting
-        } else {
-            let share = DatabaseReaders.pageCacheKiB / DatabaseReaders.connectionCountMax
-            lent = LentConnection(
-                connection: try Connection(
-                    path: path, access: .readOnly, pageCacheKiB: share, vfs: vfs))
-        }
-        defer { idle.withLock { $0.append(lent) } }
+        let lent = try take()
+        defer { giveBack(lent) }
         return try body(lent.connection)
     }
 
@@ -49,7 +52,42 @@ package final class DatabaseReaders: Sendable {
     package func close() {
         permits.close()
         _ = permits.drain()
-        idle.withLock { $0.removeAll() }
+        state.withLock { state in
+            state.openCount -= state.idle.count
+            state.idle.removeAll()
+        }
+    }
+
+    private func take() throws(DatabaseError) -> LentConnection {
+        if let idle = state.withLock({ $0.idle.popLast() }) { return idle }
+        do throws(DatabaseError) {
+            let share = DatabaseReaders.pageCacheKiB / DatabaseReaders.connectionCountMax
+            let opened = LentConnection(
+                connection: try Connection(
+                    path: path, access: .readOnly, pageCacheKiB: share, vfs: vfs))
+            state.withLock { $0.openCount += 1 }
+            return opened
+        } catch {
+            let turn = Mailbox<LentConnection>(scheduling)
+            let (idle, isLent) = state.withLock { state in
+                let idle = state.idle.popLast()
+                let isLent = idle == nil && state.openCount > 0
+                if isLent { state.waiting.append(turn) }
+                return (idle, isLent)
+            }
+            if let idle { return idle }
+            guard isLent, let lent = turn.receive() else { throw error }
+            return lent
+        }
+    }
+
+    private func giveBack(_ lent: LentConnection) {
+        let next = state.withLock { state -> Mailbox<LentConnection>? in
+            if !state.waiting.isEmpty { return state.waiting.removeFirst() }
+            state.idle.append(lent)
+            return nil
+        }
+        next?.send(lent)
     }
 }
 
