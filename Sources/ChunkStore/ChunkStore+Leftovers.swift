@@ -67,9 +67,10 @@ extension ChunkStore {
         if leftovers.withLock({ $0 == nil }) { return }
         // Whoever evicts waits for what is about to be free, and drops nothing else for it.
         if evictionTurn.receive() != nil {
-            if !reapLeftovers() { punchHoles() }
+            reapLeftovers()
             evictionTurn.send(())
         }
+        punchHoles()
         guard let found = leftovers.withLock({ $0.take() }) else { return }
         for path in found.files { try? files.remove(path) }
         for number in found.packs { trim(number) }
@@ -78,16 +79,12 @@ extension ChunkStore {
     /// Takes apart what was condemned before the start.
     ///
     /// REQUIRES: the turn to evict.
-    ///
-    /// - Returns: whether there was anything.
-    @discardableResult
-    func reapLeftovers() -> Bool {
+    func reapLeftovers() {
         let condemned = leftovers.withLock { found in
             defer { found?.condemned = [] }
             return found?.condemned ?? []
         }
-        if !condemned.isEmpty { reap(condemned) }
-        return !condemned.isEmpty
+        for id in condemned { reap(id, flatFile: nil) }
     }
 
     /// Cuts what was appended to a pack and is not in the index; removes a pack that has nothing.

@@ -15,13 +15,12 @@ extension ChunkStore {
 
     /// Takes apart all that is condemned.
     func reapCondemned() {
-        do throws(DatabaseError) { reap(try index.condemned()) } catch { noteFailure(error) }
-    }
-
-    /// Takes apart what an earlier run has condemned.
-    func reap(_ ids: [Int64]) {
-        if ids.isEmpty { punchHoles() }
-        for id in ids { reap(id, flatFile: nil) }
+        do throws(DatabaseError) {
+            for id in try index.condemned() { reap(id, flatFile: nil) }
+        } catch {
+            noteFailure(error)
+        }
+        punchHoles()
     }
 
     /// Removes all that belongs to a condemned incarnation.

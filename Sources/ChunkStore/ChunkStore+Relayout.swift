@@ -63,12 +63,10 @@ extension ChunkStore {
                 return false
             }
             if let built, try exchange(work, built, layout) { return true }
-        } catch  where error == .incomplete {
-            // A record that was to be shared was removed with its last content in the meantime.
-            reap(nextID, flatFile: flatFile)
-            return false
         } catch {
             reap(nextID, flatFile: flatFile)
+            // A record that was to be shared was removed with its last content in the meantime.
+            if error == .incomplete { return false }
             throw error
         }
         reap(nextID, flatFile: flatFile)

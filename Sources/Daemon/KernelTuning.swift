@@ -17,9 +17,11 @@ enum KernelTuning {
         var settings = [readahead(deviceID)]
         guard let asked else { return settings }
         // Root gets what it asks for; others within limits that belong to the machine.
-        let userMost = geteuid() == 0 ? nil : number("/sys/module/fuse/parameters/max_user_bgreq")
-        let userMostCongested =
-            geteuid() == 0 ? nil : number("/sys/module/fuse/parameters/max_user_congthresh")
+        func userLimit(_ name: String) -> Int64? {
+            geteuid() == 0 ? nil : kernelNumber(at: "/sys/module/fuse/parameters/\(name)")
+        }
+        let userMost = userLimit("max_user_bgreq")
+        let userMostCongested = userLimit("max_user_congthresh")
         settings.append(
             limited(
                 "max_background", Int64(asked.backgroundCount), userMost,
@@ -28,7 +30,7 @@ enum KernelTuning {
             limited(
                 "congestion_threshold", Int64(asked.congestionCount), userMostCongested,
                 "the fuse module's max_user_congthresh"))
-        let pages = number("/proc/sys/fs/fuse/max_pages_limit")
+        let pages = kernelNumber(at: "/proc/sys/fs/fuse/max_pages_limit")
         settings.append(
             limited(
                 "request_bytes", Int64(asked.requestByteCount),
@@ -42,13 +44,13 @@ enum KernelTuning {
             setting.reason = "the mount's device is not known"
             return setting
         }
-        let path = Readahead.path(deviceID: deviceID)
+        let path = BlockDevice.readaheadPath(id: deviceID)
         do throws(Errno) {
             try Readahead(deviceID: deviceID).set(kibibytes: Readahead.usualKiB)
         } catch {
             setting.reason = "\(path): \(error)"
         }
-        setting.granted = number(path).map { $0 * 1024 }
+        setting.granted = kernelNumber(at: path).map { $0 * 1024 }
         return setting
     }
 
@@ -60,14 +62,5 @@ enum KernelTuning {
         setting.granted = min(wanted, limit ?? wanted)
         if let limit, limit < wanted { setting.reason = "\(what) is \(limit)" }
         return setting
-    }
-
-    /// The number in a file of the kernel; nil where there is none.
-    private static func number(_ path: String) -> Int64? {
-        guard let file = try? FileDescriptor.open(path, O_RDONLY),
-            let bytes = try? file.readBytes(countMax: 32)
-        else { return nil }
-        let text = String(decoding: bytes, as: UTF8.self)
-        return text.split(whereSeparator: \.isWhitespace).first.flatMap { Int64($0) }
     }
 }

@@ -22,17 +22,11 @@ package final class Readahead: Sendable {
 
     private let file: FileDescriptor
 
-    /// The file of the kernel that has it, in KiB.
-    ///
-    /// Source: `Documentation/ABI/testing/sysfs-class-bdi` of Linux.
-    package static func path(deviceID: String) -> String {
-        "/sys/class/bdi/\(deviceID)/read_ahead_kb"
-    }
-
     /// - Parameter deviceID: such as `0:45`.
     /// - Throws: what the system says, to somebody who may not set it.
     package init(deviceID: String) throws(Errno) {
-        file = try FileDescriptor.open(Readahead.path(deviceID: deviceID), O_WRONLY | O_CLOEXEC)
+        file = try FileDescriptor.open(
+            BlockDevice.readaheadPath(id: deviceID), O_WRONLY | O_CLOEXEC)
     }
 
     /// Sets it for files that are opened from now on.

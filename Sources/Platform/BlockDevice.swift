@@ -15,22 +15,21 @@ package struct BlockDevice: Equatable, Sendable {
         id = "\(major):\(minor)"
     }
 
+    /// The file of the kernel that has a device's or a mount's readahead, in KiB.
+    ///
+    /// Source: `Documentation/ABI/testing/sysfs-class-bdi` of Linux.
+    package static func readaheadPath(id: String) -> String {
+        "/sys/class/bdi/\(id)/read_ahead_kb"
+    }
+
     /// How far the kernel reads ahead in its files by itself, in bytes; nil where it does not tell.
     ///
-    /// Source: `Documentation/ABI/stable/sysfs-block` and `testing/sysfs-class-bdi` of Linux.
+    /// Source of the second place, which is a partition's: `Documentation/ABI/stable/sysfs-block`.
     package var readaheadByteCount: Int64? {
-        // The second is a partition's.
-        let places = [
-            "/sys/class/bdi/\(id)/read_ahead_kb", "/sys/dev/block/\(id)/../queue/read_ahead_kb",
-        ]
-        for place in places {
-            guard let file = try? FileDescriptor.open(place, O_RDONLY),
-                let bytes = try? file.readBytes(countMax: 32)
-            else { continue }
-            let digits = String(decoding: bytes, as: UTF8.self).prefix { $0.isNumber }
-            if let kibibytes = Int64(digits) { return kibibytes * 1024 }
-        }
-        return nil
+        let kibibytes =
+            kernelNumber(at: BlockDevice.readaheadPath(id: id))
+            ?? kernelNumber(at: "/sys/dev/block/\(id)/../queue/read_ahead_kb")
+        return kibibytes.map { $0 * 1024 }
     }
 }
 
