@@ -60,8 +60,9 @@ extension CacheDirectory {
 }
 
 extension CacheLock {
+    /// Nobody sees an empty note meanwhile: what stood there goes once its follower stands.
     fileprivate borrowing func write(_ text: String) throws(Errno) {
-        try file.truncate(to: 0)
         try file.writeBytes(Array(text.utf8))
+        try file.truncate(to: Int64(text.utf8.count))
     }
 }

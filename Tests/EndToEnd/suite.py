@@ -276,8 +276,17 @@ class MountedTree(Mount):
             return file.read()
 
     def daemon(self):
-        with open(os.path.join(self.cache, "lock"), encoding="ascii") as file:
-            return int(file.read())
+        """The process that serves, or the last one that did.
+
+        A successor answers readers before it notes itself, so the dead one's note is given time.
+        """
+        for _ in range(200):
+            with open(os.path.join(self.cache, "lock"), encoding="ascii") as file:
+                pid = int(file.read().split()[0])
+            if alive(pid):
+                break
+            time.sleep(0.01)
+        return pid
 
     def is_served(self):
         done = subprocess.run([self.programs.modelfs, "status", "--cache", self.cache],
