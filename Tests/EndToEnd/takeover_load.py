@@ -56,6 +56,7 @@ class Arrival:
                 os.getxattr(path, "user.modelfs.cached") == self.size
                 for path in self.paths):
             self.time = time.monotonic()
+        return self.time
 
 
 def tell(what, rounds, stalls, arrival, ends):
