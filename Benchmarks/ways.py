@@ -80,10 +80,10 @@ def compact():
 
 
 def reclaimed_pages():
-    """Pages that the kernel has taken back so far, for want of memory."""
+    """Pages that the kernel has taken back so far, for want of memory: of all, or of a group."""
     with open("/proc/vmstat", encoding="ascii") as file:
         return sum(int(count) for name, count in map(str.split, file)
-                   if name in ("pgsteal_kswapd", "pgsteal_direct"))
+                   if name in ("pgsteal_anon", "pgsteal_file", "pginodesteal"))
 
 
 def own_memory(pid):
