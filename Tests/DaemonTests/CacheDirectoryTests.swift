@@ -90,6 +90,26 @@ private func failure(_ path: String) -> MountFailure? {
         #expect(other.notedHolder() == 4242)
     }
 
+    @Test func itsNoteIsNeverEmpty() throws {
+        let temporary = try TemporaryFolder()
+        let cache = try CacheDirectory.open(creating: temporary.path)
+        guard let lock = try cache.tryLock() else {
+            Issue.record("nobody holds it")
+            return
+        }
+        try cache.noteHolder(lock, processID: 4242)
+        try cache.noteHolder(lock, processID: 4242)
+        let seen = Lock<Set<Int32?>>([])
+        let reader = try Thread(named: "reader") {
+            for _ in 0..<2_000 { seen.withLock { _ = $0.insert(cache.notedHolder()) } }
+        }
+        for round in 0..<2_000 {
+            try cache.noteHolder(lock, processID: round % 2 == 0 ? 77 : 4242)
+        }
+        reader.join()
+        #expect(seen.withLock { $0 }.isSubset(of: [77, 4242]))
+    }
+
     @Test func aLargeLogIsPutAside() throws {
         let temporary = try TemporaryFolder()
         let cache = try CacheDirectory.open(creating: temporary.path)
