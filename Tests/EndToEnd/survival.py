@@ -10,6 +10,7 @@ MODELFS_SURVIVAL_LONG=1 (make soak) processes are stopped for a minute, and 100,
 """
 
 import contextlib
+import glob
 import os
 import resource
 import shutil
@@ -366,6 +367,17 @@ def begin(process):
     equal(process.stdout.readline(), "sent\n")
 
 
+def stop(pid):
+    """Stops a process, and waits until none of its threads does anything more."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def look():
+        states = [read(path).rpartition(b")")[2].split()[0]
+                  for path in glob.glob(f"/proc/{pid}/task/*/stat")]
+        return states and set(states) == {b"T"}
+    wait_for(look, 10, "a stopped process")
+
+
 # What the kernel lets wait in the background of one connection is a number of 16 bits.
 READS = 65_000 if IS_LONG else 40_000
 FILES = 40_000 if IS_LONG else 0
@@ -414,7 +426,7 @@ def very_many_requests_wait(stage):
     if said != "ready\n":
         raise Skip(process.communicate()[1].strip()[-200:])
     before = mount.messages()
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     try:
         begin(process)
         most = [0]
@@ -450,7 +462,7 @@ def very_many_requests_wait(stage):
     process = stage.python(QUEUE, f"{place}/large0.bin", str(READS), "512",
                            stage.path("source/large0.bin"))
     process.stdout.readline()
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     begin(process)
     os.kill(pid, signal.SIGKILL)
     equal(process.stdout.readline(), "right\n")
