@@ -372,9 +372,8 @@ def stop(pid):
     os.kill(pid, signal.SIGSTOP)
 
     def look():
-        states = [read(path).rpartition(b")")[2].split()[0]
-                  for path in glob.glob(f"/proc/{pid}/task/*/stat")]
-        return states and set(states) == {b"T"}
+        return {read(path).rpartition(b")")[2].split()[0]
+                for path in glob.glob(f"/proc/{pid}/task/*/stat")} == {b"T"}
     wait_for(look, 10, "a stopped process")
 
 
