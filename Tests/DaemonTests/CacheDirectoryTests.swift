@@ -98,7 +98,6 @@ private func failure(_ path: String) -> MountFailure? {
             return
         }
         try cache.noteHolder(lock, processID: 4242)
-        try cache.noteHolder(lock, processID: 4242)
         let seen = Lock<Set<Int32?>>([])
         let reader = try Thread(named: "reader") {
             for _ in 0..<2_000 { seen.withLock { _ = $0.insert(cache.notedHolder()) } }

@@ -282,6 +282,7 @@ class MountedTree(Mount):
         """
         for _ in range(200):
             with open(os.path.join(self.cache, "lock"), encoding="ascii") as file:
+                # A longer number's last digits may still stand below it.
                 pid = int(file.read().split()[0])
             if alive(pid):
                 break

@@ -55,10 +55,7 @@ def large_files(place):
 def serving(mount, not_pid=None):
     """The worker that serves, once it is another than that."""
     def look():
-        try:
-            pid = mount.daemon()
-        except (OSError, ValueError):
-            return None
+        pid = mount.daemon()
         return pid if pid != not_pid and alive(pid) else None
     return wait_for(look, 10, "a worker")
 
